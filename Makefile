@@ -1,0 +1,53 @@
+SHELL := bash
+# Two commands are all a reader needs: `make lab` and `make test`. Both set up everything on first use.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && { echo $$p; break; }; done)
+BIN := .venv/bin
+READY := .venv/.ready
+RUN := HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 TOKENIZERS_PARALLELISM=false $(BIN)/python
+LESSON ?= nbs/lessons/01_fine_tuning.ipynb
+.PHONY: help lab test lessons export assets bench real aims check style clean
+
+help:           ## this list
+	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+$(READY): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "ftcourse needs Python 3.11, 3.12 or 3.13, and none was found. Install one from python.org, or name yours: make PYTHON=/path/to/python"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing the tested versions (constraints.txt) into .venv; the first time takes a few minutes"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]' 2>&1 | grep -v "^WARNING: Location" ; test $${PIPESTATUS[0]} -eq 0
+	@touch $@
+
+lab: $(READY)   ## open the course in JupyterLab
+	$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 $(LESSON)
+
+test: check style $(READY)      ## everything that must hold: exports, floors, style, tests, lessons
+	$(RUN) -m pytest
+	$(RUN) -m ftcourse._lessons
+
+check: $(READY) ## exported files equal their notebooks, imports go downward
+	$(RUN) -m ftcourse._nbtests --check
+	$(BIN)/lint-imports --no-cache
+
+style: $(READY)
+	$(BIN)/ruff check ftcourse tests
+
+lessons: $(READY)       ## run every notebook, with seconds and peak memory
+	$(RUN) -m ftcourse._lessons
+
+export: $(READY)        ## notebooks -> ftcourse/ and tests/
+	$(RUN) -m ftcourse._nbtests
+
+assets: $(READY)        ## rebuild the built-in models
+	OMP_NUM_THREADS=1 $(RUN) -m ftcourse.pretrain ftcourse/assets
+
+aims: $(READY)          ## measure what the built-in models transfer, over seeds
+	$(RUN) measure/aims.py
+
+bench: $(READY)         ## our loop against the Trainer, interleaved
+	$(RUN) measure/bench.py
+
+real: $(READY)          ## real model, real data, three seeds
+	$(BIN)/python measure/real.py
+
+clean:          ## remove the environment and what was built
+	rm -rf .venv build dist *.egg-info _docs _proc

@@ -1,0 +1,83 @@
+"""Run notebooks from a fresh kernel: `python -m ftcourse._lessons [NOTEBOOK ...] [--save]`. By hand, not exported.
+
+Prints a table of seconds and peak memory; fails when a cell raises or when a notebook executed no cell.
+`--save` writes the outputs back, cleaned of metadata.
+"""
+import os
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LIMIT = 90          # seconds that a lesson may take in the tiny profile
+
+
+def run(path, save=False, timeout=600):
+    "Execute one notebook -> dict(notebook, cells, seconds, mib, error)."
+    import nbformat
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
+    nb = nbformat.read(path, as_version=4)
+    client = NotebookClient(nb, timeout=timeout, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}})
+    cells, error, mib, start = 0, None, 0, time.perf_counter()
+    with client.setup_kernel(env=environment()):
+        for i, cell in enumerate(nb.cells):
+            if cell.cell_type != "code" or not cell.source.strip(): continue
+            cell.outputs = []
+            try: client.execute_cell(cell, i)
+            except CellExecutionError as e: error = f"cell {i} ({cell.id}): {e.ename}: {e.evalue}"; break
+            cells += 1
+        seconds = time.perf_counter() - start
+        if error is None:
+            probe = nbformat.v4.new_code_cell("import resource, sys; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)")
+            nb.cells.append(probe)
+            client.execute_cell(probe, len(nb.cells) - 1, store_history=False)
+            mib = int(nb.cells.pop().outputs[0].text) / (1024 if sys.platform != "darwin" else 2**20)
+    if save and error is None: write(nb, path)
+    return dict(notebook=path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else str(path), cells=cells, seconds=seconds, mib=mib, error=error)
+
+
+def environment():
+    "No network, the tiny profile: what any laptop has."
+    return os.environ | {"FTCOURSE_PROFILE": os.environ.get("FTCOURSE_PROFILE", "tiny"), "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+
+def write(nb, path):
+    "Save a notebook without what changes from run to run and nobody reads."
+    import nbformat
+    from nbdev.clean import clean_nb
+    for cell in nb.cells:
+        cell.metadata = {}
+        if cell.cell_type == "code":
+            cell.execution_count = None
+            cell.outputs = [o for o in cell.outputs if not (o.output_type == "stream" and o.name == "stderr" and "%|" in o.text)]      # progress bars
+            for o in cell.outputs:
+                if "execution_count" in o: o.execution_count = None
+    clean_nb(nb, clean_ids=True)
+    nb.metadata = nbformat.NotebookNode(kernelspec={"display_name": "python3", "language": "python", "name": "python3"})
+    temp = path.with_suffix(".tmp")
+    nbformat.write(nb, temp)
+    os.replace(temp, path)
+
+
+def main(args):
+    save = "--save" in args
+    paths = [Path(a).resolve() for a in args if not a.startswith("--")] or sorted((ROOT / "nbs").rglob("[!.]*.ipynb"))
+    paths = [p for p in paths if ".ipynb_checkpoints" not in p.parts]
+    rows, wrong = [], []
+    print(f"{'notebook':<44} {'cells':>5} {'seconds':>8} {'peak MiB':>9}", flush=True)
+    for p in paths:
+        r = run(p, save)
+        rows.append(r)
+        print(f"{r['notebook']:<44} {r['cells']:>5} {r['seconds']:>8.1f} {r['mib']:>9.0f}" + (f"   FAILED at {r['error']}" if r["error"] else ""), flush=True)
+        if r["error"]: wrong.append(f"{r['notebook']}: {r['error']}")
+        elif r["cells"] == 0: wrong.append(f"{r['notebook']} executed no cell")
+        elif r["seconds"] > LIMIT: print(f"   slow: {r['seconds']:.0f} s, over the {LIMIT} s that a lesson may take")
+    total = sum(r["seconds"] for r in rows)
+    print(f"{'together':<44} {sum(r['cells'] for r in rows):>5} {total:>8.1f} {max((r['mib'] for r in rows), default=0):>9.0f}")
+    if not rows: wrong.append("no notebook found")
+    print("\n".join(wrong))
+    return bool(wrong)
+
+
+if __name__ == "__main__": sys.exit(main(sys.argv[1:]))
