@@ -29,7 +29,7 @@ check: $(READY) ## exported files equal their notebooks, imports go downward
 	$(BIN)/lint-imports --no-cache
 
 style: $(READY)
-	$(BIN)/ruff check ftcourse tests
+	$(BIN)/ruff check ftcourse tests measure
 
 lessons: $(READY)       ## run every notebook, with seconds and peak memory
 	$(RUN) -m ftcourse._lessons
@@ -47,7 +47,7 @@ bench: $(READY)         ## our loop against the Trainer, interleaved
 	$(RUN) measure/bench.py
 
 real: $(READY)          ## real model, real data, three seeds
-	$(BIN)/python measure/real.py
+	$(BIN)/python measure/real.py --install
 
 clean:          ## remove the environment and what was built
 	rm -rf .venv build dist *.egg-info _docs _proc

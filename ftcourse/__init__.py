@@ -12,8 +12,14 @@ __all__ = ["train_model", "fine_tune_model", "evaluate_model", "load_task", "loa
 
 _HOME = {
     "train_model": "recipes", "fine_tune_model": "recipes", "evaluate_model": "recipes",
-    "load_task": "data", "load_model": "models", "HyperParams": "hparams", "use_profile": "settings",
+    "load_task": "data", "HyperParams": "hparams", "use_profile": "settings",
 }
+
+
+def load_model(name, task=None, **options):
+    "A model by name, folder or hub id, with the head that `task` needs: `ftcourse.models.load_model`, whose module loads torch and is fetched by the call."
+    from ftcourse.models import load_model
+    return load_model(name, task, **options)
 
 
 def __getattr__(name):

@@ -16,7 +16,7 @@ def run(path, save=False, timeout=600):
     "Execute one notebook -> dict(notebook, cells, seconds, mib, error)."
     import nbformat
     from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
     nb = nbformat.read(path, as_version=4)
     client = NotebookClient(nb, timeout=timeout, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}})
     cells, error, mib, start = 0, None, 0, time.perf_counter()
@@ -26,6 +26,8 @@ def run(path, save=False, timeout=600):
             cell.outputs = []
             try: client.execute_cell(cell, i)
             except CellExecutionError as e: error = f"cell {i} ({cell.id}): {e.ename}: {e.evalue}"; break
+            except CellTimeoutError: error = f"cell {i} ({cell.id}): not done after {timeout} s"; break
+            except DeadKernelError: error = f"cell {i} ({cell.id}): the kernel died (out of memory?)"; break
             cells += 1
         seconds = time.perf_counter() - start
         if error is None:

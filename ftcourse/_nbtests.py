@@ -7,6 +7,7 @@ test depend on notebook state, so it is refused with the cell's name. By hand, n
 import ast
 import builtins
 import io
+import json
 import re
 import shutil
 import sys
@@ -47,11 +48,23 @@ def imports(tree):
 
 
 def free(tree):
-    "Names that a cell reads and never binds."
-    nodes = list(ast.walk(tree))
+    "Names that a cell reads from outside: a statement reads before it binds (`z = z + 1` reads z), a function when it is called."
+    found, so_far = set(), set()
+    for node in tree.body:
+        if isinstance(node, DEFS): found |= unbound(node) - bound(tree)
+        elif isinstance(node, ast.AugAssign): found |= (unbound(node.value) | {n.id for n in ast.walk(node.target) if isinstance(n, ast.Name)}) - so_far
+        elif isinstance(node, ast.Assign): found |= (unbound(node.value) | set().union(*map(unbound, node.targets))) - so_far
+        else: found |= unbound(node) - so_far
+        so_far |= bound(ast.Module([node], []))
+    return found - set(dir(builtins)) - {"__file__", "__name__"}
+
+
+def unbound(node):
+    "Names that a piece of code reads and never binds."
+    nodes = list(ast.walk(node))
     own = {n.id for n in nodes if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)} | {n.arg for n in nodes if isinstance(n, ast.arg)}
-    own |= {n.name for n in nodes if isinstance(n, (*DEFS, ast.ExceptHandler)) and n.name} | set(imports(tree))
-    return {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)} - own - set(dir(builtins)) - {"__file__", "__name__"}
+    own |= {n.name for n in nodes if isinstance(n, (*DEFS, ast.ExceptHandler)) and n.name} | set(imports(node))
+    return {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)} - own
 
 
 def indent(source):
@@ -62,7 +75,7 @@ def indent(source):
         if kind == "STRING": inside |= set(range(t.start[0] + 1, t.end[0] + 1))
         elif kind == "FSTRING_START": opened.append(t.start[0])            # Python 3.12+: an f-string is several tokens
         elif kind == "FSTRING_END": inside |= set(range(opened.pop() + 1, t.end[0] + 1))
-    return "\n".join(line if n in inside or not line.strip() else "    " + line for n, line in enumerate(source.splitlines(), 1))
+    return "\n".join(line if n in inside or not line.strip() else "    " + line for n, line in enumerate(source.split("\n"), 1))
 
 
 class TestExport:
@@ -98,8 +111,9 @@ class TestExport:
             for f in sorted(free(tree) - setup):
                 if f in self.own: head.add(f"from ftcourse.{self.own[f] or self.module} import {f}")
                 elif f in self.imported: head.add(self.imported[f])
-                else: raise TestCellError(f"{self.where(cell)}: the test reads `{f}`, which only the notebook knows: export it, or bind it in the cell or in a `#| test_setup` cell")
+                else: raise TestCellError(f"{self.where(cell)}: the test reads `{f}`, which only the notebook knows: export it, or bind it here or in a `#| test_setup` cell")
             if name is None: setup |= bound(tree)
+            elif not tree.body: raise TestCellError(f"{self.where(cell)}: a test cell without code")
             else:
                 for other, names in self.readers:
                     clash = (bound(tree) - set(imports(tree))) & names
@@ -122,23 +136,35 @@ def export(paths, root=ROOT):
     from nbdev.export import nb_export
     processor = type("TestExport", (TestExport,), {"root": root})
     for path in paths:
-        text = path.read_text(encoding="utf-8")
-        for other in sorted(set(re.findall(r"#\|\s*export[si]?\s+(\w+)", text))):     # nbdev appends to these: begin each one anew
+        for other in sorted(modules(path, r"export[si]?")):     # nbdev appends to these: begin each one anew
             rel = path.relative_to(root).as_posix()
             (root / "ftcourse" / f"{other}.py").write_text(f'"Part of {path.stem}."\n\n# {MARK}../{rel}.\n\n# %% auto #0\n__all__ = []\n', encoding="utf-8")
         nb_export(str(path), lib_path=str(root / "ftcourse"), procs=[processor])
 
 
+def code_cells(path):
+    "Sources of a notebook's code cells, read apart from nbdev."
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return ["".join(c["source"]) for c in cells if c["cell_type"] == "code"]
+
+
+def modules(path, directive):
+    "Modules that a notebook's cells name after a directive."
+    return {name for source in code_cells(path) for name in re.findall(rf"^[ \t]*#\|[ \t]*{directive}[ \t]+(\w+)", source, re.M)}
+
+
 def stale(root=ROOT):
-    "Exported modules and tests whose notebook is gone."
+    "Exported modules and tests whose notebook is gone, or no longer exports to them."
     for p in sorted([*(root / "ftcourse").glob("*.py"), *(root / "tests").glob("*/test_*.py")]):
         hit = re.search(re.escape(MARK) + r"(\S+?)\.\n", p.read_text(encoding="utf-8")[:4000])
-        if hit and p.name != "_nbtests.py" and not (p.parent / hit[1]).exists(): yield p
+        if not hit or p.name == "_nbtests.py": continue
+        notebook = p.parent / hit[1]
+        if not notebook.exists() or p.parent.name == "ftcourse" and p.stem not in modules(notebook, r"(?:default_exp|export[si]?)"): yield p
 
 
 def export_all(root=ROOT):
     export(notebooks(root), root)
-    for p in stale(root): print(f"removed {p.relative_to(root)}: its notebook is gone"); p.unlink()
+    for p in stale(root): print(f"removed {p.relative_to(root)}: no notebook exports it any more"); p.unlink()
 
 
 def generated(root=ROOT):
@@ -172,10 +198,8 @@ def drift(root=ROOT):
 
 
 def test_cells(path):
-    "Number of test cells in a notebook, counted apart from the extractor."
-    import json
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    return sum(c["cell_type"] == "code" and bool(re.match(r"\s*#\|\s*test(\s|$)", "".join(c["source"]))) for c in cells)
+    "Number of test cells in a notebook, counted apart from the extractor: wherever in a cell the directive stands."
+    return sum(bool(re.search(r"^[ \t]*#\|[ \t]*test([ \t]|$)", source, re.M)) for source in code_cells(path))
 
 
 def main(args):

@@ -1,0 +1,99 @@
+"What the measurements share: a fresh process a run, the machine's description, a table in Markdown."
+import json
+import os
+import platform
+import resource
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from multiprocessing import get_context
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+
+
+def machine(threads):
+    "Where and when: what a number means nothing without."
+    names = ("torch", "transformers", "tokenizers", "datasets", "accelerate", "numpy")
+    return {"date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), "cpu": cpu(), "cores": os.cpu_count(), "threads": threads,
+            "python": platform.python_version(), "versions": {n: installed(n) for n in names}}
+
+
+def installed(name):
+    try: return version(name)
+    except PackageNotFoundError: return None
+
+
+def cpu():
+    try: lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError: return platform.processor() or platform.machine()
+    fields = dict([part.strip() for part in line.split(":", 1)] for line in lines if ":" in line)
+    return f"{fields.get('model name', platform.machine())} (family {fields.get('cpu family', '?')}, model {fields.get('model', '?')})"
+
+
+def described(m):
+    "One line of Markdown for `machine(…)`."
+    versions = ", ".join(f"{k} {v}" for k, v in m["versions"].items() if v)
+    return f"Measured {m['date']} on {m['cpu']}, {m['cores']} cores, {m['threads']} thread{'s' * (m['threads'] > 1)}; Python {m['python']}, {versions}."
+
+
+def table(rows):
+    "A Markdown table of dicts; the columns are the keys of the first. Scores are printed with three digits, pairs as low–high."
+    columns = list(rows[0])
+    lines = [columns, ["---"] * len(columns), *([shown(r.get(c, "")) for c in columns] for r in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def shown(x):
+    if isinstance(x, (list, tuple)): return "–".join(map(shown, x))
+    return f"{x:.3f}" if isinstance(x, float) else str(x)
+
+
+def verdict(met): return "met" if met else "**not met**"
+
+
+def save(name, record, markdown):
+    "Write measure/NAME.json and measure/NAME.md, each in one piece."
+    for suffix, text in ((".json", json.dumps(record, indent=1) + "\n"), (".md", markdown.strip() + "\n")):
+        temp = HERE / f"{name}{suffix}.tmp"
+        temp.write_text(text, encoding="utf-8")
+        os.replace(temp, HERE / f"{name}{suffix}")
+    print(f"wrote measure/{name}.json and measure/{name}.md")
+
+
+def timed(run, *args):
+    "What `run(*args)` returns (a dict), with its seconds, CPU seconds, and the peak memory of this process."
+    wall, busy = time.perf_counter(), time.process_time()
+    result = run(*args)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 1024)
+    return result | {"seconds": round(time.perf_counter() - wall, 1), "cpu_seconds": round(time.process_time() - busy, 1), "peak_mib": round(peak)}
+
+
+def alone(run, *args):
+    "`timed(run, *args)` in a process of its own, so that its memory and its random numbers are its own."
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool: return pool.submit(timed, run, *args).result()
+
+
+class Kept:
+    "{key: result} in a file of the cache folder, so that a measurement which was interrupted goes on where it was."
+    def __init__(self, name):
+        from ftcourse.settings import cache_folder
+        self.file = cache_folder() / f"{name}.jsonl"
+        self.known = dict(map(json.loads, self.file.read_text(encoding="utf-8").splitlines())) if self.file.exists() else {}
+
+    def __contains__(self, key): return key in self.known
+    def __getitem__(self, key): return self.known[key]
+
+    def __setitem__(self, key, result):
+        self.known[key] = result
+        with open(self.file, "a", encoding="utf-8") as f: f.write(json.dumps([key, result]) + "\n")
+
+
+def threads_from(args):
+    "The number of threads to run with, set for this process and its children before torch starts."
+    n = args.threads
+    os.environ |= {"OMP_NUM_THREADS": str(n), "OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0", "TOKENIZERS_PARALLELISM": "false"}
+    os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TQDM_DISABLE": "1"}
+    return n

@@ -1,0 +1,177 @@
+"The extractor and the runner of notebooks: what becomes a test, what is refused, what counts as drift. Each test makes a small project of its own."
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from ftcourse import _lessons, _nbtests
+
+ROOT = Path(__file__).resolve().parent.parent
+MODULE = "#| default_exp tiny"
+DOUBLE = "#| export\ndef double(x): return 2 * x"
+TEST = "#| test it doubles\nassert double(2) == 4"
+
+
+def notebook(root, *cells, name="01_tiny.ipynb"):
+    "Write a lesson of these code cells; a cell that begins with 'md:' is prose."
+    path = root / "nbs" / "lessons" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    (root / "ftcourse").mkdir(exist_ok=True)
+    (root / "ftcourse" / "__init__.py").touch()
+    (root / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text(encoding="utf-8"), encoding="utf-8")
+    made = []
+    for i, source in enumerate(cells):
+        code = not source.startswith("md:")
+        made.append({"cell_type": "code" if code else "markdown", "id": f"cell{i}", "metadata": {}, "source": source.removeprefix("md:")} | ({"outputs": [], "execution_count": None} if code else {}))
+    path.write_text(json.dumps({"cells": made, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}), encoding="utf-8")
+    return path
+
+
+def extracted(root, *cells):
+    "Text of the test file of a lesson of these cells."
+    _nbtests.export([notebook(root, *cells)], root)
+    return (root / "tests" / "lessons" / "test_01_tiny.py").read_text(encoding="utf-8")
+
+
+def refused(root, *cells):
+    "What the extractor says to a lesson that it refuses."
+    with pytest.raises(_nbtests.TestCellError) as e: extracted(root, *cells)
+    return str(e.value)
+
+
+def test_a_test_cell_becomes_a_function_that_imports_what_it_uses(tmp_path):
+    text = extracted(tmp_path, MODULE, "import math", DOUBLE, "#| test it doubles, always!\nassert double(math.pi) == 2 * math.pi")
+    assert "from ftcourse.tiny import double" in text and "import math" in text
+    assert "def test_it_doubles_always():\n    assert double(math.pi)" in text
+    assert "# %% nbs/lessons/01_tiny.ipynb #cell3" in text, "a failure could not name its cell"
+    compile(text, "test", "exec")
+
+
+def test_names_exported_to_another_module_are_imported_from_there(tmp_path):
+    assert "from ftcourse.other import double" in extracted(tmp_path, MODULE, DOUBLE.replace("export", "export other"), TEST)
+
+
+def test_prose_about_export_does_not_make_a_module(tmp_path):
+    extracted(tmp_path, MODULE, DOUBLE, TEST, "md:Cells with #| export prose make the package.\n\n#| export prose", "words = '#| export words'")
+    assert {p.stem for p in (tmp_path / "ftcourse").glob("*.py")} == {"__init__", "tiny"}
+
+
+def test_setup_cells_stand_before_the_tests(tmp_path):
+    text = extracted(tmp_path, MODULE, DOUBLE, "#| test_setup\nwanted = {1: 2}", "#| test table\nassert all(double(k) == v for k, v in wanted.items())")
+    assert text.index("\nwanted = {1: 2}") < text.index("def test_table")
+
+
+def test_multi_line_strings_keep_their_inside(tmp_path):
+    source = '#| test strings\nx = """a\n  b\n\nc"""\ny = f"""{len(x)}\nd {double(1)}\n"""\nassert x == "a\\n  b\\n\\nc"\nassert y == "8\\nd 2\\n"\nif x:\n    assert "\\u2028" not in x'
+    text = extracted(tmp_path, MODULE, DOUBLE, source).replace("from ftcourse.tiny import double", "double = lambda x: 2 * x")
+    names = {}
+    exec(compile(text, "test", "exec"), names)
+    names["test_strings"]()
+
+
+@pytest.mark.parametrize("reader", ["z + 1", "z = z + 1", "z += 1", "def later(): return z", "print([z for _ in range(2)])", "#| test_setup\ny = z"])
+def test_rebinding_a_name_that_another_cell_reads_is_refused(tmp_path, reader):
+    said = refused(tmp_path, MODULE, DOUBLE, "z = 1", "#| test z\nz = 2\nassert double(z) == 4", reader)
+    assert "01_tiny.ipynb, cell cell3" in said and "'z'" in said and "cell4" in said
+
+
+@pytest.mark.parametrize("cell", ["z = 1\nz + 1", "def f(z): return z", "[z for z in range(3)]", "for z in range(3): print(z)", "def f():\n    z = 1\n    return z"])
+def test_a_cell_with_a_z_of_its_own_is_no_reader(tmp_path, cell):
+    assert "def test_z" in extracted(tmp_path, MODULE, DOUBLE, "#| test z\nz = 2\nassert double(z) == 4", cell)
+
+
+@pytest.mark.parametrize("source", ["assert double(state) == 2", "assert double(state) == 2\nstate = 1", "def f(): return state\nassert f() == 1"])
+def test_notebook_state_is_refused(tmp_path, source):
+    said = refused(tmp_path, MODULE, DOUBLE, "state = 1", f"#| test state\n{source}")
+    assert "`state`" in said and "cell3" in said
+
+
+def test_names_of_its_own_in_any_order_are_not_notebook_state(tmp_path):
+    extracted(tmp_path, MODULE, DOUBLE, "#| test own\ndef f(): return g()\ndef g(): return [i for i in range(3)]\ntry: assert f() == [0, 1, 2]\nexcept ValueError as e: print(e)")
+
+
+@pytest.mark.parametrize(("source", "word"), [("%timeit 1", "magics"), ("!ls", "magics"), ("# nothing", "without code"), ("x = (", "plain Python")])
+def test_what_cannot_be_a_test_is_refused(tmp_path, source, word):
+    said = refused(tmp_path, MODULE, DOUBLE, f"#| test odd\n{source}")
+    assert word in said and "cell2" in said
+
+
+def test_two_tests_of_one_name_are_refused(tmp_path): assert "second test" in refused(tmp_path, MODULE, DOUBLE, TEST, TEST)
+
+
+def test_drift_is_found(tmp_path):
+    extracted(tmp_path, MODULE, DOUBLE, TEST)
+    assert _nbtests.drift(tmp_path) == []
+    module, tests = tmp_path / "ftcourse" / "tiny.py", tmp_path / "tests" / "lessons" / "test_01_tiny.py"
+    good = module.read_text(encoding="utf-8"), tests.read_text(encoding="utf-8")
+    module.write_text(good[0].replace("2 * x", "x + x"), encoding="utf-8")
+    assert [d for d in _nbtests.drift(tmp_path) if d.startswith("ftcourse/tiny.py differs")]
+    module.write_text(good[0], encoding="utf-8")
+    tests.write_text(good[1][:good[1].index("\n\n# %%")], encoding="utf-8")
+    assert any("holds 0 tests, its notebook 1" in d for d in _nbtests.drift(tmp_path))
+    tests.unlink()
+    assert any("is missing" in d for d in _nbtests.drift(tmp_path))
+
+
+def test_a_test_cell_that_nbdev_does_not_see_is_found(tmp_path):
+    extracted(tmp_path, MODULE, DOUBLE, TEST, "x = 1\n#| test too low in its cell\nassert x")
+    assert any("holds 1 tests, its notebook 2" in d for d in _nbtests.drift(tmp_path))
+
+
+def test_what_no_notebook_exports_any_more_is_removed(tmp_path):
+    extracted(tmp_path, MODULE, DOUBLE, "#| export other\none = 1", TEST)
+    gone = notebook(tmp_path, MODULE.replace("tiny", "gone"), DOUBLE, TEST, name="02_gone.ipynb")
+    by_hand = [tmp_path / "ftcourse" / "hand.py", tmp_path / "tests" / "test_hand.py"]
+    for p in by_hand: p.write_text("x = 1\n", encoding="utf-8")
+    _nbtests.export_all(tmp_path)
+    left = [tmp_path / "ftcourse" / "gone.py", tmp_path / "tests" / "lessons" / "test_02_gone.py", tmp_path / "ftcourse" / "other.py"]
+    assert all(p.exists() for p in left)
+    gone.unlink()
+    notebook(tmp_path, MODULE, DOUBLE, TEST)                 # the first lesson no longer exports to `other`
+    assert any("no notebook any more" in d for d in _nbtests.drift(tmp_path))
+    _nbtests.export_all(tmp_path)
+    assert not any(p.exists() for p in left) and all(p.exists() for p in by_hand)
+    assert _nbtests.drift(tmp_path) == []
+
+
+def test_a_notebook_whose_tests_are_all_gone_keeps_no_test_file(tmp_path):
+    extracted(tmp_path, MODULE, DOUBLE, TEST)
+    _nbtests.export([notebook(tmp_path, MODULE, DOUBLE)], tmp_path)
+    assert not (tmp_path / "tests" / "lessons" / "test_01_tiny.py").exists()
+
+
+# ---- the runner of notebooks
+def test_the_runner_names_the_cell_that_raises_and_the_notebook_that_runs_nothing(tmp_path, capfd):
+    good = notebook(tmp_path, "md:# Prose", "x = 1", "x + 1", name="01_good.ipynb")
+    bad = notebook(tmp_path, "x = 1", "x / 0", "open('after', 'w')", name="02_bad.ipynb")
+    empty = notebook(tmp_path, "md:# Prose", "", name="03_empty.ipynb")
+    before = good.read_text(encoding="utf-8")
+    assert _lessons.main([str(good)]) == 0
+    assert re.search(r"01_good.ipynb\s+2\s+\d", capfd.readouterr().out)
+    assert good.read_text(encoding="utf-8") == before, "a run without --save changed the notebook"
+    assert _lessons.main([str(bad), str(empty)]) == 1
+    said = capfd.readouterr().out
+    assert "cell1" in said and "ZeroDivisionError" in said and not (bad.parent / "after").exists()
+    assert "03_empty.ipynb executed no cell" in said
+
+
+def test_a_kernel_that_dies_or_hangs_is_an_error_of_its_cell(tmp_path):
+    assert "cell0" in _lessons.run(notebook(tmp_path, "import os; os._exit(1)"))["error"]
+    assert "cell0" in _lessons.run(notebook(tmp_path, "import time; time.sleep(60)"), timeout=2)["error"]
+
+
+def test_saving_keeps_outputs_and_drops_what_changes_from_run_to_run(tmp_path):
+    path = notebook(tmp_path, "print(6 * 7)", "import sys; print('  5%| bar', file=sys.stderr)")
+    assert _lessons.main([str(path), "--save"]) == 0
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    assert "".join(cells[0]["outputs"][0]["text"]) == "42\n" and cells[1]["outputs"] == []
+    assert all(c["execution_count"] is None and c["metadata"] == {} for c in cells)
+
+
+def test_no_notebook_at_all_fails(tmp_path, monkeypatch):
+    (tmp_path / "nbs").mkdir()
+    monkeypatch.setattr(_lessons, "ROOT", tmp_path)
+    assert _lessons.main([]) == 1
+
+
