@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['END', 'hide', 'encoded', 'Counts', 'count_tokens', 'ppmi', 'start_from_counts', 'Reading', 'pair', 'whole_or_part', 'runs_of', 'recurring', 'span_reading', 'encoder_readings', 'decoder_readings', 'stream', 'Heads', 'encoder_loss', 'decoder_loss']
 
-# %% ../nbs/lessons/08_pretraining.ipynb #01bfaa77
+# %% ../nbs/lessons/08_pretraining.ipynb #50c395fe
 import random
 import re
 from collections import Counter
@@ -20,7 +20,7 @@ from .batches import pad
 from .losses import cross_entropy, masked_loss
 from .world import documents
 
-# %% ../nbs/lessons/08_pretraining.ipynb #05649e1c
+# %% ../nbs/lessons/08_pretraining.ipynb #30379cb3
 def hide(
     ids: Tensor,                 # (batch, length)
     may: Tensor,                 # (batch, length) bool, true where a token may be hidden
@@ -35,7 +35,7 @@ def hide(
     seen = torch.where(chosen & (how < .8), mask_id, ids)
     return torch.where(chosen & (how >= .9), noise, seen), ids.masked_fill(~chosen, -100)
 
-# %% ../nbs/lessons/08_pretraining.ipynb #7bbc042e
+# %% ../nbs/lessons/08_pretraining.ipynb #ef8f312a
 END = re.compile(r"(?<=[.!?]) (?=[A-Z0-9])")
 
 def encoded(tokenizer, texts: list[str]) -> list[list[int]]:
@@ -60,7 +60,7 @@ def count_tokens(tokenizer, texts: list[str]) -> Counts:
     for row, d in zip(present, ids): row[list(set(d))] = 1
     return Counts(share, words & (share < .004), present.T @ present)
 
-# %% ../nbs/lessons/08_pretraining.ipynb #22ff55c5
+# %% ../nbs/lessons/08_pretraining.ipynb #ac69e6f6
 def ppmi(
     together: Tensor,   # (vocab, vocab), documents in which both tokens come
     least: int = 20,    # tokens seen less often tell nothing yet
@@ -82,7 +82,7 @@ def start_from_counts(
     vectors = axes[:, :dimensions] * strength[:dimensions].sqrt()
     network.get_input_embeddings().weight.data[:, :dimensions] = vectors / vectors.std() * .04
 
-# %% ../nbs/lessons/08_pretraining.ipynb #5d679cac
+# %% ../nbs/lessons/08_pretraining.ipynb #869565e2
 class Reading(NamedTuple):
     "One example of the recipe."
     ids: list[int]                   # with special tokens
@@ -111,7 +111,7 @@ def whole_or_part(
     cut = rng.randint(1, len(sentences) - 1)
     return pair(tokenizer, [t for s in sentences[:cut] for t in s], [t for s in sentences[cut:] for t in s], flat)
 
-# %% ../nbs/lessons/08_pretraining.ipynb #02f039f8
+# %% ../nbs/lessons/08_pretraining.ipynb #05d68f18
 def runs_of(ids: list[int], n: int) -> list[tuple]: return list(zip(*(ids[i:] for i in range(n))))
 
 def recurring(
@@ -143,7 +143,7 @@ def span_reading(tokenizer, rng: random.Random, document: str, rare: list[bool])
     there = len(part) + 2 + j
     return Reading(ids, [0] * (len(part) + 2) + [1] * (len(ids) - len(part) - 2), [], 0, (1 + i, 1 + i + n), (there, there + n - 1))
 
-# %% ../nbs/lessons/08_pretraining.ipynb #013d4985
+# %% ../nbs/lessons/08_pretraining.ipynb #890f7df2
 def encoder_readings(tokenizer, rare: list[bool], seed: int, n: int = 2048, apart: float = .25) -> list[Reading]:
     "What the encoder reads next: documents of the world, and a fifth as many passages with a blank to fill from the passage."
     rng, texts = random.Random(f"encoder/{seed}"), [END.split(d) for d in documents(n, seed=f"pretrain/{seed}")]
@@ -169,7 +169,7 @@ def stream(readings, batch_size: int, seed: int) -> Iterator[list[Reading]]:
         random.Random(f"{seed}/{chunk}").shuffle(batches)
         yield from batches
 
-# %% ../nbs/lessons/08_pretraining.ipynb #fe9f71a2
+# %% ../nbs/lessons/08_pretraining.ipynb #5af830a7
 class Heads(nn.Module):
     "Scaffolding of the recipe, thrown away after it: what the text is about, and where a missing span stands."
     def __init__(self, hidden: int, share: Tensor):
@@ -192,7 +192,7 @@ class Heads(nn.Module):
         logits = self.where(states).masked_fill(~mask[..., None], -1e9)
         return cross_entropy(logits.transpose(1, 2), answers)
 
-# %% ../nbs/lessons/08_pretraining.ipynb #65227528
+# %% ../nbs/lessons/08_pretraining.ipynb #fd97919b
 def encoder_loss(network, heads: Heads, tokenizer, counts: Counts, batch: list[Reading]) -> dict[str, tuple]:
     "Hidden words, hidden more often when rare; the bag of the document from [CLS] through the pooler; where a missing span stands."
     ids, types = pad([r.ids for r in batch], tokenizer.pad_token_id), pad([r.types for r in batch])

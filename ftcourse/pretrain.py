@@ -7,7 +7,7 @@ __all__ = ['SPECIAL', 'ENDINGS', 'PLANS', 'CARD', 'RECIPES', 'new_tokenizer', 'b
            'masked', 'mood_probe', 'empty_network', 'pretrain', 'read', 'advance', 'heldout_loss', 'ship', 'machine',
            'main']
 
-# %% ../nbs/lessons/08_pretraining.ipynb #bf08611b
+# %% ../nbs/lessons/08_pretraining.ipynb #239c74a4
 import argparse
 import hashlib
 import json
@@ -30,7 +30,7 @@ from .objectives import Heads, count_tokens, decoder_loss, decoder_readings, enc
 from .settings import assets, seed_everything
 from .world import documents, generate
 
-# %% ../nbs/lessons/08_pretraining.ipynb #36c5a5c2
+# %% ../nbs/lessons/08_pretraining.ipynb #8768edcc
 SPECIAL = {"mlm": ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"], "clm": ["<pad>", "<s>", "</s>"]}
 
 def new_tokenizer(
@@ -51,7 +51,7 @@ def new_tokenizer(
     vocabulary = pieces + frequent[:max(0, size - len(pieces))]
     return BertTokenizerFast(vocab={piece: i for i, piece in enumerate(vocabulary)}, do_lower_case=True, model_max_length=128)
 
-# %% ../nbs/lessons/08_pretraining.ipynb #cde18da4
+# %% ../nbs/lessons/08_pretraining.ipynb #c32b2a6b
 def byte_pairs(
     texts: list[str],
     size: int,         # tokens at most; 259 are the bytes and the special ones
@@ -70,7 +70,7 @@ def shipped_tokenizer(objective: str = "mlm"):
     from transformers import AutoTokenizer
     return AutoTokenizer.from_pretrained(assets() / ("tiny-bert" if objective == "mlm" else "tiny-gpt"))
 
-# %% ../nbs/lessons/08_pretraining.ipynb #f8587bf4
+# %% ../nbs/lessons/08_pretraining.ipynb #20a22d34
 def new_model(
     tokenizer,
     objective: str = "mlm",   # "mlm": a BERT; "clm": a GPT-2
@@ -92,7 +92,7 @@ def new_model(
                                              bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id))
     return Model(network, tokenizer, "mlm" if objective == "mlm" else "lm", text=("text",), info={"source": "new", "max_length": max_length, "positions": max_length})
 
-# %% ../nbs/lessons/08_pretraining.ipynb #14eb2493
+# %% ../nbs/lessons/08_pretraining.ipynb #aaa508e2
 class masked:
     "Batches of a masked language model: a pure function of (seed, epoch, position), so that a run can resume anywhere."
     def __init__(
@@ -119,7 +119,7 @@ class masked:
             if not (labels >= 0).any(): seen, labels = hide(batch.ids, may, 1.1, self.tokenizer.mask_token_id, len(self.tokenizer), rng)
             yield replace(batch, ids=seen, labels=labels, supervised=None)
 
-# %% ../nbs/lessons/08_pretraining.ipynb #99b6d639
+# %% ../nbs/lessons/08_pretraining.ipynb #d4886716
 ENDINGS = [("We left", "happy", "angry"), ("I felt", "lucky", "cheated"), ("My sister", "loved", "hated"), ("I", "recommend", "regret")]
 
 @torch.no_grad()
@@ -141,7 +141,7 @@ def mood_probe(
         score += logits[:, good] - logits[:, bad]
     return ((score > 0) == torch.tensor([r["label"] == "positive" for r in reviews])).float().mean().item()
 
-# %% ../nbs/lessons/08_pretraining.ipynb #ae73ed7e
+# %% ../nbs/lessons/08_pretraining.ipynb #fb2755ae
 PLANS = {   # the shipped models
     "tiny-bert": dict(stages=(16_000, 6_000), apart=(.25, 1.), batch_size=8, lr=1e-3, layers=2),
     "tiny-gpt": dict(stages=(12_000,), batch_size=8, lr=1e-3, layers=2),
@@ -153,7 +153,7 @@ def empty_network(name: str, tokenizer, layers: int = 2):
     model = new_model(tokenizer, "mlm" if name == "tiny-bert" else "clm", layers=layers)
     return BertForPreTraining(model.network.config) if name == "tiny-bert" else model.network
 
-# %% ../nbs/lessons/08_pretraining.ipynb #4d078e12
+# %% ../nbs/lessons/08_pretraining.ipynb #489c5cf6
 def pretrain(
     name: str,                # "tiny-bert" or "tiny-gpt"
     steps: int | None = None, # updates of a shorter run, of one stage; None: as shipped
@@ -173,7 +173,7 @@ def pretrain(
         read(name, network, heads, tokenizer, counts, n, stage, seed, every, log)
     return network, tokenizer, log
 
-# %% ../nbs/lessons/08_pretraining.ipynb #7c5fc633
+# %% ../nbs/lessons/08_pretraining.ipynb #9696df5e
 def read(name, network, heads, tokenizer, counts, steps, stage, seed, every, log):
     "One stage: from warm-up to rest, on documents of its own. A second stage starts the rate again (Loshchilov and Hutter 2017, arXiv:1608.03983)."
     plan, rare = PLANS[name], counts.rare.tolist()
@@ -202,7 +202,7 @@ def advance(optimizer, losses: dict[str, tuple]) -> dict[str, tuple]:
     optimizer.step()
     return {k: (s.item(), n) for k, (s, n) in losses.items()}
 
-# %% ../nbs/lessons/08_pretraining.ipynb #c4ee2f9f
+# %% ../nbs/lessons/08_pretraining.ipynb #d1a8d862
 @torch.no_grad()
 def heldout_loss(network, tokenizer, n: int = 500) -> float:
     "Nats a word on documents that pretraining has not read: a next word, or one of 15% hidden."
@@ -217,7 +217,7 @@ def heldout_loss(network, tokenizer, n: int = 500) -> float:
         else: total.append(cross_entropy(network(**x).logits[:, :-1], ids[:, 1:].masked_fill(~mask[:, 1:], -100)))
     return mean_loss(total)
 
-# %% ../nbs/lessons/08_pretraining.ipynb #9f39e614
+# %% ../nbs/lessons/08_pretraining.ipynb #2dc06083
 CARD = """---
 license: apache-2.0
 ---
@@ -261,7 +261,7 @@ def machine() -> str:
     found = re.search(r"model name\s*: (.*)", info.read_text()) if info.exists() else None
     return found[1].strip() if found else platform.processor() or platform.machine()
 
-# %% ../nbs/lessons/08_pretraining.ipynb #9d60ea1c
+# %% ../nbs/lessons/08_pretraining.ipynb #fac9c980
 def main():
     "Entry point of `make assets`."
     options = argparse.ArgumentParser(description="Rebuild the built-in models.")

@@ -4,13 +4,13 @@
 
 # %% auto #0
 __all__ = ['SPLITS', 'HIDDEN', 'Piece', 'Source', 'split_of', 'from_rows', 'from_file', 'split_files', 'class_rows',
-           'from_folder', 'from_splits', 'from_hub', 'builtin_names', 'built_in', 'guess', 'open_source']
+           'from_folder', 'from_splits', 'from_hub', 'builtin_names', 'generated', 'built_in', 'guess', 'open_source']
 
 # %% ../nbs/toolkit/sources.ipynb #a1d07f74
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -150,16 +150,22 @@ def builtin_names() -> list[str]:
     return ["world", *world.TASKS]
 
 # %% ../nbs/toolkit/sources.ipynb #4001d872
+@cache
+def generated(name: str, split: str, n: int, seed: int) -> list[dict]:
+    "Rows of the built-in world, written once a session: lessons ask for the same ones again and again."
+    from ftcourse import world
+    return world.generate(name, split, n, seed)
+
 def built_in(name: str, seed: int) -> Source:
     "A task of the built-in world, or its pretraining text."
     from ftcourse import world
     if name == "world":
-        sizes = {"train": 4_000, "validation": 500, "test": 500}
+        sizes = {"train": 2_000, "validation": 500, "test": 500}
         def read(problems, split): return ((i, {"text": d}) for i, d in enumerate(world.documents(sizes[split], seed=seed + 1000 * list(sizes).index(split))))
         made = {s: partial(read, split=s) for s in sizes}
         return Source(name, [Piece(s, s, read, "row") for s, read in made.items()], kind="lm", text="text")
     task = world.TASKS[name]
-    made = {s: (lambda problems, s=s, n=n: enumerate(world.generate(name, s, n, seed))) for s, n in task.sizes.items()}
+    made = {s: (lambda problems, s=s, n=n: ((i, dict(row)) for i, row in enumerate(generated(name, s, n, seed)))) for s, n in task.sizes.items()}
     return Source(name, [Piece(s, s, read, "row") for s, read in made.items()], kind=task.kind, text=task.text, label=task.label, labels=list(task.labels) or None)
 
 # %% ../nbs/toolkit/sources.ipynb #329c3aa0
