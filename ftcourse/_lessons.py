@@ -55,11 +55,22 @@ def write(nb, path):
             cell.outputs = [o for o in cell.outputs if not (o.output_type == "stream" and o.name == "stderr" and "%|" in o.text)]      # progress bars
             for o in cell.outputs:
                 if "execution_count" in o: o.execution_count = None
+                if "text" in o: o.text = without_places(o.text)
+                for kind in ("text/plain", "text/html"):
+                    if kind in o.get("data", {}): o.data[kind] = without_places(o.data[kind])
     clean_nb(nb, clean_ids=True)
     nb.metadata = nbformat.NotebookNode(kernelspec={"display_name": "python3", "language": "python", "name": "python3"})
     temp = path.with_suffix(".tmp")
     nbformat.write(nb, temp)
     os.replace(temp, path)
+
+
+def without_places(text):
+    "Output without the folders of the machine it was made on."
+    import re
+    import tempfile
+    text = text.replace(f"{ROOT}{os.sep}", "").replace(str(Path.home()), "~")
+    return re.sub(re.escape(tempfile.gettempdir()) + r"/(tmp|ipykernel_)\w+/?", "", text)
 
 
 def main(args):

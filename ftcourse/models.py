@@ -24,7 +24,7 @@ from . import __version__
 from .layers import Core, best_span, blocks, evaluating, freeze, param_groups, parameter_table, parts, patch, pool_last
 from ftcourse.loading import (
     AUTO, PROBLEM, check_fit, check_ids, checked_texts, explained, find_model, fingerprint,
-    kind_of, load_weights, max_positions, plan_labels, quietly, reachable, set_dropout,
+    kind_of, load_weights, max_positions, plan_labels, quietly, reachable, set_dropout, tell_load,
 )
 from .settings import CourseError, assets
 
@@ -310,7 +310,7 @@ def load_model(
     positions = max_positions(network, tokenizer)
     info = dict(source=Path(name).name if local else str(name), revision=revision, positions=positions, seed=seed, random=random)
     info["max_length"] = min(note.get("max_length", 128), positions)
-    _tell(info, said, new, note)
+    tell_load(info, said, new, note)
     text = tuple(getattr(task, "text", None) or note.get("text", ()))
     model = Model(network, tokenizer, kind, list(labels) if kind in ("classify", "multilabel") else [], text, new, None, info)
     return model.reorder(wanted) if model.labels and wanted else model
@@ -348,19 +348,6 @@ def _build(source, kind, config, keep, random, seed, hub, tokenizer, note, resiz
     for p in network.parameters(): p.data = p.data.clone()
     names = [n for n, _ in network.named_parameters()]
     return network.eval(), tuple(n for n in names if new is None or n in new or n in note.get("untrained", ()))
-
-
-_said = set()
-
-def _tell(info, said, new, note):
-    "What a load has to report, once a process however often it is repeated."
-    lines = [said] if said else []
-    if info["random"]: lines.append(f"random weights (seed {info['seed']}), nothing pretrained")
-    elif new and not note.get("untrained"): lines.append(f"head newly initialised: {', '.join(new[:6])}{f' and {len(new) - 6} more' if len(new) > 6 else ''}")
-    for line in lines:
-        line = f"{info['source']}: {line}"
-        if line not in _said: _said.add(line); print(line)
-
 
 def _from_memory(model, options):
     "Another head on a model's backbone; the model is not touched."

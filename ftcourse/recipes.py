@@ -5,12 +5,10 @@
 # %% auto #0
 __all__ = ['fine_tune_model', 'evaluate_model', 'train_model']
 
-# %% ../nbs/lessons/01_fine_tuning.ipynb #105d1a62
-from pathlib import Path
-
+# %% ../nbs/lessons/01_fine_tuning.ipynb #825b8245
 from .settings import CourseError
 
-# %% ../nbs/lessons/01_fine_tuning.ipynb #82306574
+# %% ../nbs/lessons/01_fine_tuning.ipynb #530bd485
 def fine_tune_model(
     model,                    # a built-in name, a folder, a hub id (`id@revision`), or a Model, which is left as it is
     task,                     # a built-in name, a file, a folder, a hub id, a Dataset, a DatasetDict or a Task
@@ -52,7 +50,7 @@ def fine_tune_model(
     model.history = fit(model, batches, hp, validate=validate, run=run, progress=progress)
     return model
 
-# %% ../nbs/lessons/01_fine_tuning.ipynb #6bd41b68
+# %% ../nbs/lessons/01_fine_tuning.ipynb #81bb6438
 def evaluate_model(
     model,                    # a Model, a folder, or a hub id
     test_set,                 # a built-in name, a file, a folder, a hub id, a Dataset or a Task
@@ -73,7 +71,7 @@ def evaluate_model(
     if not isinstance(model, Model): model = load_model(model)
     return evaluate(model, task, split=split, rows=rows, batch_size=batch_size)
 
-# %% ../nbs/lessons/01_fine_tuning.ipynb #e217a597
+# %% ../nbs/lessons/01_fine_tuning.ipynb #d31319c8
 def train_model(
     D_pre,                    # "world" (built in), a text file, a folder of them, a hub id, a Dataset or a Task of kind lm
     *,

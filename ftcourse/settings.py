@@ -148,7 +148,10 @@ def start_lesson(
     number: int,     # of the lesson: it is added to the profile's seed
 ) -> None:
     "Seed, set threads, and print the line that says what this run of the lesson stands on."
+    import warnings
     from importlib.metadata import version
+    warnings.formatwarning = lambda message, category, *place, **line: f"{category.__name__}: {message}\n"     # what is wrong, without a place inside the library
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")      # read when transformers is imported: the course says itself which weights are new
     here, threads = settings(), set_threads()
     seed_everything(here.seed + number)
     import torch

