@@ -47,7 +47,7 @@ bench: $(READY)         ## our loop against the Trainer, interleaved
 	$(RUN) measure/bench.py
 
 real: $(READY)          ## real model, real data, three seeds
-	$(BIN)/python measure/real.py --install
+	$(BIN)/python measure/real.py --install --install
 
 clean:          ## remove the environment and what was built
 	rm -rf .venv build dist *.egg-info _docs _proc

@@ -24,9 +24,9 @@ from . import __version__
 from .layers import Core, best_span, blocks, evaluating, freeze, param_groups, parameter_table, parts, patch, pool_last
 from ftcourse.loading import (
     AUTO, PROBLEM, check_fit, check_ids, checked_texts, explained, find_model, fingerprint,
-    kind_of, load_weights, max_positions, plan_labels, quietly, reachable, set_dropout, tell_load,
+    kind_of, load_weights, max_positions, plan_labels, quietly, reachable, read_checkpoint, set_dropout, tell_load,
 )
-from .settings import CourseError, assets
+from .settings import CourseError
 
 # %% ../nbs/lessons/05_models.ipynb #f56258f7
 _all_ = ["freeze", "param_groups", "pool_last", "parts", "blocks", "evaluating", "best_span"]
@@ -298,7 +298,7 @@ def load_model(
     if isinstance(name, Model): return _from_memory(name, options)
     source, local = find_model(name, weights=not random)
     hub = {} if local else dict(local_files_only=not reachable()) | ({"revision": revision} if revision else {})
-    with explained(str(name), local, revision): config, tokenizer, note = _read(source, tokenizer, hub)
+    with explained(str(name), local, revision): config, tokenizer, note = read_checkpoint(source, tokenizer, hub)
     kind, keep, said = kind_of(config, note, head, task), True, None
     wanted = labels if labels is not None else getattr(task, "labels", None)
     if kind in PROBLEM:
@@ -316,23 +316,6 @@ def load_model(
     return model.reorder(wanted) if model.labels and wanted else model
 
 # %% ../nbs/lessons/05_models.ipynb #1b542b4b
-def _read(source, tokenizer, hub):
-    "Configuration, tokenizer and ftcourse.json of a checkpoint."
-    import transformers
-    config = transformers.AutoConfig.from_pretrained(source, trust_remote_code=False, **hub)
-    if tokenizer is None: tokenizer = transformers.AutoTokenizer.from_pretrained(source, trust_remote_code=False, **hub)
-    elif isinstance(tokenizer, (str, os.PathLike)):
-        built_in = assets() / str(tokenizer)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(built_in if (built_in / "tokenizer.json").exists() else tokenizer, trust_remote_code=False)
-    if not getattr(tokenizer, "is_fast", False):
-        raise CourseError(f"the tokenizer of {source} is not a fast one (tokenizer.json), and offsets need that: choose another checkpoint")
-    # No token is added for padding: the mask says what padding is, so any token may stand there.
-    if tokenizer.pad_token is None: tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token or tokenizer.convert_ids_to_tokens(0)
-    if getattr(config, "pad_token_id", None) is None: config.pad_token_id = tokenizer.pad_token_id
-    note = Path(source) / "ftcourse.json"
-    return config, tokenizer, json.loads(note.read_text(encoding="utf-8")) if note.is_file() else {}
-
-
 def _build(source, kind, config, keep, random, seed, hub, tokenizer, note, resize):
     "The network in evaluation mode and the names of its new parameters. Random numbers come from `seed` alone, and the global state is left as it was."
     import transformers

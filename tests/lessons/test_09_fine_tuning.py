@@ -7,7 +7,7 @@ from ftcourse.models import load_model
 from ftcourse.recipes import fine_tune_model
 from ftcourse.train import fit
 
-# %% nbs/lessons/09_fine_tuning.ipynb #988b6fa5
+# %% nbs/lessons/09_fine_tuning.ipynb #90ef3e80
 def test_fine_tune_model_is_the_parts_of_lessons_02_to_07():
     from datasets import DatasetDict
     from dataclasses import replace as put
@@ -19,7 +19,7 @@ def test_fine_tune_model_is_the_parts_of_lessons_02_to_07():
     joined = fine_tune_model("tiny-bert", small, epochs=2, lr=5e-4, seed=3)
     assert all((a == b).all() for a, b in zip(parts.network.state_dict().values(), joined.network.state_dict().values()))
 
-# %% nbs/lessons/09_fine_tuning.ipynb #5782f769
+# %% nbs/lessons/09_fine_tuning.ipynb #b433f903
 def test_the_model_passed_in_stays_as_it_was():
     given = load_model("tiny-bert", task=load_task("reviews"), seed=0)
     kept = {name: w.clone() for name, w in given.network.state_dict().items()}
@@ -27,7 +27,7 @@ def test_the_model_passed_in_stays_as_it_was():
     assert all((kept[name] == w).all() for name, w in given.network.state_dict().items())
     assert any((kept[name] != w).any() for name, w in changed.network.state_dict().items())
 
-# %% nbs/lessons/09_fine_tuning.ipynb #a9bc85db
+# %% nbs/lessons/09_fine_tuning.ipynb #253b8062
 from ftcourse.checks import Exercise
 ex1 = Exercise("09.1", "layer_rates", inputs=[(3, 1e-3, .5), (1, .1, .9), (4, 1., .1)],
     solution=lambda layers, lr, decay: [lr * decay ** (layers - 1 - i) for i in range(layers)],
@@ -36,7 +36,7 @@ ex1 = Exercise("09.1", "layer_rates", inputs=[(3, 1e-3, .5), (1, .1, .9), (4, 1.
               "You subtract where you should multiply: each layer gets a share of the rate above it.": lambda layers, lr, decay: [lr - (1 - decay) * lr * (layers - 1 - i) for i in range(layers)]},
     hints=["How many layers lie above layer i, if there are `layers` of them and i counts from 0?", "The power of decay is layers - 1 - i."])
 
-# %% nbs/lessons/09_fine_tuning.ipynb #3abbd164
+# %% nbs/lessons/09_fine_tuning.ipynb #ca13fb1a
 def test_exercise_1_is_sound():
     assert ex1.proves()
     def from_the_top(layers, lr, decay):
@@ -45,7 +45,7 @@ def test_exercise_1_is_sound():
         return rates
     assert ex1.judge(from_the_top)[0] == "right"
 
-# %% nbs/lessons/09_fine_tuning.ipynb #94590546
+# %% nbs/lessons/09_fine_tuning.ipynb #bb757c50
 ex2 = Exercise("09.2", "updates", inputs=[(32, 16, 20), (33, 16, 2), (5, 16, 3), (100, 8, 1)],
     solution=lambda rows, batch_size, epochs: -(-rows // batch_size) * epochs,
     mistakes={"You leave the short last batch out: round up, not down.": lambda rows, batch_size, epochs: rows // batch_size * epochs,
@@ -53,7 +53,7 @@ ex2 = Exercise("09.2", "updates", inputs=[(32, 16, 20), (33, 16, 2), (5, 16, 3),
               "You round once at the end: every epoch has a short last batch of its own.": lambda rows, batch_size, epochs: -(-rows * epochs // batch_size)},
     hints=["Count the batches of one epoch first.", "math.ceil(rows / batch_size) batches an epoch."])
 
-# %% nbs/lessons/09_fine_tuning.ipynb #c74abd2a
+# %% nbs/lessons/09_fine_tuning.ipynb #9bbcf9da
 def test_exercise_2_is_sound():
     import math
     assert ex2.proves() and ex2.judge(lambda rows, batch_size, epochs: math.ceil(rows / batch_size) * epochs)[0] == "right"
