@@ -240,7 +240,7 @@ def main():
             level = found["reviews@32", "pretrained"]["mean"] if ("reviews@32", "pretrained") in found else .95
             needed = labels_needed({int(n): v["mean"] for n, v in points.items()}, level)
             record["labels"] = {"wanted": level, "random": points, "needed": needed, "times": round((needed or max(map(int, points))) / 32, 1)}
-    if wanted is None or "text" in wanted: record["text"] = judged_text(60 // shrink)
+    if wanted is None or "text" in wanted: record["text"] = judged_text(40 // shrink)
     print(written(record))
     if not args.quick and wanted is None: save("aims", record, written(record))
 
