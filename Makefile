@@ -18,7 +18,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 lab: $(READY)   ## open the course in JupyterLab
-	$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 $(LESSON)
+	$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 $(if $(filter 0,$(shell id -u)),--allow-root) $(LESSON)
 
 test: check style $(READY)      ## everything that must hold: exports, floors, style, tests, lessons
 	$(RUN) -m pytest
