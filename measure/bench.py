@@ -142,7 +142,8 @@ def race_written(r):
              "loss of the last epoch": statistics.mean(x["loss"] for x in runs)} for arm, runs in r["arms"].items()]
     return [
         f"## {r['model']} ({r['parameters'] / 1e6:.1f}M parameters)",
-        f"{r['rows']} rows of {r['mean_tokens']} tokens on average, {r['epochs']} epoch{'s' * (r['epochs'] > 1)}, {r['rounds']} rounds with a seed each; an arm's speed is that of its calmest round.",
+        f"{r['rows']} rows of {r['mean_tokens']} tokens on average, {r['epochs']} epoch{'s' * (r['epochs'] > 1)}, {r['rounds']} rounds with a seed each; "
+        "an arm's speed is that of its calmest round.",
         table(rows),
         f"Aim {aim} times {verdict(r['ratio']['seconds'] >= aim)}: {r['ratio']['seconds']:.2f} by the clock, {r['ratio']['cpu']:.2f} by CPU time; "
         f"median of the rounds {r['median_ratio']['seconds']:.2f} and {r['median_ratio']['cpu']:.2f}.",
