@@ -164,7 +164,7 @@ class Judge:
         return {"documents": len(cut), "one topic": share([len(t) == 1 for t in topics if t]), "one mood": share([len(set(m)) == 1 for m in moods if len(m) > 1])}
 
 
-def share(flags): return round(statistics.mean(flags), 3) if flags else None
+def share(flags): return f"{statistics.mean(flags):.3f} of {len(flags)}" if flags else "none"
 
 
 def judged_text(n):
@@ -240,7 +240,7 @@ def main():
             level = found["reviews@32", "pretrained"]["mean"] if ("reviews@32", "pretrained") in found else .95
             needed = labels_needed({int(n): v["mean"] for n, v in points.items()}, level)
             record["labels"] = {"wanted": level, "random": points, "needed": needed, "times": round((needed or max(map(int, points))) / 32, 1)}
-    if wanted is None or "text" in wanted: record["text"] = judged_text(40 // shrink)
+    if wanted is None or "text" in wanted: record["text"] = judged_text(80 // shrink)
     print(written(record))
     if not args.quick and wanted is None: save("aims", record, written(record))
 
