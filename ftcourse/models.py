@@ -296,6 +296,7 @@ def load_model(
     "A network with the right head, its tokenizer and its labels. Safetensors only, no code from a hub. Says which parameters are new; raises `CourseError`."
     options = dict(task=task, head=head, labels=labels, random=random, seed=seed, dropout=dropout, tokenizer=tokenizer, resize=resize)
     if isinstance(name, Model): return _from_memory(name, options)
+    if "@" in str(name) and not Path(name).exists(): name, revision = str(name).rsplit("@", 1)     # as settings.ini writes a pinned hub id
     source, local = find_model(name, weights=not random)
     hub = {} if local else dict(local_files_only=not reachable()) | ({"revision": revision} if revision else {})
     with explained(str(name), local, revision): config, tokenizer, note = read_checkpoint(source, tokenizer, hub)

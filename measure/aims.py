@@ -197,7 +197,7 @@ def written(record):
         parts += ["## What the decoder writes", table([{"text": k} | v for k, v in t.items() if k != "examples"]),
                   "The first four sentences of each document, judged by the words of the world: one topic among those named, one mood where at least two sentences show any.",
                   "\n>\n".join(f"> {d}" for d in t["examples"])]
-    return "\n\n".join(parts)
+    return "\n\n".join(parts + record.get("notes", []))
 
 
 def setting_written(r):

@@ -131,6 +131,7 @@ def written(record):
     i = record["import"]
     parts = ["# Speed of the loop", f"`make bench`. {described(record['machine'])}", __doc__.split("\n\n")[1].strip().replace("\n", " ")]
     for r in record["races"]: parts += race_written(r)
+    parts += record.get("notes", [])
     return "\n\n".join([*parts, f"`import ftcourse` takes {i['best'] * 1000:.0f} ms (median {i['median'] * 1000:.0f} ms) and loads no torch; "
                          f"aim {IMPORT_AIM * 1000:.0f} ms {verdict(i['best'] <= IMPORT_AIM)}."])
 

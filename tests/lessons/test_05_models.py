@@ -195,6 +195,12 @@ def test_saving_replaces_a_model_keeps_what_is_not_one_and_refuses_other_folders
         with pytest.raises(CourseError, match="Nothing was written"): m_.save(home / "thesis")
         assert sorted(p_.name for p_ in home.iterdir()) == ["m", "thesis"]
 
+# %% nbs/lessons/05_models.ipynb #b0d57f68
+def test_a_pinned_hub_id_is_a_name_and_a_revision():
+    try: load_model("somebody/some-model@0123abc", head="lm")
+    except CourseError as dead: assert "somebody/some-model" in str(dead) and "some-model@" not in str(dead), dead
+    else: raise AssertionError("no error")
+
 # %% nbs/lessons/05_models.ipynb #a30fb12b
 def test_the_same_seed_makes_the_same_head_and_leaves_the_random_state_alone():
     for options in (dict(), dict(random=True)):
