@@ -77,8 +77,8 @@ def bucketed(
     lengths: np.ndarray,         # of all examples
     size: int,                   # examples a batch
 ) -> np.ndarray:
-    "Sort by length inside pools: as many batches as make four pools, but no more than 50. Few batches make small pools, so that chance has room."
-    pool = size * min(50, max(1, len(order) // size // 4))
+    "Sort by length inside pools: half of an epoch, but no more than 50 batches. The half that a row falls into is chance, in every epoch anew."
+    pool = size * min(50, max(1, len(order) // size // 2))
     return np.concatenate([part[np.argsort(lengths[part], kind="stable")] for part in np.split(order, range(pool, len(order), pool))])
 
 # %% ../nbs/lessons/04_batches.ipynb #3cf60f2a

@@ -37,6 +37,21 @@ def test_a_value_that_is_no_number_names_file_and_key():
         finally: os.chdir(before)
     assert "settings.ini" in said and "rows = 'many'" in said
 
+# %% nbs/toolkit/settings.ipynb #c0ffee11
+def test_a_file_beside_settings_ini_is_found_from_any_folder():
+    import os
+    import tempfile
+    from pathlib import Path
+    before = os.getcwd()
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "settings.ini").write_text("[mine]\nencoder = tiny-bert\ndecoder = tiny-gpt\nsentiment = mine.csv\ntopics = owner/name@12ab\nqa = facts\nglue = miniature\nrows = 64\nlr = 1e-4\n", encoding="utf-8")
+        Path(folder, "mine.csv").write_text("text,label\n", encoding="utf-8")
+        Path(folder, "deeper").mkdir()
+        os.chdir(Path(folder, "deeper"))
+        try: mine = settings("mine")
+        finally: os.chdir(before)
+        assert mine.sentiment == str(Path(folder, "mine.csv").resolve()) and mine.topics == "owner/name@12ab" and mine.lr == 1e-4
+
 # %% nbs/toolkit/settings.ipynb #b1dfe7af
 def test_the_same_seed_gives_the_same_numbers():
     import random
