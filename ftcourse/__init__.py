@@ -12,7 +12,7 @@ __all__ = ["train_model", "fine_tune_model", "evaluate_model", "load_task", "loa
 
 _HOME = {
     "train_model": "recipes", "fine_tune_model": "recipes", "evaluate_model": "recipes",
-    "load_task": "data", "HyperParams": "hparams", "use_profile": "settings",
+    "load_task": "tasks", "HyperParams": "hparams", "use_profile": "settings",
 }
 
 

@@ -136,10 +136,15 @@ def export(paths, root=ROOT):
     from nbdev.export import nb_export
     processor = type("TestExport", (TestExport,), {"root": root})
     for path in paths:
+        fresh = {}
         for other in sorted(modules(path, r"export[si]?")):     # nbdev appends to these: begin each one anew
-            rel = path.relative_to(root).as_posix()
-            (root / "ftcourse" / f"{other}.py").write_text(f'"Part of {path.stem}."\n\n# {MARK}../{rel}.\n\n# %% auto #0\n__all__ = []\n', encoding="utf-8")
-        nb_export(str(path), lib_path=str(root / "ftcourse"), procs=[processor])
+            file, rel = root / "ftcourse" / f"{other.replace('.', '/')}.py", path.relative_to(root).as_posix()
+            fresh[file] = file.read_text(encoding="utf-8") if file.exists() else None
+            file.write_text(f'"Part of {path.stem}."\n\n# {MARK}{"../" * (1 + other.count("."))}{rel}.\n\n# %% auto #0\n__all__ = []\n', encoding="utf-8")
+        try: nb_export(str(path), lib_path=str(root / "ftcourse"), procs=[processor])
+        except BaseException:                                   # a refused notebook leaves what there was
+            for file, text in fresh.items(): file.unlink() if text is None else file.write_text(text, encoding="utf-8")
+            raise
 
 
 def code_cells(path):
@@ -150,16 +155,19 @@ def code_cells(path):
 
 def modules(path, directive):
     "Modules that a notebook's cells name after a directive."
-    return {name for source in code_cells(path) for name in re.findall(rf"^[ \t]*#\|[ \t]*{directive}[ \t]+(\w+)", source, re.M)}
+    return {name for source in code_cells(path) for name in re.findall(rf"^[ \t]*#\|[ \t]*{directive}[ \t]+([\w.]+)", source, re.M)}
+
+
+def module_name(path, root=ROOT): return ".".join(path.relative_to(root / "ftcourse").with_suffix("").parts)
 
 
 def stale(root=ROOT):
     "Exported modules and tests whose notebook is gone, or no longer exports to them."
-    for p in sorted([*(root / "ftcourse").glob("*.py"), *(root / "tests").glob("*/test_*.py")]):
+    for p in sorted([*(root / "ftcourse").rglob("*.py"), *(root / "tests").glob("*/test_*.py")]):
         hit = re.search(re.escape(MARK) + r"(\S+?)\.\n", p.read_text(encoding="utf-8")[:4000])
         if not hit or p.name == "_nbtests.py": continue
         notebook = p.parent / hit[1]
-        if not notebook.exists() or p.parent.name == "ftcourse" and p.stem not in modules(notebook, r"(?:default_exp|export[si]?)"): yield p
+        if not notebook.exists() or p.relative_to(root).parts[0] == "ftcourse" and module_name(p, root) not in modules(notebook, r"(?:default_exp|export[si]?)"): yield p
 
 
 def export_all(root=ROOT):
@@ -169,7 +177,7 @@ def export_all(root=ROOT):
 
 def generated(root=ROOT):
     "{relative path: text} of all exported files."
-    files = [*(root / "ftcourse").glob("*.py"), *(root / "tests").glob("*/test_*.py")]
+    files = [*(root / "ftcourse").rglob("*.py"), *(root / "tests").glob("*/test_*.py")]
     return {p.relative_to(root).as_posix(): p.read_text(encoding="utf-8") for p in files if MARK in p.read_text(encoding="utf-8")[:4000] and p.name != "_nbtests.py"}
 
 
@@ -181,7 +189,7 @@ def drift(root=ROOT):
         for name in ("nbs", "ftcourse"): shutil.copytree(root / name, copy / name, ignore=shutil.ignore_patterns("assets", "__pycache__", ".ipynb_checkpoints"))
         shutil.copy(root / "pyproject.toml", copy)
         (copy / "tests").mkdir()
-        for p in (copy / "ftcourse").glob("*.py"):
+        for p in (copy / "ftcourse").rglob("*.py"):
             if MARK in p.read_text(encoding="utf-8")[:4000] and p.name != "_nbtests.py": p.unlink()
         export(notebooks(copy), copy)
         fresh, here = generated(copy), generated(root)

@@ -41,9 +41,9 @@ def remarks(
 ) -> list[str]:                  # sentences
     "What somebody who trains on these examples should know."
     e, n, said = examples, f"{len(np.unique(examples.rows)):,} rows of {name}", []
-    if e.cut and e.kind != "lm":
+    if e.cut and e.kind not in ("lm", "span"):
         said.append(f"{len(e.cut):,} of {n} are longer than max_length={e.max_length} and were cut ({some(e.cut)}); the longest has {max(e.cut.values()):,} tokens")
-    if e.lost: said.append(f"{len(e.lost):,} of {n} have no answer within max_length={e.max_length} and teach nothing ({some(e.lost)}): raise it, or remove them")
+    if e.lost: said.append(f"{len(e.lost):,} of {n} have an answer that is whole in no window of max_length={e.max_length}, and teach nothing ({some(e.lost)}): raise it or overlap")
     if e.empty: said.append(f"{len(e.empty):,} of {n} are empty ({some(e.empty)}): nothing can be learned from them")
     if alike := look_alikes(e):
         (i, j), texts = alike[0], [" | ".join(e.original(k)) for k in alike[0]]
@@ -75,6 +75,7 @@ def encode(
     label: str | None = None,    # label column; None: nothing to learn from, as when predicting
     max_length: int | None = 128,  # tokens, special ones included; the tokenizer's own limit holds too; None: only that
     labels: Sequence[str] = (),  # names of the classes
+    overlap: int | None = None,  # span: tokens of the context that neighbouring windows share, at most half a window; None: a third of max_length
     on_bad: str = "error",       # a row that cannot be encoded: "error" names them all, "skip" leaves them out, in `.problems`
     name: str = "the data",      # what messages call it
 ) -> Examples:
@@ -83,7 +84,7 @@ def encode(
     if kind not in KINDS: raise CourseError(f"there is no kind {kind!r}: choose {', '.join(KINDS)}")
     if len(text) not in {"span": (2,), "lm": (1,)}.get(kind, (1, 2)):
         raise CourseError(f"kind {kind!r} cannot use the text columns {text}: span takes (question, context), lm takes one, the others one or two")
-    plan = make_plan(tokenizer, kind, len(text) == 2, max_length, labels, name)
+    plan = make_plan(tokenizer, kind, len(text) == 2, max_length, labels, name, overlap)
     out = joined([encode_chunk(plan, *chunk) for chunk in read_chunks(dataset, text, label if kind != "lm" else None, name)])
     if out.problems and on_bad != "skip":
         raise CourseError("\n".join(out.problems[:20]) + (f"\n… {len(out.problems):,} rows in all" if len(out.problems) > 20 else ""))
@@ -118,6 +119,7 @@ def encode_task(
 ) -> Examples:
     "A split of a task as Examples. Raises `CourseError` if the task has no such split."
     if split not in task.splits: raise CourseError(f"{task.name} has no split {split!r}: it has {', '.join(task.splits)}")
+    if getattr(task, "encoder", None): return task.encoder(task, split, tokenizer, max_length)
     label = "answers" if task.kind == "span" else task.label
     return encode(task.splits[split], tokenizer, kind=task.kind, text=task.text, label=label, max_length=max_length, labels=task.labels, name=f"{task.name}/{split}", **others)
 

@@ -20,7 +20,7 @@ from .settings import CourseError
 class Example:
     "One text as ids, and what is to be learned from it: they leave together, so they cannot drift apart."
     ids: list[int]
-    label: int | float | list | tuple | None = None   # class; number; 0/1 a label; (first, last) token of the answer, -100 if it has none
+    label: int | float | list | tuple | None = None   # class; number; 0/1 a label; (first, last) token of the answer, (0, 0) where it is not here, -100: teaches nothing
     supervised: list[bool] | None = None              # a token; lm: whether it may be learned
     types: list[int] | None = None                    # a token; 1 in the second text of a pair
     offsets: list | None = None                       # a token; span: (start, end) in the original context, (-1, -1) outside it
@@ -44,8 +44,8 @@ class Examples:
     pad_side: str = "right"
     vocab_size: int | None = None            # tokens that the tokenizer knows
     max_length: int | None = None            # the limit that was kept
-    cut: dict = field(default_factory=dict)  # {row: its tokens} of rows that were too long and lost their end (lm: none does, long rows go into several pieces)
-    lost: list = field(default_factory=list) # span: rows whose answer was cut off, or that have none
+    cut: dict = field(default_factory=dict)  # {row: its tokens} of rows that were too long and lost their end (lm and span: none does, long rows go into several examples)
+    lost: list = field(default_factory=list) # span: rows whose answer is whole in no window
     empty: list = field(default_factory=list)# rows without a single token of text
     unknown: int = 0                         # [UNK] tokens
     words: int = 0                           # tokens of text, special ones not counted

@@ -137,6 +137,7 @@ def ranks(x) -> np.ndarray:
     _, at, n = np.unique(x, return_inverse=True, return_counts=True)
     return (np.cumsum(n) - (n - 1) / 2)[at]
 
+# %% ../nbs/lessons/10_evaluation.ipynb #9f07cf83
 def pearson(
     true,                     # (n,) numbers
     pred,                     # (n,) or (n, 1) numbers
@@ -174,7 +175,7 @@ def normalise(text: str) -> str:
     return " ".join(re.sub(r"\b(a|an|the)\b", " ", text).split())
 
 def _best(score, pred, golds):
-    golds = [golds] if isinstance(golds, str) else list(golds) or [""]
+    golds = [golds] if isinstance(golds, str) else [g for g in golds if normalise(g)] or [""]    # an answer of nothing but articles is left out, as by SQuAD 2.0
     return max(score(normalise(pred), normalise(g)) for g in golds)
 
 def _overlap(p, g):
@@ -256,6 +257,7 @@ def mcnemar(
         term = term * (tosses - i) // (i + 1)
     return min(1., 2 * tail / 2**tosses)
 
+# %% ../nbs/lessons/10_evaluation.ipynb #cbba3cc2
 def paired_interval(
     gap: Callable,            # row numbers -> difference of two models on these rows
     rows: int,                # how many rows they share

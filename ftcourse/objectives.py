@@ -131,6 +131,7 @@ def recurring(
                     taken.update(range(i, i + n))
         if found: return rng.choice(found)
 
+# %% ../nbs/lessons/08_pretraining.ipynb #05d68f19
 def span_reading(tokenizer, rng: random.Random, document: str, rare: list[bool]) -> Reading | None:
     "A sentence with a blank, and the rest of its document, where the missing span stands. A question is taken with the answer after it."
     parts = re.sub(r"\? ", "?\0", document)                                     # keep question and answer together

@@ -159,11 +159,12 @@ def pretrain(
     steps: int | None = None, # updates of a shorter run, of one stage; None: as shipped
     seed: int = 0,
     every: int = 500,         # updates between two lines of the log
+    counted: int = 20_000,    # documents in which words are counted beforehand
 ) -> tuple:                   # (network, tokenizer, log: a list of dicts)
     "Make a built-in model from nothing but generated text. On one thread the same call gives the same weights, bit by bit."
     plan, tokenizer = PLANS[name], shipped_tokenizer("mlm" if name == "tiny-bert" else "clm")
     torch.set_flush_denormal(True)
-    counts = count_tokens(tokenizer, list(documents(20_000, seed="counts")))
+    counts = count_tokens(tokenizer, list(documents(counted, seed="counts")))
     network, heads, log = empty_network(name, tokenizer, plan["layers"]), Heads(128, counts.share), []
     start_from_counts(network, counts)
     for stage, n in enumerate([steps] if steps else plan["stages"]):
@@ -238,6 +239,7 @@ Made by `python -m ftcourse.pretrain` (lesson 08 explains every part): {recipe}.
 RECIPES = {"tiny-bert": "hidden words, rare ones more often; the bag of the document's rare words from [CLS] through the pooler; recurring spans; word vectors started from co-occurrence. `seq_relationship` (next-sentence prediction) was never trained",
            "tiny-gpt": "the next word; at one sentence end a document, the bag of the rare words still to come; word vectors started from co-occurrence"}
 
+# %% ../nbs/lessons/08_pretraining.ipynb #2dc06084
 def ship(name: str, folder: Path, steps: int | None = None, seed: int = 0) -> str:
     "Pretrain a built-in model, write its folder with its card, and return the sha256 of its weights."
     import transformers

@@ -163,34 +163,32 @@ class Report:
         if name not in self.scores: raise CourseError(f"there is no score {name!r} in this report: it has {', '.join(self.scores)}")
         return self.scores[name]
 
-    def interval(self, name: str, n: int = 1000, seed: int = 0) -> tuple:
-        "(low, high): where another test set of this size would put the score in 95 of 100 cases. (None, None) for a score without a value."
-        if self[name] is None: return None, None
-        if (name, n, seed) not in self.kept:
-            x = self.of[name]
-            values, statistic = (x, None) if isinstance(x, np.ndarray) else (np.arange(self.rows), x)
-            self.kept[name, n, seed] = measure.bootstrap_interval(values, n, seed, statistic=statistic)
-        return self.kept[name, n, seed]
-
-    @property
-    def main(self): return next(iter(self.scores))
-    @property
-    def loss(self): return self.scores["loss"]           # nats per supervised target; squared units for regress
-    @property
-    def majority(self): return measure.majority(self.true) if self.kind == "classify" else None
-    @property
-    def confusion(self): return measure.confusion(self.true, self.pred, len(self.labels)) if self.kind == "classify" else None
-
     def hardest(self, n: int = 5) -> Hardest: return hardest(self, n)
     def __str__(self): return as_text(self)
     def _repr_html_(self): return as_html(self)
     __repr__ = __str__
 
-    def to_dict(self) -> dict:
-        "All but the rows as plain values that JSON can hold, None where there is no number."
-        facts = {k: getattr(self, k) for k in ("kind", "name", "source", "split", "rows", "labels", "scores", "notes", "seconds", "majority")}
-        facts |= {"interval": {self.main: self.interval(self.main)}, "confusion": None if self.confusion is None else self.confusion.tolist()}
-        return json.loads(json.dumps(facts, default=float))
+# %% ../nbs/lessons/10_evaluation.ipynb #8abf4b36
+def _interval(self: Report, name: str, n: int = 1000, seed: int = 0) -> tuple:
+    "(low, high): where another test set of this size would put the score in 95 of 100 cases. (None, None) for a score without a value."
+    if self[name] is None: return None, None
+    if (name, n, seed) not in self.kept:
+        x = self.of[name]
+        values, statistic = (x, None) if isinstance(x, np.ndarray) else (np.arange(self.rows), x)
+        self.kept[name, n, seed] = measure.bootstrap_interval(values, n, seed, statistic=statistic)
+    return self.kept[name, n, seed]
+
+def _to_dict(self: Report) -> dict:
+    "All but the rows as plain values that JSON can hold, None where there is no number."
+    facts = {k: getattr(self, k) for k in ("kind", "name", "source", "split", "rows", "labels", "scores", "notes", "seconds", "majority")}
+    facts |= {"interval": {self.main: self.interval(self.main)}, "confusion": None if self.confusion is None else self.confusion.tolist()}
+    return json.loads(json.dumps(facts, default=float))
+
+Report.interval, Report.to_dict = _interval, _to_dict
+Report.main = property(lambda self: next(iter(self.scores)), doc="Name of the score that comes first.")
+Report.loss = property(lambda self: self.scores["loss"], doc="Nats per supervised target; squared units for regress.")
+Report.majority = property(lambda self: measure.majority(self.true) if self.kind == "classify" else None, doc="Accuracy of always giving the most frequent class.")
+Report.confusion = property(lambda self: measure.confusion(self.true, self.pred, len(self.labels)) if self.kind == "classify" else None, doc="(k, k) counts: row = true class.")
 
 # %% ../nbs/lessons/10_evaluation.ipynb #bc24a89f
 @dataclass
@@ -214,6 +212,7 @@ class Comparison:
         tests = f"p = {self.p:.3f} (paired bootstrap)" + ("" if self.p_mcnemar is None else f", {self.p_mcnemar:.3f} (McNemar; they differ in {self.disagree} of {self.rows} rows)")
         return f"{self.metric}: {a} {self.scores[0]:.3f}, {b} {self.scores[1]:.3f}; difference {self.difference:+.3f} ({self.low:+.3f} to {self.high:+.3f}), {tests}: {verdict}"
 
+# %% ../nbs/lessons/10_evaluation.ipynb #bc24a890
 def compare(
     a: Report,                # of one model
     b: Report,                # of the other, on the same rows

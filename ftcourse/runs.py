@@ -82,16 +82,6 @@ class History:
     @property
     def stale(self) -> int: "Validations since the best one."; found = self.validations; return len(found) - 1 - best_of(found) if self.best else len(found)
 
-    def table(
-        self,
-        rows: int = 10,     # about so many; steps with a validation come in addition
-    ) -> str:
-        "The run as text."
-        every = max(1, math.ceil(len(self.steps) / rows))
-        shown = [s for s in self.steps if s.n % every == 0 or s.validation or s is self.steps[-1]]
-        head = f"{'step':>6} {'epoch':>6} {'loss':>8} {'lr':>9} {'|grad|':>8}  validation"
-        return "\n".join([head] + [f"{s.n:>6} {s.epoch:>6.2f} {s.loss:>8.4f} {s.lr:>9.2e} {s.grad_norm:>8.3f}  {scores_text(s.validation)}".rstrip() for s in shown])
-
     def to_json(self) -> str: "One line a step."; return "".join(json.dumps(asdict(s)) + "\n" for s in self.steps)
 
     @classmethod
@@ -100,20 +90,27 @@ class History:
         return cls([Step(**json.loads(line)) for line in text.split("\n")[:-1]])
 
     def __str__(self): return self.table()
-    def __repr__(self):
-        losses = f", loss {self.losses[0]:.4f} → {self.losses[-1]:.4f}" if self.steps else ""
-        return f"History of {len(self.steps)} steps{losses}" + (f", best {scores_text(self.best)}" if self.best else "")
 
-
+# %% ../nbs/lessons/07_training_loop.ipynb #cdf0f80f
 def scores_text(scores: Mapping | None) -> str:
     "Scores on one line."
     return "  ".join(f"{k} {v:.4f}" if isinstance(v, float) else f"{k} {v}" for k, v in (scores or {}).items())
 
+def _table(self: History, rows: int = 10) -> str:
+    "The run as text: about so many steps, and those with a validation in addition."
+    every = max(1, math.ceil(len(self.steps) / rows))
+    shown = [s for s in self.steps if s.n % every == 0 or s.validation or s is self.steps[-1]]
+    head = f"{'step':>6} {'epoch':>6} {'loss':>8} {'lr':>9} {'|grad|':>8}  validation"
+    return "\n".join([head] + [f"{s.n:>6} {s.epoch:>6.2f} {s.loss:>8.4f} {s.lr:>9.2e} {s.grad_norm:>8.3f}  {scores_text(s.validation)}".rstrip() for s in shown])
+
+def _summary(self: History) -> str:
+    losses = f", loss {self.losses[0]:.4f} → {self.losses[-1]:.4f}" if self.steps else ""
+    return f"History of {len(self.steps)} steps{losses}" + (f", best {scores_text(self.best)}" if self.best else "")
+
+History.table, History.__repr__ = _table, _summary
+
 # %% ../nbs/lessons/07_training_loop.ipynb #778b9ed0
-def write_atomic(
-    path: Path,
-    text: str,
-) -> None:
+def write_atomic(path: Path, text: str) -> None:
     "Write a file so that a reader, after a kill or a power cut too, finds the old one or the new one and nothing between."
     temp = path.with_name(f".{path.name}.{os.getpid()}")
     with open(temp, "w", encoding="utf-8") as f: f.write(text); f.flush(); os.fsync(f.fileno())
@@ -235,19 +232,24 @@ def _save(
     if target.exists(): self._discard(target)
     os.replace(temp, target)
     _sync(target.parent)
+    self._prune(keep)
+    return target
+
+# %% ../nbs/lessons/07_training_loop.ipynb #454e1ab2
+def _prune(self: Run, keep: int) -> None:
+    "Delete the checkpoints that need not be kept, and say in best.json which is the best and which the newest."
     found = self.checkpoints()
     plan = kept([(s["step"], s["rank"] and tuple(s["rank"])) for s in found], keep)
     write_atomic(self.folder / "best.json", json.dumps({"best": int(self.best().name[5:]), "newest": found[-1]["step"], "kept": plan}) + "\n")
     for s in found:
         if s["step"] not in plan: self._discard(self.path(s["step"]))
-    return target
 
 def _discard(self: Run, path: Path) -> None:
     gone = path.with_name(f".gone-{path.name}.{os.getpid()}")       # renamed first: half a checkpoint never looks like one
     os.replace(path, gone)
     shutil.rmtree(gone, ignore_errors=True)
 
-Run.save, Run._discard = _save, _discard
+Run.save, Run._prune, Run._discard = _save, _prune, _discard
 
 # %% ../nbs/lessons/07_training_loop.ipynb #ef8e784a
 def _load(

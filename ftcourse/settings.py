@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['DEFAULTS', 'CourseError', 'Settings', 'use_profile', 'find_settings', 'place', 'settings', 'assets', 'data_folder',
-           'cache_folder', 'seed_everything', 'set_threads', 'start_lesson']
+           'cache_folder', 'reachable', 'seed_everything', 'set_threads', 'start_lesson']
 
 # %% ../nbs/toolkit/settings.ipynb #6e3046a6
 import configparser
@@ -131,6 +131,23 @@ def cache_folder() -> Path:
     folder = Path(os.environ.get("FTCOURSE_CACHE") or settings().cache).expanduser()
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+# %% ../nbs/toolkit/settings.ipynb #c0ffee31
+def reachable(
+    seconds: float = 3.0,   # to wait
+) -> bool:
+    "Whether the hub (`HF_ENDPOINT`) answers at all. Behind a proxy we cannot tell, and say yes."
+    import socket
+    from urllib.parse import urlparse
+    from urllib.request import getproxies
+
+    from huggingface_hub import constants
+    if constants.HF_HUB_OFFLINE: return False
+    if getproxies().keys() & {"http", "https", "all"}: return True
+    url = urlparse(constants.ENDPOINT)
+    try: socket.create_connection((url.hostname, url.port or (443 if url.scheme == "https" else 80)), seconds).close()
+    except OSError: return False
+    return True
 
 # %% ../nbs/toolkit/settings.ipynb #6f6fe85b
 def seed_everything(

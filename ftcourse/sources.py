@@ -4,18 +4,20 @@
 
 # %% auto #0
 __all__ = ['SPLITS', 'HIDDEN', 'Piece', 'Source', 'split_of', 'from_rows', 'from_file', 'split_files', 'class_rows',
-           'from_folder', 'from_splits', 'from_hub', 'builtin_names', 'generated', 'built_in', 'guess', 'open_source']
+           'from_folder', 'from_splits', 'without_waiting', 'from_hub', 'builtin_names', 'generated', 'built_in',
+           'guess', 'open_source']
 
 # %% ../nbs/toolkit/sources.ipynb #a1d07f74
 import re
 from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from difflib import get_close_matches
 from pathlib import Path
 
 from .rows import KINDS, read_rows, unit_of
-from .settings import CourseError
+from .settings import CourseError, reachable
 
 # %% ../nbs/toolkit/sources.ipynb #9bd8de08
 SPLITS = {"train": "train", "training": "train", "dev": "validation", "devel": "validation", "val": "validation", "valid": "validation", "validation": "validation",
@@ -127,13 +129,25 @@ def from_splits(parts, name, how=None) -> Source:
     if not pieces: raise CourseError(f"{name} has the splits {list(parts)}; none is named train, validation (dev) or test. Rename them")
     return Source(name, pieces, notes=notes)
 
+# %% ../nbs/toolkit/sources.ipynb #c0ffee32
+@contextmanager
+def without_waiting():
+    "Where the hub does not answer, what was downloaded before is used at once, instead of after half a minute of retries."
+    import datasets
+    from huggingface_hub import constants
+    before = constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE
+    if not reachable(): constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = True
+    try: yield
+    finally: constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE = before
+
 # %% ../nbs/toolkit/sources.ipynb #8503f7ea
 def from_hub(name: str, revision) -> Source:
     "`owner/name`, `owner/name:configuration`, `…@revision`."
     import datasets
     found = re.fullmatch(r"(?P<repo>[\w.-]+(/[\w.-]+)?)(:(?P<config>[\w.-]+))?(@(?P<revision>[\w.-]+))?", name)
     repo, config, revision = found["repo"], found["config"], revision or found["revision"]
-    try: data = datasets.load_dataset(repo, config, revision=revision)
+    try:
+        with without_waiting(): data = datasets.load_dataset(repo, config, revision=revision)
     except Exception as e:
         why = " ".join(str(e).split())[:300]
         raise CourseError(f"the data set {repo!r} cannot be had from the hub ({type(e).__name__}: {why}). Check the name and the network (HF_ENDPOINT and HF_HUB_OFFLINE are "

@@ -169,6 +169,7 @@ def _advance(self: Loop, stream: Iterator) -> Step:
     if self.run and (due or self.done or time.monotonic() - self.saved_at >= self.run.save_every): self.save(finished=self.done)
     return step
 
+# %% ../nbs/lessons/07_training_loop.ipynb #54c00936
 def _due(self: Loop, n: int) -> bool:
     "Whether the model is to be validated after update `n`: every `eval_every` updates, else after each epoch; and at the end."
     return self.done or (n % self.hp.eval_every == 0 if self.hp.eval_every else self.position == self.per_epoch)

@@ -6,7 +6,7 @@
 __all__ = ['SLOTS', 'MOODS', 'AND', 'BUT', 'TOPICS', 'TASKS', 'ROWS', 'lexicon', 'part', 'names', 'pools', 'Writer', 'Slots',
            'named', 'a_city', 'about', 'an', 'sentence', 'opinion_word', 'adjective', 'noun_phrase', 'opinion',
            'consequence', 'passage', 'answer_for', 'question', 'review_row', 'topic_row', 'pair_row', 'fact_row',
-           'BuiltIn', 'generate', 'fresh_row', 'review_document', 'factual_document', 'topical_document', 'documents']
+           'BuiltIn', 'fresh_row', 'generate', 'review_document', 'factual_document', 'topical_document', 'documents']
 
 # %% ../nbs/toolkit/world.ipynb #d5bea1af
 import random
@@ -225,6 +225,15 @@ class BuiltIn:
 TOPICS = tuple(lexicon()["topics"])
 TASKS = {name: BuiltIn(t.get("kind", "classify"), tuple(t.get("text", ["text"])), t.get("label", "label"), tuple(t.get("labels", [])), t["about"]) for name, t in lexicon()["tasks"].items()}
 ROWS = {"topics": topic_row, "facts": fact_row, "pairs": pair_row, "reviews-3way": lambda w, label: review_row(w, (1, 2, 0)[label])}
+def fresh_row(w: Writer, name: str, label: int, seen: set) -> dict:
+    "A row whose text is not in `seen`, and is on the right side of training and validation."
+    while True:
+        w.forget()
+        row = ROWS[name](w, label) if name in ROWS else review_row(w, 1 - label, .25 if name == "reviews-negation" else 0.)
+        text = " ".join(row[column] for column in TASKS[name].text)
+        if text not in seen and (w.split == "test" or (zlib.crc32(text.encode()) % 8 == 0) == (w.split == "validation")): break
+    seen.add(text)
+    return row
 
 # %% ../nbs/toolkit/world.ipynb #30e7a7a1
 def generate(
@@ -248,15 +257,6 @@ def generate(
         if trace: row |= {"templates": w.templates, "entities": w.entities, "words": w.words}
         rows.append(row)
     return rows
-def fresh_row(w: Writer, name: str, label: int, seen: set) -> dict:
-    "A row whose text is not in `seen`, and is on the right side of training and validation."
-    while True:
-        w.forget()
-        row = ROWS[name](w, label) if name in ROWS else review_row(w, 1 - label, .25 if name == "reviews-negation" else 0.)
-        text = " ".join(row[column] for column in TASKS[name].text)
-        if text not in seen and (w.split == "test" or (zlib.crc32(text.encode()) % 8 == 0) == (w.split == "validation")): break
-    seen.add(text)
-    return row
 
 # %% ../nbs/toolkit/world.ipynb #839e46a5
 def review_document(w: Writer) -> str:

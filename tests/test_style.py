@@ -25,9 +25,7 @@ def named(paths): return pytest.mark.parametrize("path", paths, ids=[p.stem for 
 @named(NOTEBOOKS)
 def test_no_saved_error_and_no_long_cell(path):
     assert [o["ename"] for o in outputs(path) if o["output_type"] == "error"] == []
-    # An exported function or class cannot be cut in two, and its parameters stand a line each; anything else can.
-    limit = {c["id"]: 55 if source(c).startswith("#| export") else 30 for c in code(path)}
-    assert [c["id"] for c in code(path) if len(source(c).splitlines()) > limit[c["id"]]] == [], "cells too long to read"
+    assert [c["id"] for c in code(path) if len(source(c).splitlines()) > 30] == [], "cells too long to read"
 
 
 @named(NOTEBOOKS)
@@ -59,8 +57,8 @@ def test_nothing_names_this_machine_or_is_left_over():
 
 
 def test_modules_are_one_room_each():
-    long = {p.name: n for p in (ROOT / "ftcourse").glob("*.py") if p.name != "_modidx.py" and (n := len([x for x in p.read_text(encoding="utf-8").splitlines() if x.strip() and not x.startswith("# %%")])) > 300}
-    assert long == {}, "over 300 lines, blank ones and the exporter's marks not counted: is it two rooms?"
+    long = {p.relative_to(ROOT).as_posix(): n for p in (ROOT / "ftcourse").rglob("*.py") if p.name != "_modidx.py" and (n := p.read_text(encoding="utf-8").count("\n")) > 300}
+    assert long == {}, "over 300 lines: is it two rooms?"
 
 
 def test_both_quarto_files_are_one():

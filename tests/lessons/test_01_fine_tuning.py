@@ -16,11 +16,14 @@ def test_the_three_lines_run_as_printed():
     assert set(N.predict(["Good.", "Bad."])) <= {"negative", "positive"}
 
 # %% nbs/lessons/01_fine_tuning.ipynb #c2cfd3a4
-def test_fine_tuning_beats_a_random_start_with_32_labels_on_two_seeds():
-    for s in range(2):
+def test_fine_tuning_beats_a_random_start_with_32_labels_on_three_seeds():
+    scores = {"pretrained": [], "random": []}
+    for s in range(3):
         little = load_task("reviews").take(32, seed=s)
-        got = [evaluate_model(fine_tune_model(load_model("tiny-bert", task=little, random=r, seed=s), little, epochs=20, lr=5e-4, seed=s), "reviews", rows=300)["accuracy"] for r in (False, True)]
-        assert got[0] > .8 and got[1] < .7, (s, got)      # five fresh seeds stand in measure/aims.md; these bounds lie well outside their intervals
+        for start in scores:
+            tuned = fine_tune_model(load_model("tiny-bert", task=little, random=start == "random", seed=s), little, epochs=12, lr=5e-4, eval_every=12, seed=s)
+            scores[start].append(evaluate_model(tuned, little, rows=300)["accuracy"])
+    assert sum(scores["pretrained"]) / 3 > .85 and max(scores["random"]) < .7, scores      # five fresh seeds stand in measure/aims.md; these bounds lie well outside their intervals
 
 # %% nbs/lessons/01_fine_tuning.ipynb #fbbec017
 def test_the_same_call_gives_the_same_weights():
@@ -31,10 +34,10 @@ def test_the_same_call_gives_the_same_weights():
 def test_labels_in_another_order_keep_their_meaning():
     from dataclasses import replace as put
     plain = load_task("reviews").take(32, seed=0)
-    taught = fine_tune_model("tiny-bert", plain, epochs=20, lr=5e-4)
+    taught = fine_tune_model("tiny-bert", plain, epochs=12, lr=5e-4, eval_every=12)
     flipped = put(plain, labels=plain.labels[::-1], splits=plain.splits.map(lambda row: {"label": 1 - row["label"]}))
     again = fine_tune_model(taught, flipped, epochs=1, lr=1e-5)
-    assert evaluate_model(again, "reviews", rows=200)["accuracy"] > .8 and evaluate_model(again, flipped, rows=200)["accuracy"] > .8
+    assert evaluate_model(again, plain, rows=200)["accuracy"] > .8 and evaluate_model(again, flipped, rows=200)["accuracy"] > .8
 
 # %% nbs/lessons/01_fine_tuning.ipynb #d6cda52e
 def test_a_causal_model_trains_and_writes():

@@ -176,14 +176,18 @@ def test_an_overlong_question_is_named_and_blanks_around_it_do_not_count():
     assert len(kept) == 1 and len(kept.problems) == 1
 
 # %% nbs/lessons/03_tokens.ipynb #34868e15
-def test_an_answer_that_was_cut_off_teaches_nothing_and_is_counted():
+def test_a_long_passage_goes_into_windows_an_answer_that_is_whole_in_none_teaches_nothing_and_is_counted():
     import warnings
     tok = small_bert(["who", "a", "b", "c", "d"])
-    data = [{"question": "who", "context": "a b c d", "answers": {"text": [t], "answer_start": ["a b c d".index(t)]}} for t in ("b", "c d", "d")]
+    data = [{"question": "who", "context": "a b c d", "answers": {"text": [t], "answer_start": ["a b c d".index(t)]}} for t in ("b", "a b c d", "d")]
+    data += [{"question": "who", "context": "a b c d", "answers": {"text": [], "answer_start": []}}, {"question": "who", "context": "a b c d", "answers": None}]
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        got = encode(data, tok, kind="span", text=("question", "context"), label="answers", max_length=7)
-    assert [e.label for e in got] == [(4, 4), (-100, -100), (-100, -100)] and got.lost == [1, 2] and any("rows 1, 2" in str(w.message) for w in said)
+        got = encode(data, tok, kind="span", text=("question", "context"), label="answers", max_length=7, overlap=1)
+    labels = [[e.label for e in got if e.row == i] for i in range(5)]
+    assert labels == [[(4, 4), (0, 0)], [(-100, -100)] * 2, [(0, 0), (4, 4)], [(0, 0)] * 2, [(-100, -100)] * 2]
+    assert [e.ids[3:-1] for e in got][:2] == [tok.convert_tokens_to_ids(list(x)) for x in ("abc", "cd")]
+    assert got.lost == [1] and not got.cut and any("row 1" in str(w.message) for w in said)
 
 # %% nbs/lessons/03_tokens.ipynb #d19d1c3f
 def test_what_was_cut_is_said_once():

@@ -2,7 +2,6 @@
 from ftcourse.batches import Batch
 from ftcourse.checks import Exercise
 from ftcourse.hparams import HyperParams
-from ftcourse.layers import best_span
 from ftcourse.layers import decoder_block
 from ftcourse.layers import encoder_block
 from ftcourse.layers import freeze
@@ -53,13 +52,6 @@ def test_pooling_equals_transformers_where_it_is_right():
     ids_ = torch.tensor([[7, 8, 9, pad_, pad_], [5, 6, 7, 8, 9]])
     mask_ = torch.tensor([[1, 1, 1, 0, 0], [1] * 5])
     torch.testing.assert_close(m_.core(ids_, mask_), m_.network(ids_, attention_mask=mask_).logits)
-
-# %% nbs/lessons/05_models.ipynb #0930e05a
-def test_a_span_stays_in_the_context_and_in_order():
-    begins, ends, ok = torch.tensor([0., 1, 9, 0]), torch.tensor([9., 3, 0, 2]), torch.tensor([False, True, True, True])
-    assert best_span(begins, ends, ok) == (2, 3)
-    assert best_span(begins, ends, ok, max_tokens=1) == (2, 2)
-    with pytest.raises(CourseError, match="max_length"): best_span(begins, ends, ~ok & False)
 
 # %% nbs/lessons/05_models.ipynb #af95a550
 def test_freezing_and_rates_go_by_parts():
@@ -220,6 +212,31 @@ def test_a_new_head_goes_on_the_backbone_of_a_model_in_memory_and_leaves_that_al
     assert torch.equal(m_.network.bert.embeddings.word_embeddings.weight, written.network.bert.embeddings.word_embeddings.weight)
     with torch.no_grad(): m_.network.bert.embeddings.word_embeddings.weight.zero_()
     assert all(torch.equal(p, state[n]) for n, p in written.network.state_dict().items()) and written.kind == "mlm"
+
+# %% nbs/lessons/05_models.ipynb #c0ffee52
+def test_thresholds_decide_what_is_predicted_are_saved_and_follow_their_labels():
+    import tempfile
+    import numpy as np
+    from ftcourse.settings import CourseError
+    pair = load_model("tiny-bert", head="classify", labels=["rare", "usual"], seed=2)
+    three = ["The soup was delicious.", "The soup was awful.", "A car."]
+    chance = pair.probabilities(three)[:, 1]
+    pair.thresholds = [float(np.sort(chance)[1:].mean())]           # one text of three is above it
+    assert sorted(pair.predict(three)) == ["rare", "rare", "usual"]
+    with tempfile.TemporaryDirectory() as folder:
+        pair.save(folder + "/pair")
+        again = load_model(folder + "/pair")
+    assert again.thresholds == pair.thresholds and again.predict(three) == pair.predict(three)
+    swapped = pair.copy().reorder(["usual", "rare"])
+    assert swapped.predict(three) == pair.predict(three) and abs(swapped.thresholds[0] + pair.thresholds[0] - 1) < 1e-9
+    tags = load_model("tiny-bert", head="multilabel", labels=["a", "b", "c"], seed=2)
+    tags.thresholds = [0, 1, 0]
+    assert tags.predict(three) == [["a", "c"]] * 3
+    for values in ([.5, .5], [1.5]):
+        try: pair.thresholds = values
+        except CourseError as problem: assert "1 probability" in str(problem)
+        else: raise AssertionError
+    assert load_model(pair, labels=["x", "y"]).thresholds is None, "another head, another bar"
 
 # %% nbs/lessons/05_models.ipynb #4ae6c563
 def test_a_head_never_trained_warns_until_it_is():

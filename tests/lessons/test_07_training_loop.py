@@ -213,8 +213,8 @@ def test_what_you_do_between_two_steps_does_not_change_the_run_nor_the_run_what_
     list(train_steps(a0, Toy(), HyperParams(lr=.01), loss=loss_toy))
     torch.manual_seed(5); want0 = torch.rand(18)
     torch.manual_seed(5); got0 = []
-    for s0 in train_steps(b0, Toy(), HyperParams(lr=.01), loss=loss_toy): got0.append(torch.rand(1).item()); b0.eval()
-    assert alike(bits(a0), bits(b0)) and got0 == want0.tolist() and not b0.training is False
+    for _ in train_steps(b0, Toy(), HyperParams(lr=.01), loss=loss_toy): got0.append(torch.rand(1).item()); b0.eval()
+    assert alike(bits(a0), bits(b0)) and got0 == want0.tolist() and b0.training
 
 # %% nbs/lessons/07_training_loop.ipynb #29ddb4fe
 def test_frozen_weights_missing_loss_no_batches_and_patience_without_validation():

@@ -94,3 +94,18 @@ def test_files_are_named_by_what_they_hold_and_nothing_else_is_left_behind():
     a, b, c = written(labelled(0, 1)), written(labelled(0, 1)), written(labelled(1, 0))
     name = lambda data: Path(data.cache_files[0]["filename"]).name
     assert name(a) == name(b) != name(c) and a[:] == b[:] == {"text": ["text 0", "text 1"], "label": [0, 1], "line": [0, 1]}
+
+# %% nbs/toolkit/prepare.ipynb #c0ffee70
+def test_columns_of_the_data_may_be_called_line_and_split():
+    import csv, tempfile
+    from pathlib import Path
+    from ftcourse.data import load_task
+    with tempfile.TemporaryDirectory() as place:
+        with open(Path(place, "own.csv"), "w", newline="", encoding="utf-8") as f:
+            csv.writer(f).writerows([["line", "split"], *([f"words {i}", "ab"[i % 2]] for i in range(20)), ["unlabelled words", ""]])
+        mine = load_task(Path(place, "own.csv"), text="line", label="split")
+        assert sorted(r["line"] for d in mine.splits.values() for r in d) == sorted(f"words {i}" for i in range(20))
+        assert sorted(r["source_line"] for d in mine.splits.values() for r in d) == list(range(2, 22))
+        assert mine.unlabelled["line"][:] == ["unlabelled words"] and mine.unlabelled["source_line"][:] == [22]
+        text = load_task(Path(place, "own.csv"), text="split", label="line", kind="classify", on_bad="skip")
+        assert set(text.train["split"]) == {"a", "b"}

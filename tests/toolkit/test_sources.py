@@ -59,6 +59,21 @@ def test_the_hub_is_asked_for_what_the_id_says_and_its_silence_is_explained():
         else: raise AssertionError
     finally: datasets.load_dataset = kept
 
+# %% nbs/toolkit/sources.ipynb #c0ffee33
+def test_a_hub_that_does_not_answer_is_said_so_at_once():
+    import time
+    import datasets
+    from huggingface_hub import constants
+    kept = constants.HF_HUB_OFFLINE, constants.ENDPOINT, datasets.config.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = False
+    constants.ENDPOINT = "http://127.0.0.1:9"                 # nobody listens there
+    began = time.perf_counter()
+    try: from_hub("nobody/nothing@main", None)
+    except CourseError as e: assert "nobody/nothing" in str(e)
+    else: raise AssertionError
+    finally: constants.HF_HUB_OFFLINE, constants.ENDPOINT, datasets.config.HF_HUB_OFFLINE = kept
+    assert time.perf_counter() - began < 10
+
 # %% nbs/toolkit/sources.ipynb #78d8c375
 def test_every_source_becomes_pieces():
     import tempfile

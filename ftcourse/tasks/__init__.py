@@ -1,0 +1,9 @@
+"""Tasks by name. Each module is one family; importing this package makes their names known to `load_task` and the verbs. By hand, not exported."""
+from ftcourse.data import as_task, load_task
+from ftcourse.tasks import glue as glue
+from ftcourse.tasks import qa as qa
+from ftcourse.tasks import sentiment as sentiment
+from ftcourse.tasks import topics as topics
+from ftcourse.tasks.base import TASKS, Definition, define, real_data
+
+__all__ = ["TASKS", "Definition", "as_task", "define", "load_task", "real_data"]
