@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['row_losses', 'outcomes', 'by_row', 'masked', 'of_classes', 'of_label_sets', 'of_numbers', 'of_answers', 'statistics',
-           'scored_rows', 'bars_of', 'with_metrics', 'evaluate', 'validator', 'Report', 'Hardest', 'Comparison',
-           'compare', 'label_order', 'refuse_hidden', 'remarks']
+           'drawn', 'gold_answers', 'scored_rows', 'bars_of', 'with_metrics', 'evaluate', 'validator', 'Report',
+           'Hardest', 'Comparison', 'compare', 'label_order', 'refuse_hidden', 'remarks']
 
 # %% ../nbs/lessons/10_evaluation.ipynb #8e45e697
 import time
@@ -122,6 +122,7 @@ def of_label_sets(true, logits, bars=None):
     first = ["micro_f1", *(name for name in names if name != "micro_f1")]
     return {name: lambda i, name=name: measure.multilabel_scores(true[i], pred[i])[name] for name in first}, pred, probs
 
+# %% ../nbs/lessons/10_evaluation.ipynb #9734dd07
 def of_numbers(true, pred):
     "Scores of a number a row, as in `of_classes`."
     of = {f.__name__: lambda i, f=f: None if measure.undefined(true[i], pred[i]) else f(true[i], pred[i]) for f in (measure.pearson, measure.spearman)}
@@ -152,6 +153,22 @@ def statistics(
     else: of, pred, probs = {"perplexity": lambda i: measure.perplexity(total[i].sum(), count[i].sum()) if count[i].any() else None}, None, None
     return of | {"loss": loss}, pred, probs
 
+# %% ../nbs/lessons/10_evaluation.ipynb #c0ffee64
+def drawn(data, rows: int, span: bool, notes: list):
+    "So many rows of Examples, drawn by a fixed seed; windows of one row stay together. What was left out is noted."
+    numbers = np.unique(data.rows) if span else np.arange(len(data))
+    if rows >= len(numbers): return data
+    notes.append(f"{rows:,} of {len(numbers):,} rows were scored, drawn at random")
+    keep = np.sort(np.random.default_rng(0).permutation(len(numbers))[:rows])
+    return data.select(np.flatnonzero(np.isin(data.rows, numbers[keep])) if span else keep)
+
+def gold_answers(data) -> tuple[np.ndarray, np.ndarray]:
+    "Of each row of Examples of kind span: its accepted answers, and the position of its first window."
+    numbers, where = np.unique(data.rows, return_index=True)
+    true = np.empty(len(numbers), object)
+    true[:] = [list(data.source[int(row)]["answers"]["text"]) for row in numbers]
+    return true, where
+
 # %% ../nbs/lessons/10_evaluation.ipynb #4d944ca6
 def scored_rows(
     model,                # a Model
@@ -176,11 +193,7 @@ def scored_rows(
         return data, None, facts
     if not len(data): raise CourseError(f"{name} has no rows to score")
     if not text and model.kind != "span": refuse_hidden(data.labels, name, model.kind)
-    numbers = np.unique(data.rows) if model.kind == "span" else np.arange(len(data))      # windows of one row stay together
-    if rows and rows < len(numbers):
-        facts["notes"].append(f"{rows:,} of {len(numbers):,} rows were scored, drawn at random")
-        keep = np.sort(np.random.default_rng(0).permutation(len(numbers))[:rows])
-        data = data.select(np.flatnonzero(np.isin(data.rows, numbers[keep])) if model.kind == "span" else keep)
+    if rows: data = drawn(data, rows, model.kind == "span", facts["notes"])
     if not text and (cut := len(set(data.cut) & set(data.rows.tolist()))):
         facts["notes"].append(f"{cut:,} texts are longer than {data.max_length} tokens: the model did not read all of them")
     return data, order, facts
@@ -214,10 +227,7 @@ def evaluate(
     got, packed, notes = outcomes(model, data, batch_size, order), hasattr(data, "lengths"), facts["notes"]
     true = data.labels if packed else None
     where = range(len(got["sum"]))                           # of each row, its (first) example
-    if model.kind == "span":
-        numbers, where = np.unique(data.rows, return_index=True)
-        true = np.empty(len(numbers), object)
-        true[:] = [list(data.source[int(row)]["answers"]["text"]) for row in numbers]
+    if model.kind == "span": true, where = gold_answers(data)
     of, pred, probs = statistics(model.kind, true, got, bars_of(model, order))
     of = with_metrics(of, first, metrics or {}, true, pred)
     scores = {key: number(x.mean() if isinstance(x, np.ndarray) else x(slice(None))) for key, x in of.items()}

@@ -41,6 +41,7 @@ def damaged(w: Writer, clause: str) -> str:
     i = int(w.random() * (len(words) - 2))
     return " ".join(words[:i] + words[i:i + 3][::-1] + words[i + 3:])
 
+# %% ../nbs/toolkit/miniature.ipynb #97ed8f11
 def cola_row(w: Writer, acceptable: int) -> dict:
     "A sentence in good order, or with three words turned round."
     a_thing(w)
@@ -180,6 +181,7 @@ def write(
         rows.append(row | {"templates": w.templates, "entities": w.entities} if trace else row)
     return rows
 
+# %% ../nbs/toolkit/miniature.ipynb #2e624e4c
 def unseen_row(w: Writer, mini: Mini, label: int, seen: set) -> dict:
     "A row whose text is new, and on the right side of training and validation."
     while True:

@@ -108,7 +108,7 @@ def squad_problem(
         return f"an answer is not a text with its place: {str(answers)[:80]}", 'Write {"text": "…", "answer_start": 0}'
     return find_answers({"answers": answers}, context, "answers")[1]
 
-
+# %% ../../nbs/lessons/13_question_answering.ipynb #dfe68fc8
 def read_squad(
     path,                        # a JSON file in the form of SQuAD 1.1 or 2.0
     problems: list | None = None,    # questions that cannot be used are added to it; None: raise `BadRows` naming them all
@@ -198,7 +198,7 @@ class Highlight:
         said = f'{before}<mark style="background:#b9d6f2;color:#222">{found}</mark>{after}' if found else f"{before} <i>(the text does not say)</i>"
         return f'<div style="max-width:46em;line-height:1.6"><b>{html.escape(self.question)}</b><br>{said}</div>'
 
-
+# %% ../../nbs/lessons/13_question_answering.ipynb #b64669a6
 def ask(
     model,                       # a Model of kind span
     question: str,
