@@ -108,7 +108,7 @@ def test_exercise_2_is_sound():
 
 # %% nbs/lessons/15_trainer.ipynb #f992eb82
 import math
-ex3 = Exercise("15.3", "fitting", inputs=[(100, 16, 3, .1), (32, 16, 15, .1), (1000, 8, 2, .06), (70, 16, 4, .2)],
+ex3 = Exercise("15.3", "fitting", inputs=[(100, 16, 3, .1), (50, 16, 10, .15), (32, 16, 15, .1), (1000, 8, 2, .06), (70, 16, 4, .2)],
     solution=lambda rows, batch_size, epochs, share: math.ceil(round(share * math.ceil(rows / batch_size) * epochs, 6)),
     mistakes={"You left the short last batch of an epoch out: round up.": lambda rows, batch_size, epochs, share: math.ceil(round(share * (rows // batch_size) * epochs, 6)),
               "You counted one epoch: the run has several.": lambda rows, batch_size, epochs, share: math.ceil(round(share * math.ceil(rows / batch_size), 6)),
