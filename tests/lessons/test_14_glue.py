@@ -254,9 +254,9 @@ def test_the_miniature_goes_through_all_three_verbs_by_name():
     use_profile("tiny")
     for name, main in (("cola", "mcc"), ("stsb", "pearson")):
         tuned = tune("tiny-bert", name, rows=32, max_steps=4, lr=5e-4)
-        own_report = judge(tuned, name, rows=50)
-        assert own_report.main == main and own_report.rows == 50 and set(GLUE[name].metrics) <= set(own_report.scores)
-        assert glue_score(name, own_report) is None or -1 <= glue_score(name, own_report) <= 1
+        said = judge(tuned, name, rows=50)
+        assert said.main == main and said.rows == 50 and set(GLUE[name].metrics) <= set(said.scores)
+        assert glue_score(name, said) is None or -1 <= glue_score(name, said) <= 1
 
 # %% nbs/lessons/14_glue.ipynb #b33c6523
 def _mcc(tp, fp, fn, tn):
