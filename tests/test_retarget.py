@@ -19,6 +19,7 @@ ALLOWED = {
     ("05", "tiny-gpt"): "a GPT-2 is taken apart; this one stands in for a decoder of another family",
     ("08", "tiny-bert"): "the lesson is about how the built-in models were made",
     ("08", "tiny-gpt"): "the lesson is about how the built-in models were made",
+    ("13", "facts"): "long documents are put together from passages of the built-in world, by its generator",
 }
 
 
