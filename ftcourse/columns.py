@@ -67,7 +67,7 @@ def suggestion(columns, sample, kind, where):
         return f'Pass text={text!r}, kind="lm" to learn the language of these texts{lines}'
     usual = [c for c in rest if str(c).lower() in LABELS]
     label = (usual or sorted(rest, key=lambda c: (len(set(cells[c])) < 2, len(set(cells[c])), -columns.index(c))))[0]
-    looks = any(number(c) is not None or not str(c).strip() or len(str(c)) > 40 for c in columns)
+    looks = any(number(c) is not None or len(str(c)) > 40 for c in columns)
     if looks:
         return (f"These look like data, so the file has no header: pass positions, text={columns.index(text)}, label={columns.index(label)}, "
                 f"or columns=[…] with {len(columns)} names")

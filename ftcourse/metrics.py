@@ -295,7 +295,6 @@ def better(
 def best_of(values: Sequence, greater: bool = True) -> int:
     "Index of the best value, the first of equals. Raises `CourseError` when none has a value."
     best = None
-    for i, v in enumerate(values):
-        if better(v, None if best is None else values[best], greater): best = i
+    for i, v in enumerate(values): best = i if better(v, None if best is None else values[best], greater) else best
     if best is None: raise CourseError("no finite metric: every value is nan or undefined, so none is the best. Look at the first step whose loss is not finite")
     return best

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from .hparams import HyperParams
 from .runs import History, Run, Step, best_of, optimizer_tensors, plain, put_optimizer, put_weights, rank, scores_text, weights_of
-from .schedule import adamw, check_warmup, dice, feed, learning_rate, total_steps
+from .schedule import adamw, check_warmup, dice, feed, learning_rate, total_steps, warn_unlearned
 from .settings import CourseError
 
 # %% ../nbs/lessons/07_training_loop.ipynb #63136435
@@ -291,5 +291,6 @@ def fit(
     if run: history = run.history()
     if history.validations: best_of(history.validations)      # raises when none is finite
     if run: best = run.load(run.best())[0] if history.validations and run.best() != run.newest() else None
+    warn_unlearned(history, hp)
     if best: put_weights(network, best)
     return history

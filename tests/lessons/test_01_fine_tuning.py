@@ -6,6 +6,16 @@ from ftcourse.recipes import fine_tune_model
 from ftcourse.recipes import train_model
 from ftcourse.settings import CourseError
 
+# %% nbs/lessons/01_fine_tuning.ipynb #c0ffee81
+def test_a_max_length_above_the_model_s_positions_is_said_and_texts_are_cut_there():
+    import warnings as heard
+    short = train_model([{"text": "the soup was fine and so was the room"}] * 8, max_length=8, max_steps=1, hidden=32)
+    long = [{"text": "the soup was fine and so was the room and the film " * 3, "label": label} for label in ("a", "b")] * 4
+    with heard.catch_warnings(record=True) as caught:
+        heard.simplefilter("always")
+        read_short = fine_tune_model(short, long, max_length=64, max_steps=2)
+    assert any("8 positions" in str(w.message) for w in caught) and len(read_short.predict([long[0]["text"]])) == 1
+
 # %% nbs/lessons/01_fine_tuning.ipynb #0047b2a6
 def test_the_three_lines_run_as_printed():
     pre, few, held_out = "world", load_task("reviews").take(16, seed=1), "reviews"

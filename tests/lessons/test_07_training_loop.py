@@ -13,6 +13,7 @@ from ftcourse.schedule import dice
 from ftcourse.schedule import feed
 from ftcourse.schedule import learning_rate
 from ftcourse.schedule import total_steps
+from ftcourse.schedule import warn_unlearned
 from ftcourse.settings import CourseError
 from ftcourse.train import NotFinite
 from ftcourse.train import accelerator_for
@@ -223,6 +224,18 @@ def test_frozen_weights_missing_loss_no_batches_and_patience_without_validation(
                           (lambda: train_steps(make_toy().requires_grad_(False), Toy(), HyperParams(), loss=loss_toy), "frozen")]:
         try: wrong0(); raise AssertionError(word0)
         except CourseError as e: assert word0 in str(e), e
+
+# %% nbs/lessons/07_training_loop.ipynb #c0ffee85
+def test_a_best_checkpoint_from_before_anything_was_learned_is_said():
+    import warnings as heard
+    from ftcourse.runs import History, Step
+    def told(*rates_and_scores):
+        past = History([Step(n, n, .7, 2, lr, 1., 8, .1, {"accuracy": score, "loss": .7}) for n, (lr, score) in enumerate(rates_and_scores, 1)])
+        with heard.catch_warnings(record=True) as caught:
+            heard.simplefilter("always")
+            warn_unlearned(past, HyperParams())
+        return [str(w.message) for w in caught]
+    assert "step 1" in told((0., .6), (1e-4, .5))[0] and told((0., .5), (1e-4, .6)) == [] and told((1e-4, .6), (0., .5)) == []
 
 # %% nbs/lessons/07_training_loop.ipynb #c4101f33
 def test_the_best_weights_come_back_and_patience_stops():

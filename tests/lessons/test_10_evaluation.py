@@ -37,6 +37,7 @@ from ftcourse.reports import compare
 from ftcourse.reports import label_order
 from ftcourse.reports import refuse_hidden
 from ftcourse.reports import remarks
+from ftcourse.reports import unanimous
 from ftcourse.settings import CourseError
 from scipy import stats
 from sklearn import metrics as sk
@@ -257,6 +258,14 @@ def test_a_model_s_thresholds_decide_in_whatever_order_the_data_count_the_labels
     assert bars_of(many, [2, 0, 1]) == [.3, .1, .2]
     sets = of_label_sets(np.array([[1, 0, 0]]), np.log(np.array([[.15, .15, .15]]) / .85), [.1, .2, .3])
     assert sets[1].tolist() == [[1, 0, 0]]
+
+# %% nbs/lessons/10_evaluation.ipynb #c0ffee67
+def test_twenty_right_of_twenty_are_not_certainty():
+    from scipy.stats import binomtest
+    for hits in (0, 20):
+        exact = binomtest(hits, 20).proportion_ci(.95, "exact")
+        assert np.allclose(unanimous(np.full(20, hits / 20)), (exact.low, exact.high))
+    assert unanimous(np.array([1., 0.])) is None and unanimous(np.array([.5, .5])) is None and unanimous(len) is None
 
 # %% nbs/lessons/10_evaluation.ipynb #c0ffee62
 def test_a_task_s_own_metric_comes_first_and_chooses():

@@ -109,3 +109,15 @@ def test_columns_of_the_data_may_be_called_line_and_split():
         assert mine.unlabelled["line"][:] == ["unlabelled words"] and mine.unlabelled["source_line"][:] == [22]
         text = load_task(Path(place, "own.csv"), text="split", label="line", kind="classify", on_bad="skip")
         assert set(text.train["split"]) == {"a", "b"}
+
+# %% nbs/toolkit/prepare.ipynb #c0ffee71
+def test_a_trailing_comma_in_the_header_makes_it_no_row_of_data():
+    import tempfile
+    from pathlib import Path
+    from ftcourse.data import load_task
+    with tempfile.TemporaryDirectory() as place:
+        Path(place, "messy.csv").write_text(" ID , Review Text,\"Stars (1-5)\",\n" + "".join(f"{i},a fine day {i},{1 + 4 * (i % 2)},\n" for i in range(20)), encoding="utf-8")
+        try: load_task(Path(place, "messy.csv"), text="review", label="stars")
+        except CourseError as problem: assert "text='Review Text', label='Stars (1-5)'" in str(problem) and "no header" not in str(problem)
+        else: raise AssertionError("two columns of other names were accepted")
+        assert load_task(Path(place, "messy.csv"), text="Review Text", label="Stars (1-5)").labels == ["1", "5"]
