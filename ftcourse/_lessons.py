@@ -49,7 +49,7 @@ def write(nb, path):
     import nbformat
     from nbdev.clean import clean_nb
     for cell in nb.cells:
-        cell.metadata = {}
+        cell.metadata = nbformat.from_dict(folded(cell.source))
         if cell.cell_type == "code":
             cell.execution_count = None
             cell.outputs = [o for o in cell.outputs if not (o.output_type == "stream" and o.name == "stderr" and "%|" in o.text)]      # progress bars
@@ -58,11 +58,16 @@ def write(nb, path):
                 if "text" in o: o.text = without_places(o.text)
                 for kind in ("text/plain", "text/html"):
                     if kind in o.get("data", {}): o.data[kind] = without_places(o.data[kind])
-    clean_nb(nb, clean_ids=True)
+    clean_nb(nb, clean_ids=True, allowed_cell_metadata_keys=["jupyter"])
     nb.metadata = nbformat.NotebookNode(kernelspec={"display_name": "python3", "language": "python", "name": "python3"})
     temp = path.with_suffix(".tmp")
     nbformat.write(nb, temp)
     os.replace(temp, path)
+
+
+def folded(source):
+    "Metadata of a cell: where an exercise's answers stand, JupyterLab shows the cell folded."
+    return {"jupyter": {"source_hidden": True}} if source.startswith("#| test_setup") and "Exercise(" in source else {}
 
 
 def without_places(text):

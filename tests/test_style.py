@@ -46,6 +46,12 @@ def test_a_lesson_has_tests_pictures_exercises_and_saved_outputs(path):
 
 
 @named(LESSONS)
+def test_answers_are_folded_away(path):
+    open_ = [c["id"] for c in code(path) if "Exercise(" in source(c) and source(c).startswith("#| test_setup") and not c["metadata"].get("jupyter", {}).get("source_hidden")]
+    assert open_ == [], "cells with the answers of an exercise stand in sight: save the lesson with `python -m ftcourse._lessons … --save`, which folds them"
+
+
+@named(LESSONS)
 def test_a_lesson_begins_with_a_title_and_a_promise(path):
     first = cells(path)[0]
     assert first["cell_type"] == "markdown" and re.match(r"# \S.*\n+> \S", source(first)), "a lesson begins with its title and one quoted line"
