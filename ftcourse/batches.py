@@ -75,7 +75,7 @@ def rectangle(
 def bucketed(
     order: np.ndarray,           # a random order of examples, a whole number of batches
     lengths: np.ndarray,         # of all examples
-    size: int,                   # examples a batch
+    size: int,                   # examples per batch
 ) -> np.ndarray:
     "Sort by length inside pools: half of an epoch, but no more than 50 batches. The half that a row falls into is chance, in every epoch anew."
     pool = size * min(50, max(1, len(order) // size // 2))
@@ -87,7 +87,7 @@ class Batches:
     def __init__(
         self,
         examples,                      # `Examples`, or a list of `Example`
-        batch_size: int = 16,          # examples a batch; the last batch of an epoch may be smaller
+        batch_size: int = 16,          # examples per batch; the last batch of an epoch may be smaller
         *,
         seed: int = 0,
         shuffle: bool = True,          # a new order each epoch; False: the given order in every epoch
@@ -119,7 +119,7 @@ def learnable(
 def _order(
     self: Batches,
     k: int = 0,                  # epoch
-) -> list[np.ndarray]:           # positions of examples, one array a batch
+) -> list[np.ndarray]:           # positions of examples, one array per batch
     "Which examples each batch of epoch `k` holds. A smaller batch is a random one, and comes last."
     n, size = len(self.lengths), self.batch_size
     if not self.shuffle:

@@ -167,7 +167,7 @@ def load_task(
     split=None,              # "train", "validation" or "test": all rows of a file are this split, or only this split of a source that has several
     revision=None, seed=0,   # of a hub data set; of the cut into splits
     validation=.1, test=.1,  # fractions cut off where the source has no such split; test may name the split to score, such as "validation"
-    columns=None, sep=None, quoted=None, pattern=None,   # how a file is written that does not say so: column names, separator, whether quotes enclose, a regular expression a line
+    columns=None, sep=None, quoted=None, pattern=None,   # how a file is written that does not say so: column names, separator, whether quotes enclose, a regular expression per line
 ) -> Task:
     "Load a task. Raises `BadRows` with every row that cannot be used, and `CourseError` for a source, column or label that cannot be understood, before anything trains."
     if isinstance(source, str) and source in NAMED: return NAMED[source](**said(locals()))

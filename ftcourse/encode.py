@@ -125,7 +125,7 @@ def encode_task(
 
 # %% ../nbs/lessons/03_tokens.ipynb #fefbf905
 class Tokens:
-    "A picture of an Example: one box a token, blue where it is supervised, grey for special tokens, red for [UNK]. Prints as text too."
+    "A picture of an Example: one box per token, blue where it is supervised, grey for special tokens, red for [UNK]. Prints as text too."
     def __init__(self, example, tokenizer):
         self.example, ids = example, list(map(int, example.ids))
         self.pieces = [t.replace("Ġ", "␣").replace("Ċ", "↵").replace("▁", "␣") for t in tokenizer.convert_ids_to_tokens(ids)]

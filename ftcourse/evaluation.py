@@ -106,7 +106,7 @@ def masked(batch, tokenizer, share: float = .15):
 
 # %% ../nbs/lessons/10_evaluation.ipynb #9734dd06
 def of_classes(true, logits, bars=None):
-    "Scores of one class a row: {name: an array with a value a row, or a function of row numbers}, predictions, probabilities."
+    "Scores of one class per row: {name: an array with a value per row, or a function of row numbers}, predictions, probabilities."
     probs = torch.tensor(logits).double().softmax(-1).numpy()
     pred = (probs[:, 1] > bars[0]).astype(int) if bars else logits.argmax(-1)
     of = {"accuracy": (true == pred).astype(float)}
@@ -115,7 +115,7 @@ def of_classes(true, logits, bars=None):
     return of | {"ece": lambda i: measure.calibration_error(probs[i], true[i])}, pred, probs
 
 def of_label_sets(true, logits, bars=None):
-    "Scores of any number of labels a row, as in `of_classes`; a label is given above its bar, one half unless `bars` says another."
+    "Scores of any number of labels per row, as in `of_classes`; a label is given above its bar, one half unless `bars` says another."
     probs, true = torch.tensor(logits).double().sigmoid().numpy(), true.astype(int)
     pred = (probs > np.array(bars or [.5])).astype(int)
     names = measure.multilabel_scores(true, pred)
@@ -124,7 +124,7 @@ def of_label_sets(true, logits, bars=None):
 
 # %% ../nbs/lessons/10_evaluation.ipynb #9734dd07
 def of_numbers(true, pred):
-    "Scores of a number a row, as in `of_classes`."
+    "Scores of a number per row, as in `of_classes`."
     of = {f.__name__: lambda i, f=f: None if measure.undefined(true[i], pred[i]) else f(true[i], pred[i]) for f in (measure.pearson, measure.spearman)}
     return of | {"mse": np.square(true.astype(float) - pred)}, pred, None
 

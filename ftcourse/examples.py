@@ -97,7 +97,7 @@ Examples.select = _select
 # %% ../nbs/lessons/03_tokens.ipynb #afa4088c
 def _from_lists(
     cls,
-    ids: list,                   # a list of ids an example
+    ids: list,                   # a list of ids per example
     labels=None,                 # one an example
     **others,                    # supervised, types: lists like ids; kind, rows, pad_id …: as they are
 ) -> Examples:

@@ -16,7 +16,7 @@ from .settings import CourseError
 
 # %% ../nbs/toolkit/experiments.ipynb #0c46b138
 def mean_interval(
-    values: Iterable[float],  # one score a seed
+    values: Iterable[float],  # one score per seed
     level: float = 0.95,      # probability that the interval covers the mean
 ) -> tuple[float, float, float]:
     "(mean, low, high) by Student's t. One value alone has no interval: its ends are nan. Raises `CourseError` for none at all."
@@ -33,7 +33,7 @@ def mean_interval(
 class Seeds:
     "Scores of the same run over several seeds. Prints as mean [low, high]."
     seeds: list[int]
-    values: dict[str, list[float]]     # {score: one value a seed}
+    values: dict[str, list[float]]     # {score: one value per seed}
 
     def mean(self, name: str | None = None) -> float: return mean_interval(self[name])[0]
 
@@ -57,7 +57,7 @@ def over_seeds(
     run: Callable[[int], float | Mapping[str, float]],  # seed -> a score, or several by name
     seeds: int | Iterable[int] = 5,                     # how many, or which
 ) -> Seeds:
-    "Run the same experiment once a seed."
+    "Run the same experiment once per seed."
     seeds = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
     results = [r if isinstance(r, Mapping) else {"score": r} for r in map(run, seeds)]
     if not results: raise CourseError("over_seeds was given no seed")
@@ -87,7 +87,7 @@ def html_table(rows) -> str:
 # %% ../nbs/toolkit/experiments.ipynb #03709854
 @dataclass(repr=False)
 class Scoreboard:
-    "Scores of the GLUE tasks over seeds. Prints as a table; `values[task][metric]` has one value a seed."
+    "Scores of the GLUE tasks over seeds. Prints as a table; `values[task][metric]` has one value per seed."
     model: str
     source: str
     seeds: list[int]
@@ -149,7 +149,7 @@ def glue(
     model,                             # whatever `fine_tune_model` takes
     tasks=None,                        # names, such as ("rte", "mrpc"); default: all nine, both halves of MNLI, and the diagnostic set
     seeds: int | Iterable[int] = 3,    # how many, or which: of the training rows, the head and the order
-    rows: int | None = None,           # training rows a task; None: all
+    rows: int | None = None,           # training rows per task; None: all
     folder=None,                       # a folder for runs and models: the same call goes on where it was stopped
     source=None,                       # "miniature", a folder, a hub id; default: settings().glue
     **hyper,                           # fields of HyperParams

@@ -244,7 +244,7 @@ def checked_texts(
 _said = set()
 
 def tell_load(info, said, new, note):
-    "What a load has to report, once a process however often it is repeated."
+    "What a load has to report, once per process however often it is repeated."
     lines = [said] if said else []
     if info["random"]: lines.append(f"random weights (seed {info['seed']}), nothing pretrained")
     elif new and not note.get("untrained"): lines.append(f"head newly initialised: {', '.join(new[:6])}{f' and {len(new) - 6} more' if len(new) > 6 else ''}")

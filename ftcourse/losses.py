@@ -57,7 +57,7 @@ def cross_entropy(
 
     Raises `CourseError` for a label that is no class, and for shapes that do not match."""
     if logits.shape[:-1] != labels.shape:
-        raise CourseError(f"logits {tuple(logits.shape)} need one class number a position, shaped {tuple(logits.shape[:-1])}; got {tuple(labels.shape)}")
+        raise CourseError(f"logits {tuple(logits.shape)} need one class number per position, shaped {tuple(logits.shape[:-1])}; got {tuple(labels.shape)}")
     z, y, count = supervised_rows(logits.reshape(-1, logits.shape[-1]), labels.flatten(), ignore)
     logp = torch.log_softmax(z, -1, dtype=torch.promote_types(z.dtype, torch.float32))
     picked = _pick(logp, y)
@@ -127,7 +127,7 @@ def squared_error(
 ) -> tuple[Tensor, int]:      # sum of squared differences, in squared units of the target; count of targets
     "Squared error as (sum, count). Raises `CourseError` when the shapes differ."
     if scores.shape == (*targets.shape, 1): scores = scores.squeeze(-1)
-    if scores.shape != targets.shape: raise CourseError(f"scores {tuple(scores.shape)} and targets {tuple(targets.shape)} differ in shape: give one number a row")
+    if scores.shape != targets.shape: raise CourseError(f"scores {tuple(scores.shape)} and targets {tuple(targets.shape)} differ in shape: give one number per row")
     known = ~targets.isnan()
     if not known.all(): scores, targets = scores[known], targets[known]
     return (scores.to(torch.promote_types(scores.dtype, torch.float32)) - targets).pow(2).sum(), targets.numel()

@@ -164,7 +164,7 @@ def perplexity(
     total: float,             # sum of -log p over real tokens, in nats
     count: float,             # how many tokens
 ) -> float:                   # 1 (never surprised) upwards
-    "exp of the mean loss a token over the whole text, not a mean of perplexities. Raises `CourseError` for no tokens."
+    "exp of the mean loss per token over the whole text, not a mean of perplexities. Raises `CourseError` for no tokens."
     if not count: raise CourseError("there is no token to score, so no perplexity: check the split and max_length")
     with np.errstate(over="ignore"): return float(np.exp(np.float64(total) / count))
 
@@ -216,7 +216,7 @@ def calibration_error(probs, true, bins: int = 10) -> float:
 
 # %% ../nbs/lessons/10_evaluation.ipynb #15582ee0
 def resamples(
-    values,                   # (n, …) one entry a row
+    values,                   # (n, …) one entry per row
     statistic: Callable | None = None,   # of the chosen entries; default: their mean
     n: int = 1000,            # how many resamples
     seed: int = 0,
@@ -231,7 +231,7 @@ def resamples(
     return np.array(found, float)
 
 def bootstrap_interval(
-    values,                   # (n, …) one entry a row: right or wrong, a score, or what `statistic` needs
+    values,                   # (n, …) one entry per row: right or wrong, a score, or what `statistic` needs
     n: int = 1000,            # how many resamples
     seed: int = 0,
     level: float = .95,       # share of the resamples that lie inside

@@ -62,7 +62,7 @@ class Model(Answers):
 # %% ../nbs/lessons/05_models.ipynb #c0ffee51
 def _thresholds(
     self,
-) -> list[float] | None:      # one probability a label for multilabel, one for the second of two classes; None: the likeliest class, or above one half
+) -> list[float] | None:      # one probability per label for multilabel, one for the second of two classes; None: the likeliest class, or above one half
     "From which probability on a label is given."
     return self.info.get("thresholds")
 

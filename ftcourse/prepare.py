@@ -24,7 +24,7 @@ from .splits import NAMES, text_key
 
 # %% ../nbs/toolkit/prepare.ipynb #38344fb7
 class Part:
-    "One piece while it is prepared: its texts go to a file, some twenty bytes a row stay in memory."
+    "One piece while it is prepared: its texts go to a file, some twenty bytes per row stay in memory."
     def __init__(self, piece, folder, n_texts):
         import pyarrow as pa
         self.piece, self.path, self.held = piece, folder / f"{uuid4().hex}.rows", []
@@ -157,7 +157,7 @@ def refuse_scores(prep, own, values, n, numeric):
 
 # %% ../nbs/toolkit/prepare.ipynb #0ad28484
 def one_class(prep, counts):
-    "Ids of a task with one class a row: (code -> id, code -> name for messages)."
+    "Ids of a task with one class per row: (code -> id, code -> name for messages)."
     values = {v: number(v) for v in prep.codes}
     nothing = {v for v in values if v.lower() in ("nan", "none", "null", "na", "n/a")}
     numeric = any(n is not None for n in values.values()) and all(n is not None for v, n in values.items() if v not in nothing)

@@ -229,7 +229,7 @@ A tiny {kind} of the course `ftcourse`: {layers} layers, width 128, {parameters:
 |---|---|
 | read | {tokens:,} tokens in {steps:,} updates of {batch_size} documents, in stages of {stages}, learning rate {lr} |
 | took | {seconds:,} s on one thread of {machine}, {day} |
-| held-out loss | {heldout:.3f} nats a word |
+| held-out loss | {heldout:.3f} nats per word |
 | mood probe | {probe:.3f} (chance .5; no label used) |
 | made with | torch {torch}, transformers {transformers}, seed {seed} |
 | sha256 of model.safetensors | `{sha256}` |

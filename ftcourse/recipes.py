@@ -56,7 +56,7 @@ def fine_tune_model(
     seed: int = 0,            # of the rows, the head and the order
     run=None,                 # a run folder: the same call on it resumes, and returns at once when it has finished
     text=None, label=None, kind=None, on_bad: str = "error",  # how to read `task`: see `load_task`
-    progress: bool = False,   # print a line a validation
+    progress: bool = False,   # print a line per validation
     **hyper,                  # fields of HyperParams: epochs, lr, batch_size, …
 ):
     """A copy of `model`, trained on the training split of `task`; its `history` tells how it went.

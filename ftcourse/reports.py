@@ -155,7 +155,7 @@ class Report:
     true: object                         # (n,) class numbers or numbers, (n, k) of 0 and 1, lists of accepted answers; None for text
     pred: object                         # (n,) the model's
     probs: object                        # (n, classes) for classify and multilabel
-    of: dict                             # {score: an array with a value a row, or a function of row numbers}
+    of: dict                             # {score: an array with a value per row, or a function of row numbers}
     text: Callable                       # row -> its text
     losses: np.ndarray                   # (n,) loss of each row
     kept: dict = field(default_factory=dict)   # intervals that were asked for

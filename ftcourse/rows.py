@@ -164,7 +164,7 @@ def read_table(
 def is_whole(
     path,                # a .json or .jsonl file
 ) -> bool:
-    "Whether a JSON file is one value (a list, SQuAD, {id: row}) and not a row a line, whatever its name says."
+    "Whether a JSON file is one value (a list, SQuAD, {id: row}) and not a row per line, whatever its name says."
     filled = (x for x in physical_lines(path) if x.strip())
     first, second = next(filled, "").strip(), next(filled, None)
     if first[:1] == "[": return True
@@ -227,7 +227,7 @@ def read_whole_json(
         rows = squad_rows(whole["data"]) if isinstance(whole.get("data"), list) else whole.values() if whole and all(isinstance(x, dict) for x in whole.values()) else None
         if rows is None: raise CourseError(f"{path} is one object with {', '.join(map(repr, list(whole)[:8]))}, not rows. Load it with json and pass the list of rows you mean")
         yield from enumerate(rows, 1)
-    except json.JSONDecodeError as e: raise CourseError(f"{path}:{e.lineno}: not JSON ({e.msg}). Mend it there, or write one object a line and call the file .jsonl") from e
+    except json.JSONDecodeError as e: raise CourseError(f"{path}:{e.lineno}: not JSON ({e.msg}). Mend it there, or write one object per line and call the file .jsonl") from e
     except (KeyError, TypeError) as e: raise CourseError(f"{path} looks like SQuAD, but an article, paragraph or question has no {e}. See any SQuAD file for the form") from e
 
 # %% ../nbs/toolkit/rows.ipynb #f629ce86
@@ -256,7 +256,7 @@ def read_text(
 
 # %% ../nbs/toolkit/rows.ipynb #fae5e7b3
 def read_pattern(
-    path,                # plain text, a row a line
+    path,                # plain text, a row per line
     problems: list,      # lines that do not match are added to it
     pattern: str,        # regular expression with named groups: the columns
 ) -> Iterator[tuple[int, dict]]:

@@ -77,7 +77,7 @@ def from_file(path, split, how): return Piece(split, Path(path).name, lambda pro
 
 # %% ../nbs/toolkit/sources.ipynb #551f61f4
 def split_files(folder, files, how):
-    "Pieces of files named after splits: one file a split, several only as numbered parts. Of MNLI's two, matched is taken."
+    "Pieces of files named after splits: one file per split, several only as numbered parts. Of MNLI's two, matched is taken."
     named = {}
     for f in files:
         second = f.stem.endswith("mismatched") and f.with_name(f.name.replace("mismatched", "matched")) in files
@@ -101,7 +101,7 @@ def class_rows(classes):
 def from_folder(
     folder: Path, how,           # a folder; how its tables are written
 ) -> tuple[list[Piece], bool]:   # its pieces; whether names of files or subfolders said which split they are
-    "Pieces of a folder: files or subfolders named after splits, one subfolder a class, a single file, or text files."
+    "Pieces of a folder: files or subfolders named after splits, one subfolder per class, a single file, or text files."
     files = sorted(f for f in folder.iterdir() if f.is_file() and f.suffix.lower() in KINDS and not f.name.startswith("."))
     inner = sorted(f for f in folder.iterdir() if f.is_dir() and not f.name.startswith("."))
     if any(split_of(f.stem) for f in files): return split_files(folder, files, how), True

@@ -100,7 +100,7 @@ def update(
 def accelerator_for(
     precision: str,     # "no", "bf16" or "fp16"
 ) -> Accelerator:
-    "Device, precision and processes of this run. Accelerate keeps them once a process, so they are made anew when the precision changes."
+    "Device, precision and processes of this run. Accelerate keeps them once per process, so they are made anew when the precision changes."
     if AcceleratorState._shared_state and AcceleratorState().mixed_precision != precision: AcceleratorState._reset_state()
     options = [DistributedDataParallelKwargs(find_unused_parameters=True), GradScalerKwargs(init_scale=2.0**12)]
     try: acc = Accelerator(mixed_precision=precision, gradient_accumulation_steps=1, kwargs_handlers=options)

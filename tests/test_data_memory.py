@@ -1,4 +1,4 @@
-"""A large file loads flat: what stays in memory is a few bytes a row, the texts stay on disk. Measured in a process of its own."""
+"""A large file loads flat: what stays in memory is a few bytes per row, the texts stay on disk. Measured in a process of its own."""
 import os
 import subprocess
 import sys

@@ -101,7 +101,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import PreTrainedTokenizerFast
 
 def small_bert(words, **more):
-    "A throwaway BERT-like tokenizer: one id a word, in the order given."
+    "A throwaway BERT-like tokenizer: one id per word, in the order given."
     t = Tokenizer(models.WordPiece({w: i for i, w in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words])}, unk_token="[UNK]"))
     t.normalizer, t.pre_tokenizer = normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer()
     t.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))

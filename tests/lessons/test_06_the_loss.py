@@ -55,7 +55,7 @@ def test_a_label_that_is_no_class_is_named():
     else: raise AssertionError("label 9 of 3 classes was accepted")
     try: cross_entropy(torch.zeros(2, 5, 3), torch.tensor([0, 1]))
     except CourseError as e: assert "(2, 5)" in str(e)
-    else: raise AssertionError("one label a row was accepted where there is one a position")
+    else: raise AssertionError("one label per row was accepted where there is one per position")
 
 # %% nbs/lessons/06_the_loss.ipynb #809625b4
 def test_half_precision_is_summed_in_single_precision():

@@ -51,7 +51,7 @@ ex2 = Exercise("09.2", "updates", inputs=[(32, 16, 20), (33, 16, 2), (5, 16, 3),
     mistakes={"You leave the short last batch out: round up, not down.": lambda rows, batch_size, epochs: rows // batch_size * epochs,
               "You count rows, not updates: each update uses a whole batch.": lambda rows, batch_size, epochs: rows * epochs,
               "You round once at the end: every epoch has a short last batch of its own.": lambda rows, batch_size, epochs: -(-rows * epochs // batch_size)},
-    hints=["Count the batches of one epoch first.", "math.ceil(rows / batch_size) batches an epoch."])
+    hints=["Count the batches of one epoch first.", "math.ceil(rows / batch_size) batches per epoch."])
 
 # %% nbs/lessons/09_fine_tuning.ipynb #9bbcf9da
 def test_exercise_2_is_sound():

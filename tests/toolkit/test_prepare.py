@@ -48,7 +48,7 @@ def test_what_is_no_class_is_asked_about():
     assert list(scores.parts[0].values)[:2] == [.5, 3.8] and scores.parts[0].ids.tolist() == [0, 0, -1] and scores.problems[0].line == 3
 
 # %% nbs/toolkit/prepare.ipynb #ec99d032
-def test_several_classes_a_row():
+def test_several_classes_per_row():
     many = prepared(labelled(["b"], [], ["a", "b"]))
     assert many.kind == "multilabel" and many.labels == ["a", "b"] and many.vectors[many.parts[0].ids].tolist() == [[0, 1], [0, 0], [1, 1]]
     assert prepared(labelled([0, 1, 1], [1, 0, 0])).vectors.tolist() == [[0, 1, 1], [1, 0, 0]]
