@@ -6,6 +6,8 @@
 __all__ = ['same', 'plain', 'Exercise', 'judge', 'proves', 'outcome', 'shown']
 
 # %% ../nbs/toolkit/checks.ipynb #3403f351
+import contextlib
+import io
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -44,7 +46,7 @@ class Exercise:
     name: str                                # of the function to write
     inputs: Sequence[tuple]                  # one tuple of arguments a trial
     solution: Callable                       # a right answer
-    mistakes: Mapping[str, Callable] = field(default_factory=dict)   # {what went wrong, as a sentence to the learner: a function that does it}
+    mistakes: Mapping[str, Callable | list] = field(default_factory=dict)   # {what went wrong, as a sentence to the learner: a function that does it, or a list of them}
     hints: Sequence[str] = ()                # from gentle to plain; shown one more with each failed check
     tolerance: float = 1e-5
     accepts: Callable | None = None          # accepts(got, *arguments) -> bool, where more than one answer is right
@@ -59,6 +61,10 @@ class Exercise:
         if kind == "wrong": self._tries += 1
         print({"right": "✓", "wrong": "✗", "open": "○"}[kind], f"{self.number} {self.name}: {message}")
 
+    def known(self) -> list[tuple]:
+        "(sentence, function) of every known mistake."
+        return [(sentence, f) for sentence, fs in self.mistakes.items() for f in (fs if isinstance(fs, (list, tuple)) else [fs])]
+
     def _right(self, got, wanted, x):
         if isinstance(got, Exception): return isinstance(wanted, Exception) and type(got) is type(wanted)
         return self.accepts(got, *x) if self.accepts else same(got, wanted, self.tolerance)
@@ -66,12 +72,15 @@ class Exercise:
 # %% ../nbs/toolkit/checks.ipynb #c6971306
 def judge(self: Exercise, answer: Callable) -> tuple[str, str]:
     "(\"right\" | \"wrong\" | \"open\", message) for an answer."
-    results = [outcome(answer, x) for x in self.inputs]
-    if all(r is ... or r is None for r in results): return "open", "not started yet"
+    with contextlib.redirect_stdout(io.StringIO()) as heard: results = [outcome(answer, x) for x in self.inputs]
+    print(heard.getvalue(), end="")
+    if all(r is ... or r is None for r in results):
+        if heard.getvalue(): return "wrong", "It prints its answer and returns nothing: give the answer back with `return`."
+        return "open", "not started yet" + ", or `return` is missing" * (None in results)
     wanted = [outcome(self.solution, x) for x in self.inputs]
     wrong = [i for i, x in enumerate(self.inputs) if not self._right(results[i], wanted[i], x)]
     if not wrong: return "right", "right" + ("" if len(self.inputs) == 1 else f", on all {len(self.inputs)} inputs")
-    for sentence, mistake in self.mistakes.items():
+    for sentence, mistake in self.known():
         does = [outcome(mistake, x) for x in self.inputs]
         if all(same(r, d, self.tolerance) or isinstance(r, Exception) and type(r) is type(d) for r, d in zip(results, does)): return "wrong", sentence
     i = wrong[0]
@@ -81,7 +90,7 @@ def judge(self: Exercise, answer: Callable) -> tuple[str, str]:
 def proves(self: Exercise) -> bool:
     "Whether the exercise is sound: its solution passes, and each known mistake is called by its own name. Raises AssertionError if not."
     assert self.judge(self.solution)[0] == "right", f"{self.number}: its own solution fails: {self.judge(self.solution)[1]}"
-    for sentence, mistake in self.mistakes.items():
+    for sentence, mistake in self.known():
         kind, message = self.judge(mistake)
         assert kind == "wrong" and message == sentence, f"{self.number}: the mistake {sentence!r} is answered with {message!r}"
     assert self.judge(lambda *a: ...)[0] == "open" and self.judge(lambda *a: None)[0] == "open", f"{self.number}: an untouched stub is not recognised"

@@ -69,7 +69,9 @@ ex1 = Exercise("01.1", "share_right", inputs=[(["a", "b", "b"], ["a", "b", "a"])
     mistakes={"You count how many are right: divide by how many there are.": lambda predicted, true: sum(p == t for p, t in zip(predicted, true)),
               "You give a percentage: scores in this course are shares from 0 to 1.": lambda predicted, true: 100 * sum(p == t for p, t in zip(predicted, true)) / len(true),
               "You count the wrong ones: that is the error rate.": lambda predicted, true: sum(p != t for p, t in zip(predicted, true)) / len(true),
-              "You compare the lists as a whole: one slip would make the score zero.": lambda predicted, true: float(predicted == true)},
+              "One slip makes your score zero: you compare the lists as a whole, or divide with `//`, which drops what is behind the decimal point.": lambda predicted, true: float(predicted == true),
+              "You rounded: return the share as it is, and round where you print it.": [lambda predicted, true, d=d: round(sum(p == t for p, t in zip(predicted, true)) / len(true), d) for d in (1, 2, 3, 4)],
+              "You rounded, and it is a percentage: return the share itself, from 0 to 1.": [lambda predicted, true, d=d: round(100 * sum(p == t for p, t in zip(predicted, true)) / len(true), d) for d in (None, 1, 2)]},
     hints=["`zip` walks through both lists side by side.", "True counts as 1 when you add it up."])
 
 # %% nbs/lessons/01_fine_tuning.ipynb #2bfc38c5
@@ -83,7 +85,9 @@ ex2 = Exercise("01.2", "always_the_commonest", inputs=[(["spam", "ham", "ham", "
     solution=lambda labels: Counter(labels).most_common(1)[0][1] / len(labels),
     mistakes={"That is the share of guessing at random among the labels: here one label is given to all rows.": lambda labels: 1 / len(set(labels)),
               "You took the rarest label.": lambda labels: min(Counter(labels).values()) / len(labels),
-              "You return how often the label occurs: divide by the number of rows.": lambda labels: max(Counter(labels).values())},
+              "You return how often the label occurs: divide by the number of rows.": lambda labels: max(Counter(labels).values()),
+              "That is how often such a model is wrong: its accuracy is 1 minus that.": lambda labels: 1 - max(Counter(labels).values()) / len(labels),
+              "That is the label itself: asked is how often it is right.": lambda labels: Counter(labels).most_common(1)[0][0]},
     hints=["Count each label first.", "`collections.Counter(labels).most_common(1)` is the commonest with its count."])
 
 # %% nbs/lessons/01_fine_tuning.ipynb #ac319de0

@@ -189,6 +189,11 @@ ex1 = Exercise("06.1", "binary_loss",
         "You averaged: return the sum and the count, and let the training step divide.": wrong_binary(lambda z, y: F.binary_cross_entropy_with_logits(z, y)),
         "Labels of 0 teach nothing in your loss: add the term for them, the logarithm of 1 − p, which is F.logsigmoid(-logits).": wrong_binary(lambda z, y: -(y * F.logsigmoid(z)).sum()),
         "The sign is turned: a log-probability is negative, a loss is not.": wrong_binary(lambda z, y: -F.binary_cross_entropy_with_logits(z, y, reduction="sum")),
+        "The two labels are swapped: the logit speaks for label 1.": wrong_binary(lambda z, y: F.binary_cross_entropy_with_logits(-z, y, reduction="sum")),
+        "That is the loss alone: its count belongs to it, return (sum, count).": [lambda z, y: F.binary_cross_entropy_with_logits(z, y.float(), reduction="sum"), lambda z, y: F.binary_cross_entropy_with_logits(z, y.float())],
+        "You kept the probability away from 0 and 1, so a sure mistake costs no more than the bound, and has no gradient. Take F.logsigmoid of the logit.":
+            [wrong_binary(lambda z, y, e=e: F.binary_cross_entropy(z.sigmoid().clamp(e, 1 - e), y, reduction="sum")) for e in (1e-7, 1e-6, 1e-5, 1e-4, 1e-3)]
+            + [wrong_binary(lambda z, y, e=e: -(y * (z.sigmoid() + e).log() + (1 - y) * (1 - z.sigmoid() + e).log()).sum()) for e in (1e-12, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6)],
     },
     hints=["1 − σ(z) = σ(−z).", "F.logsigmoid(z) is log σ(z), safe at any size."])
 
@@ -202,6 +207,11 @@ ex2 = Exercise("06.2", "untrained_loss", inputs=[(2,), (8,), (2000,)], solution=
     hints=["Each class has the probability 1/k.", "−log(1/k) can be written shorter."])
 
 # %% nbs/lessons/06_the_loss.ipynb #59297e0c
+def smoothed_apart(z, y, e):
+    logp, k = z.log_softmax(-1), z.shape[-1]
+    picked = logp.gather(-1, y[:, None]).sum()
+    return -((1 - e) * picked + e / (k - 1) * (logp.sum() - picked)), len(y)
+
 def smoothing_by(own, uniform=lambda logp, keep: logp[keep].mean(-1).sum(), share=lambda e: (1 - e, e)):
     def loss(z, y, e):
         logp, keep = z.log_softmax(-1), y != -100
@@ -219,6 +229,10 @@ ex3 = Exercise("06.3", "smoothed_loss",
         "You averaged: return the sum and the count.": smoothing_by(lambda total, keep: total / keep.sum()),
         "The shares must add up to one: the label keeps 1 − ε.": smoothing_by(lambda total, keep: total, share=lambda e: (1, e)),
         "Each class gets ε/K, so average over the classes where you summed.": smoothing_by(lambda total, keep: total, uniform=lambda logp, keep: logp[keep].sum()),
+        "The shares are swapped: the label keeps 1 − ε, and ε is spread.": smoothing_by(lambda total, keep: total, share=lambda e: (e, 1 - e)),
+        "The sign is turned: a log-probability is negative, a loss is not.": smoothing_by(lambda total, keep: -total),
+        "A label of −100 is no place in a row of logits: leave these rows out before you pick.": [lambda z, y, e: z.log_softmax(-1).gather(-1, y[:, None]), lambda z, y, e: z.log_softmax(-1)[range(len(y)), y]],
+        "You spread ε over the other classes, the right one left out: here it is spread over all K.": lambda z, y, e: smoothed_apart(z[y != -100], y[y != -100], e),
     },
     hints=["Pick the supervised rows of logits and labels first; the rest is two sums.", "The uniform term is the mean of −log p over the classes, summed over rows."])
 
