@@ -300,7 +300,7 @@ def test_datasets_and_names():
     features = Features({"text": Value("string"), "label": ClassLabel(names=["neg", "pos", "mixed"])})
     task = load_task(Dataset.from_dict({"text": ["a", "b", "c"], "label": [1, 0, -1]}, features=features), split="train")
     assert task.labels == ["neg", "pos", "mixed"] and task.train["label"][:] == [1, 0] and len(task.unlabelled) == 1 and any("'mixed'" in n for n in task.notes)
-    assert "did you mean 'reviews'" in refused("review") and "not a dictionary" in refused(["a"]) and "int is no data source" in refused(3)
+    assert "Did you mean 'reviews'? Built in" in refused("review") and "not a dictionary" in refused(["a"]) and "int is no data source" in refused(3)
 
 
 def test_parquet(tmp_path):

@@ -78,6 +78,8 @@ def test_pickles_adapters_empty_folders_and_wrong_names_are_refused_with_the_cur
         (path / "config.json").rename(path / "adapter_config.json")
         with pytest.raises(CourseError, match="adapter"): load_model(path, head="lm")
     with pytest.raises(CourseError, match="no model folder"): load_model("./not/here", head="lm")
+    for typo in ("tiny_bert", "tinybert", "Tiny-BERT"):
+        with pytest.raises(CourseError, match="Did you mean 'tiny-bert'"): load_model(typo)
 
 # %% nbs/lessons/05_models.ipynb #8056c2cd
 def test_a_stranger_s_tokenizer_is_refused():
