@@ -46,8 +46,9 @@ aims: $(READY)          ## measure what the built-in models transfer, over seeds
 bench: $(READY)         ## our loop against the Trainer, interleaved
 	$(RUN) measure/bench.py
 
-real: $(READY)          ## real model, real data, three seeds
-	$(BIN)/python measure/real.py --install --install
+real: $(READY)          ## real models, real data, three seeds
+	$(BIN)/python measure/real.py --install
+	$(BIN)/python measure/tasks.py
 
 clean:          ## remove the environment and what was built
 	rm -rf .venv build dist *.egg-info _docs _proc

@@ -163,7 +163,7 @@ def main():
     from ftcourse.settings import set_threads
     set_threads(threads)
     warnings.filterwarnings("ignore")
-    sizes = {"tiny": (2048, 1, 1e-3, 3), "22M": (512, 1, 1e-4, 2)}
+    sizes = {"tiny": (2048, 1, 1e-3, 7), "22M": (512, 1, 1e-4, 2)}
     record = {"machine": machine(threads), "aims": AIMS, "import": import_seconds(), "races": []}
     print(f"import ftcourse: {record['import']}", flush=True)
     for name, (n, epochs, lr, rounds) in sizes.items():

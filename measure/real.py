@@ -151,7 +151,7 @@ def encoder_written(runs, s):
         mine = [r for r in runs if r["start"] == start]
         arms.append({"MiniLM": start, "training rows": ROWS, "dev rows": TEST_ROWS, "seeds": len(mine),
                      "accuracy": s[start]["mean"], "95% over seeds": (s[start]["low"], s[start]["high"]),
-                     "seconds a run": round(statistics.mean(r["seconds"] for r in mine)),
+                     "seconds per run": round(statistics.mean(r["seconds"] for r in mine)),
                      "CPU seconds": round(statistics.mean(r["cpu_seconds"] for r in mine)), "peak MiB": max(r["peak_mib"] for r in mine)})
     each = [{"start": r["start"], "seed": r["seed"], "accuracy": r["accuracy"], "95% over dev rows": r["interval"], "updates": r["updates"],
              "seconds": round(r["seconds"]), "CPU seconds": round(r["cpu_seconds"]), "peak MiB": r["peak_mib"]} for r in runs]
