@@ -20,6 +20,7 @@ ALLOWED = {
     ("08", "tiny-bert"): "the lesson is about how the built-in models were made",
     ("08", "tiny-gpt"): "the lesson is about how the built-in models were made",
     ("13", "facts"): "long documents are put together from passages of the built-in world, by its generator",
+    ("13", "reviews"): "the texts around a passage in those documents come from the generator, too",
 }
 
 

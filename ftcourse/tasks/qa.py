@@ -21,7 +21,7 @@ from ..columns import find_answers
 from ..data import Task
 from ..rows import BadRows, Problem
 from ..settings import CourseError, data_folder
-from ..spans import Answer, best_threshold
+from ..spans import Answer, best_null_threshold
 from .base import define, real_data
 
 # %% ../../nbs/lessons/13_question_answering.ipynb #82e69489
@@ -49,7 +49,7 @@ def facts_or_not(
 SPAN = dict(kind="span", text=("question", "context"), label="answers")
 
 define("facts-or-not", "A passage about an invented place and a question, for a third of them one that it does not answer; built in, stands for SQuAD 2.0.",
-       lambda: {split: facts_or_not(split, n) for split, n in (("train", 3000), ("validation", 500), ("test", 1000))}, replace_it=True, **SPAN)
+       lambda: {split: facts_or_not(split, n) for split, n in (("train", 3000), ("validation", 500), ("test", 1000))}, replace_it=True, **SPAN);
 
 # %% ../../nbs/lessons/13_question_answering.ipynb #5bf2eaa1
 def choose_null_threshold(
@@ -64,14 +64,14 @@ def choose_null_threshold(
     if all(golds): raise CourseError(f"every question of {task.name}/{split} has an answer: there is nothing to be silent about, and so no threshold to choose")
     found = model.answers([tuple(row[c] for c in task.text) for row in rows])
     answered, silent = [metric(a.spans[0].text, g) for a, g in zip(found, golds)], [metric("", g) for g in golds]
-    model.info["null_threshold"], score = best_threshold([a.gap for a in found], answered, silent)
+    model.info["null_threshold"], score = best_null_threshold([a.gap for a in found], answered, silent)
     return model.info["null_threshold"], score
 
 # %% ../../nbs/lessons/13_question_answering.ipynb #01dba4b3
 def squad_scores(
-    pred: Sequence[str],         # an answer a question, "" for none; where best_exact is wanted, answers even where the model would be silent
+    pred: Sequence[str],         # one answer per question, "" for none; where best_exact is wanted, answers even where the model would be silent
     golds: Sequence[Sequence[str]],   # accepted answers of each question; none where it has no answer
-    gaps: Sequence[float] | None = None,   # a number a question that is large where there is probably no answer
+    gaps: Sequence[float] | None = None,   # one number per question, large where there is probably no answer
     version: int | None = None,  # 1 or 2; None: 2 if any question has no answer
 ) -> dict[str, float]:           # fractions, not percentages
     "The official scores of SQuAD 1.1 (Rajpurkar et al. 2016, §6) or 2.0 (Rajpurkar et al. 2018, §5). Raises `CourseError` for lists that do not fit."
@@ -89,7 +89,7 @@ def squad_scores(
     for name, keep in (("HasAns", has), ("NoAns", [not h for h in has])):
         if any(keep): out |= {f"{name}_{score}": mean([v for v, k in zip(x, keep) if k]) for score, x in (("exact", exact), ("f1", f1))} | {f"{name}_total": sum(keep)}
     if gaps is not None:
-        for score, x in (("exact", exact), ("f1", f1)): out[f"best_{score}_thresh"], out[f"best_{score}"] = best_threshold(gaps, x, [float(not h) for h in has])
+        for score, x in (("exact", exact), ("f1", f1)): out[f"best_{score}_thresh"], out[f"best_{score}"] = best_null_threshold(gaps, x, [float(not h) for h in has])
     return out
 
 # %% ../../nbs/lessons/13_question_answering.ipynb #dfe68fc7
@@ -150,7 +150,7 @@ for language, said in (("en", "English"), ("zh", "Chinese")):
     define(f"xquad-{language}", f"A paragraph of Wikipedia and a question, {said}; scored only (XQuAD, Artetxe et al. 2020).", partial(xquad, language), replace_it=True, **SPAN)
 define("squad", "A paragraph of Wikipedia and a question (SQuAD 1.1, Rajpurkar et al. 2016), from the hub.", "rajpurkar/squad@7b6d24c440a36b6815f21b70d25016731768db1f", replace_it=True, **SPAN)
 define("squad2", "The same, and a third of the questions has no answer (SQuAD 2.0, Rajpurkar et al. 2018), from the hub.",
-       "rajpurkar/squad_v2@3ffb306f725f7d2ce8394bc1873b24868140c412", replace_it=True, **SPAN)
+       "rajpurkar/squad_v2@3ffb306f725f7d2ce8394bc1873b24868140c412", replace_it=True, **SPAN);
 
 # %% ../../nbs/lessons/13_question_answering.ipynb #5b113e1f
 def pubmedqa() -> list[dict]:

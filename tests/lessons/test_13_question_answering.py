@@ -7,8 +7,8 @@ from ftcourse.rows import BadRows
 from ftcourse.settings import CourseError
 from ftcourse.spans import Answer
 from ftcourse.spans import Span
+from ftcourse.spans import best_null_threshold
 from ftcourse.spans import best_spans
-from ftcourse.spans import best_threshold
 from ftcourse.spans import decode
 from ftcourse.spans import windows
 from ftcourse.tasks.base import real_data
@@ -135,10 +135,10 @@ def test_the_threshold_is_the_best_of_all_that_can_be_told_apart():
     for trial in range(50):
         size = int(dice.integers(1, 9))
         gap, yes, no = dice.integers(-2, 3, size), dice.integers(0, 2, size), dice.integers(0, 2, size)
-        t, score = best_threshold(gap, yes, no)
+        t, score = best_null_threshold(gap, yes, no)
         assert abs(np.where(gap <= t, yes, no).mean() - score) < 1e-9 and np.isfinite(t)
         assert score + 1e-9 >= max(np.where(gap <= x, yes, no).mean() for x in (-3, -2, -1, 0, 1, 2, 3))
-    assert best_threshold([-1, 1], [1, 0], [0, 1]) == (0., 1.)
+    assert best_null_threshold([-1, 1], [1, 0], [0, 1]) == (0., 1.)
 
 # %% nbs/lessons/13_question_answering.ipynb #582bd8fc
 def test_the_threshold_is_kept_with_the_model_and_silence_is_the_empty_string():
@@ -335,13 +335,21 @@ def separate(start, end): return start.index(max(start)), end.index(max(end))
 def start_first(start, end): a = start.index(max(start)); return a, a + end[a:].index(max(end[a:]))
 def swapped(start, end): a, b = separate(start, end); return min(a, b), max(a, b)
 def never_one(start, end): _, a, b = max(x for x in every_span(start, end) if x[1] != x[2]); return -a, -b
+def product(start, end): return max(((start[a] * end[b], -a, -b), (a, b)) for a in range(len(start)) for b in range(a, len(end)))[1]
+def from_zero(start, end): s, a, b = max(every_span(start, end)); return (-a, -b) if s > 0 else None
+def with_score(start, end): s, a, b = max(every_span(start, end)); return s, -a, -b
+def past_the_end(start, end): a, b = joint(start, end); return a, b + 1
 def latest(start, end): _, a, b = max((s, -a, -b) for s, a, b in every_span(start, end)); return a, b
-picks = Exercise("13.1", "pick", solution=joint, inputs=[([0., 2., 5., 1.], [0., 6., 1., 4.]), ([1., 4., 0.], [0., 5., 1.]), ([3., 0., 2.9, 0.], [0., 1., 0., 6.]), ([2., 2., 0.], [1., 1., 1.]), ([0., 3., 9.], [9., 3., 0.])],
+picks = Exercise("13.1", "pick", solution=joint, inputs=[([0., 2., 5., 1.], [0., 6., 1., 4.]), ([1., 4., 0.], [0., 5., 1.]), ([3., 0., 2.9, 0.], [0., 1., 0., 6.]), ([2., 2., 0.], [1., 1., 1.]), ([0., 3., 9.], [9., 3., 0.]), ([-5., -2., -7.], [-9., -3., -1.])],
     mistakes={"You take the best beginning and the best end by themselves: the end may come before the beginning.": separate,
               "You take the best beginning, and then the best end behind it: a slightly worse beginning may allow a much better end.": start_first,
               "You swap them when they are the wrong way round: nobody said that the span between is good.": swapped,
               "An answer may be a single token: last == first is allowed.": never_one,
-              "Of equals you take the last: take the earlier, then the shorter.": latest},
+              "Of equals you take the last: take the earlier, then the shorter.": latest,
+              "You multiply the two logits. They are logarithms of what the softmax is made of: probabilities are multiplied, logits added.": product,
+              "Your search begins at 0, and logits may all be negative: begin at minus infinity, or at the first span.": from_zero,
+              "Two numbers are asked for, first and last: the score is not among them.": with_score,
+              "`last` is the last token itself, not the place behind it.": past_the_end},
     hints=["There are not many pairs: try them all.", "Go through the beginnings, and for each through the ends from there on; keep a pair only if it is strictly better."])
 
 # %% nbs/lessons/13_question_answering.ipynb #c5bca168
@@ -356,12 +364,18 @@ def rule(null, best):
     return f
 highest = lambda ws: max(((s, t) for _, s, t in ws), key=lambda x: x[0])
 rows_of = [[(3., 5., "Ada"), (8., 1., "Bob")], [(8., 1., "Bob"), (3., 5., "Ada")], [(4., 1., "Ada"), (6., 2., "Bob")], [(2., 3., "x"), (5., 4., "y"), (9., 1., "z")], [(5., 3., "Cy")], [(1., 0., "p"), (7., 6., "q")]]
-speaks = Exercise("13.2", "speak", inputs=[(ws, t) for ws in rows_of for t in (0., 3., -3.)], solution=rule(lambda ws: min(n for n, *_ in ws), highest), mistakes={
+speaks = Exercise("13.2", "speak", inputs=[(ws, t) for ws in rows_of for t in (0., 3., -3., 2.)], solution=rule(lambda ws: min(n for n, *_ in ws), highest), mistakes={
     "You take the largest null score: a window far from the answer is right to say 'nothing here'. One window that sees it is enough.": rule(lambda ws: max(n for n, *_ in ws), highest),
     "You take the null score of the last window: take the least of all.": rule(lambda ws: ws[-1][0], highest),
     "You average the null scores: then a longer document is more likely to be silent. Take the least.": rule(lambda ws: sum(n for n, *_ in ws) / len(ws), highest),
     "You look at the first window only: the answer may stand in any of them.": rule(lambda ws: ws[0][0], lambda ws: ws[0][1:]),
-    "The threshold is for the gap, null score minus span: you compare the other way round.": lambda ws, t: "" if highest(ws)[0] - min(n for n, *_ in ws) > t else highest(ws)[1]},
+    "The threshold is for the gap, null score minus span: you compare the other way round.": lambda ws, t: "" if highest(ws)[0] - min(n for n, *_ in ws) > t else highest(ws)[1],
+    "At a gap of exactly the threshold the model still answers: silent is only what lies above it.": lambda ws, t: "" if min(n for n, *_ in ws) - highest(ws)[0] >= t else highest(ws)[1],
+    "You ask each window by itself whether it is silent. The row has one null score, the least of all, and one best span; they may come from different windows.": lambda ws, t: max(((s, x) for n, s, x in ws if n - s <= t), default=(0, ""))[1],
+    "You never keep silent: where the gap is above the threshold, the answer is \"\".": lambda ws, t: highest(ws)[1],
+    "Silence is the empty string, not None: that is what is scored.": lambda ws, t: rule(lambda w: min(n for n, *_ in w), highest)(ws, t) or None,
+    "You compare the null score with the threshold: it is for the gap, null score minus the best span's.": lambda ws, t: "" if min(n for n, *_ in ws) > t else highest(ws)[1],
+    "You take the null score of the window that has the best span: another window may give less.": rule(lambda ws: max(ws, key=lambda w: w[1])[0], highest)},
     hints=["Which window's 'nothing here' can be believed for the whole document?", "min over the null scores, max over the spans, and silence where the difference exceeds the threshold."])
 
 # %% nbs/lessons/13_question_answering.ipynb #1e42a994
@@ -370,15 +384,20 @@ def test_exercise_13_2_is_sound():
 
 # %% nbs/lessons/13_question_answering.ipynb #3710adf7
 def from_bytes(answer, wrong_start, context):
-    before = context.encode()[:wrong_start].decode(errors="ignore")
-    return len(before) if context[len(before):].startswith(answer) else -1
-texts = [("Paris", 7, "café, Paris"), ("noir", 6, "café noir, noir"), ("noir", 12, "café noir, noir"), ("天", 8, "😀 a 天"), ("b", 2, "aab"), ("no", 3, "café no"), ("of", 5, "aé of all")]
+    raw = context.encode()
+    return len(raw[:wrong_start].decode()) if raw[wrong_start:].startswith(answer.encode()) else -1
+def letters_before(n, c): return len(c.encode()[:n].decode(errors="ignore"))
+texts = [("Paris", 7, "café, Paris"), ("noir", 6, "café noir, noir"), ("noir", 12, "café noir, noir"), ("天", 8, "😀 a 天"), ("b", 2, "aab"), ("no", 3, "café no"), ("of", 5, "aé of all"), ("é", 4, "café"), ("nb", 3, "éanb"), ("b", 1, "éxb b"), ("café", 7, "é — café")]
 bytes_of = Exercise("13.3", "place", inputs=texts, solution=from_bytes, mistakes={
     "You search the text for the answer: it may stand in several places, and only one was meant.": lambda a, n, c: c.find(a),
     "You return the number as it is: that was the mistake to mend.": lambda a, n, c: n,
-    "You do not check that the answer stands there: a wrong number stays wrong.": lambda a, n, c: len(c.encode()[:n].decode(errors="ignore")),
+    "You do not check that the answer stands there: a wrong number stays wrong.": [lambda a, n, c: letters_before(n, c), lambda a, n, c: len(c.encode()[:n].decode())],
+    "You look whether the answer stands at the character of that number: the number counts bytes.": lambda a, n, c: letters_before(n, c) if c[n:].startswith(a) else -1,
+    "You let half a letter pass: a byte in the middle of é is not where é begins.": lambda a, n, c: letters_before(n, c) if c[letters_before(n, c):].startswith(a) else -1,
+    "You decode up to the middle of a letter, which cannot be decoded: compare bytes with bytes first.": lambda a, n, c: len(c.encode()[:n].decode()) if c[len(c.encode()[:n].decode()):].startswith(a) else -1,
+    "The answer has more bytes than characters, too: you cut too few of them to compare.": lambda a, n, c: len(c.encode()[:n].decode()) if c.encode()[n:n + len(a)] == a.encode() else -1,
     "You convert characters to bytes: the other way round.": lambda a, n, c: len(c[:n].encode()) if c[len(c[:n].encode()):].startswith(a) else -1},
-    hints=["text.encode() gives bytes, and bytes can be cut like text.", "Decode the first wrong_start bytes and count the characters; then see whether the answer begins there."])
+    hints=["text.encode() gives bytes, and bytes can be cut and compared like text.", "See whether the bytes from wrong_start on begin with those of the answer; then decode the bytes before, and count the characters."])
 
 # %% nbs/lessons/13_question_answering.ipynb #744cf119
 def test_exercise_13_3_is_sound():
