@@ -26,12 +26,13 @@ def _outputs(
     self: Answers,
     texts,                  # strings or pairs of strings
     batch_size: int = 64,
-) -> list:                  # one a text, in the order given: its logits; for span, a `spans.Answer`
+) -> list:                  # one per text, in the order given: its logits; for span, a `spans.Answer`
     "Raw outputs for texts; warns when they come from a head that was never trained."
     from ftcourse.batches import Batches
     from ftcourse.encode import encode_texts
     if self.kind == "lm": raise CourseError('a language model continues text: use generate(prompt), or load it with head="classify"')
-    first, second = checked_texts(texts, self.kind == "span" or len(self.text) == 2)
+    reads_pairs = self.kind == "span" or (None if not self.text else len(self.text) == 2)
+    first, second = checked_texts(texts, reads_pairs)
     if not first: return []
     if self.untrained: warnings.warn(f"these answers come from a head that was never trained ({', '.join(self.new[-2:])}): fine-tune the model first", stacklevel=2)
     examples = encode_texts(first, self.tokenizer, self.max_length, pairs=second, kind="span" if self.kind == "span" else "classify")
@@ -72,7 +73,7 @@ def answers(
     self: Answers,
     pairs,             # (question, context) each; contexts of any length
     batch_size: int = 64,
-) -> list[Answer]:     # one a pair: its text, its best spans with their places in the context, its null score
+) -> list[Answer]:     # one per pair: its text, its best spans with their places in the context, its null score
     "What `predict` says about questions, and how it came to say it. Raises `CourseError` for a model of another kind."
     if self.kind != "span": raise CourseError(f'answers are for span models, and this one is "{self.kind}": use predict')
     return self._outputs(pairs, batch_size)
@@ -96,7 +97,7 @@ def predict(
     self: Answers,
     texts,                  # strings, or pairs where the model reads pairs; (question, context) for span
     batch_size: int = 64,
-) -> list:                  # one a text, in the order given
+) -> list:                  # one per text, in the order given
     "Label strings; for multilabel lists of the labels above one half; floats for regress; slices of the context for span, empty for no answer; the word for the mask for mlm."
     if self.kind == "classify":
         p = self.probabilities(texts, batch_size)
@@ -114,7 +115,7 @@ def fill(
     self: Answers,
     texts,                  # strings that hold the mask token, such as "[MASK]"
     k: int = 5,             # guesses for each mask
-) -> list:                  # a text: for each mask a list of k (word, probability)
+) -> list:                  # per text: for each mask a list of k (word, probability)
     "What a masked language model guesses for masked words."
     from ftcourse.encode import encode_texts
     if self.kind != "mlm": raise CourseError(f'fill is for masked language models, and this one is "{self.kind}": load an encoder with head="lm"')
@@ -123,7 +124,7 @@ def fill(
         ids = list(encode_texts([text], t, self.max_length)[0].ids)
         if t.mask_token_id not in ids: raise CourseError(f"no {t.mask_token} in {text!r}: put one where a word is to be guessed")
         z = z[-len(ids):] if t.padding_side == "left" else z
-        best = [z[i].softmax(-1).topk(k) for i, idx in enumerate(ids) if idx == t.mask_token_id]
+        best = [z[i].softmax(-1).topk(max(1, min(k, z.shape[-1]))) for i, idx in enumerate(ids) if idx == t.mask_token_id]
         found.append([[(t.decode([i]).strip(), p) for p, i in zip(g.values.tolist(), g.indices.tolist())] for g in best])
     return found
 
@@ -139,6 +140,7 @@ def generate(
 ) -> str:                        # prompt and continuation
     "Text from a causal language model; the same seed gives the same text, and the global random state is left alone."
     if self.kind != "lm": raise CourseError(f'only a causal language model writes, and this one is "{self.kind}": load a decoder such as "tiny-gpt" with head="lm"')
+    if not isinstance(prompt, str): raise CourseError(f"the prompt is {prompt!r}, not a string: only text can be continued")
     t, room = self.tokenizer, self.info.get("positions", 10**6)
     begin = next((i for i in (t.bos_token_id, t.eos_token_id, t.pad_token_id) if i is not None), 0)
     ids = t(prompt, add_special_tokens=False)["input_ids"]

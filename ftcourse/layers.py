@@ -182,8 +182,8 @@ def freeze(
 ):                        # the model
     "Let only part of the model learn. Raises `CourseError` where nothing would be left to learn."
     network = getattr(model, "network", model)
-    where, n = parts(network), len(blocks(network))
-    count = train.removeprefix("last-") if train.startswith("last-") else {"full": str(n), "head": "0"}.get(train, "")
+    where, n, name = parts(network), len(blocks(network)), str(train)
+    count = name.removeprefix("last-") if name.startswith("last-") else {"full": str(n), "head": "0"}.get(name, "")
     if not count.isdigit() or train == "last-0": raise CourseError(f'train={train!r}: choose "full", "head", or "last-1" … "last-{n}"')
     if int(count) > n: raise CourseError(f'train={train!r}, but this model has {n} layers: choose "last-1" … "last-{n}", or "full"')
     learn = {"head", "pooler", "final norm"} | {f"layer {i}" for i in range(n - int(count) + 1, n + 1)} | ({"embeddings"} if train == "full" else set())

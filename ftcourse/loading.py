@@ -9,7 +9,7 @@ __all__ = ['AUTO', 'PROBLEM', 'CONVERT', 'shipped_models', 'find_model', 'explai
 import json
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -34,6 +34,7 @@ def find_model(
     weights: bool = True,      # whether its weights are wanted
 ) -> tuple[str, bool]:         # where transformers finds it; whether that is a folder
     "Resolve a model's name. Raises `CourseError` for a folder that is none, or holds no safetensors."
+    if not isinstance(name, (str, os.PathLike)): raise CourseError(f"{name!r} names no model: give a built-in name ({', '.join(shipped_models())}), a folder, or a hub id")
     text, folder = str(name), Path(name).expanduser()
     if "/" not in text and (assets() / text / "config.json").exists(): folder = assets() / text
     if not folder.is_dir():
@@ -65,8 +66,9 @@ def explained(
         with quietly(): yield
     except CourseError: raise
     except Exception as e:
-        why = " ".join(str(e).split()).partition(". ")[0][:250].rstrip(".") + "."
-        if "trust_remote_code" in why: why = "it needs code from its own repository to run, which this package never does. Choose a model whose architecture transformers knows."
+        whole = " ".join(str(e).split())
+        why = whole.partition(". ")[0][:250].rstrip(".") + "."
+        if "trust_remote_code" in whole: why = "it needs code from its own repository to run, which this package never does. Choose a model whose architecture transformers knows."
         elif local: why += " Is the copy complete?"
         else:
             at = f" at revision {revision}" if revision else ""
@@ -234,13 +236,15 @@ def max_positions(
 # %% ../nbs/lessons/05_models.ipynb #8f6be18f
 def checked_texts(
     texts,               # a string, strings, or pairs of strings
-    pairs: bool,         # whether pairs are asked for
+    pairs: bool | None,  # whether pairs are asked for; None: either will do
 ) -> tuple[list[str], list[str] | None]:
     "First and second texts; anything that is not text raises `CourseError` with its place."
+    if not isinstance(texts, Iterable): raise CourseError(f"{texts!r} is no text: give a list of strings")
     one = isinstance(texts, str) or (pairs and isinstance(texts, tuple) and len(texts) == 2 and isinstance(texts[0], str))
     rows = [texts] if one else list(texts)
     double = bool(rows) and isinstance(rows[0], (tuple, list))
     if pairs and rows and not double: raise CourseError("this model reads pairs: give [(first, second), …]")
+    if pairs is False and double: raise CourseError(f"this model reads one text per row, and text 0 is {rows[0]!r}: give strings")
     for i, row in enumerate(rows):
         ok = isinstance(row, (tuple, list)) and len(row) == 2 and all(isinstance(t, str) for t in row) if double else isinstance(row, str)
         if not ok: raise CourseError(f"text {i} is {row!r}, not {'a pair of strings' if double else 'a string'}: only text can be read")
@@ -263,10 +267,14 @@ def read_checkpoint(source, tokenizer, hub):
     "Configuration, tokenizer and ftcourse.json of a checkpoint."
     import transformers
     config = transformers.AutoConfig.from_pretrained(source, trust_remote_code=False, **hub)
-    if tokenizer is None: tokenizer = transformers.AutoTokenizer.from_pretrained(source, trust_remote_code=False, **hub)
+    if tokenizer is None:
+        if Path(source).is_dir() and not any(p for kind in ("tokenizer.json", "vocab*", "*.model", "*.tiktoken") for p in Path(source).glob(kind)):
+            raise CourseError(f"{source} holds no tokenizer: tokenizer.json is missing. Copy it there from where the weights come from, or say tokenizer=…")
+        tokenizer = transformers.AutoTokenizer.from_pretrained(source, trust_remote_code=False, **hub)
     elif isinstance(tokenizer, (str, os.PathLike)):
         built_in = assets() / str(tokenizer)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(built_in if (built_in / "tokenizer.json").exists() else tokenizer, trust_remote_code=False)
+        place = built_in if (built_in / "tokenizer.json").exists() else Path(tokenizer).expanduser() if Path(tokenizer).expanduser().is_dir() else tokenizer
+        with explained(str(tokenizer), not isinstance(place, str)): tokenizer = transformers.AutoTokenizer.from_pretrained(place, trust_remote_code=False)
     if not getattr(tokenizer, "is_fast", False):
         raise CourseError(f"the tokenizer of {source} is not a fast one (tokenizer.json), and offsets need that: choose another checkpoint")
     # No token is added for padding: the mask says what padding is, so any token may stand there.

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from copy import copy as shallow
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -21,6 +21,7 @@ from torch import nn
 
 from . import __version__
 from .answers import Answers
+from .data import as_task
 from .layers import Core, blocks, evaluating, freeze, param_groups, parameter_table, parts, patch, pool_last
 from ftcourse.loading import (
     AUTO, PROBLEM, check_fit, check_ids, explained, find_model, fingerprint,
@@ -191,7 +192,7 @@ def _write(self: Model, folder: Path) -> None:
 # %% ../nbs/lessons/05_models.ipynb #08f5abec
 def load_model(
     name,                              # "tiny-bert", "tiny-gpt", a folder, a hub id; or a Model, whose backbone is copied
-    task=None,                         # a Task: gives kind, labels and columns
+    task=None,                         # a Task, or what `load_task` takes: gives kind, labels and columns
     *,
     head: str | None = None,           # "classify", "multilabel", "regress", "span" or "lm"; default: the task's kind, else what the checkpoint was
     labels: Sequence[str] | None = None,   # names of the classes, where no task gives them
@@ -204,12 +205,12 @@ def load_model(
     "A network with the right head, its tokenizer and its labels. Safetensors only, no code from a hub. Says which parameters are new; raises `CourseError`."
     options = dict(task=task, head=head, labels=labels, random=random, seed=seed, dropout=dropout, tokenizer=tokenizer, resize=resize)
     if isinstance(name, Model): return _from_memory(name, options)
+    if isinstance(task, (str, os.PathLike)): task = as_task(task)
     if "@" in str(name) and not Path(name).exists(): name, revision = str(name).rsplit("@", 1)     # as settings.ini writes a pinned hub id
     source, local = find_model(name, weights=not random)
     hub = {} if local else dict(local_files_only=not reachable()) | ({"revision": revision} if revision else {})
     with explained(str(name), local, revision): config, tokenizer, note = read_checkpoint(source, tokenizer, hub)
-    kind, wanted = kind_of(config, note, head, task), labels if labels is not None else getattr(task, "labels", None)
-    labels, keep, said = _settle(config, kind, wanted)
+    labels, keep, said = _settle(config, kind := kind_of(config, note, head, task), wanted := _wanted(labels, task, kind))
     if dropout is not None: set_dropout(config, dropout)
     with explained(str(name), local, revision): network, new = _build(source, kind, config, keep, random, seed, hub, tokenizer, note, resize)
     info = dict(source=Path(name).name if local else str(name), revision=revision, positions=(n := max_positions(network, tokenizer)), seed=seed, random=random, max_length=min(note.get("max_length", 128), n))
@@ -220,6 +221,15 @@ def load_model(
     return model.reorder(wanted) if model.labels and wanted else model
 
 # %% ../nbs/lessons/05_models.ipynb #2f6e1d8c
+def _wanted(labels, task, kind):
+    "The labels asked for, else the task's. Raises `CourseError` for what is no list of names, and for names where nothing is classified."
+    if labels is None: return getattr(task, "labels", None)
+    if isinstance(labels, str) or not isinstance(labels, Iterable): raise CourseError(f'labels={labels!r}: give a list of names, such as ["bad", "good"]')
+    labels = list(labels)
+    if labels and kind not in ("classify", "multilabel"): raise CourseError(f'labels are for a head that classifies, and this one is "{kind}": say head="classify" or head="multilabel" too')
+    return labels
+
+
 def _settle(config, kind, wanted):
     "Labels in the order of the outputs, written into the configuration; whether its head can be kept; what to tell."
     if kind not in PROBLEM: return wanted, True, None

@@ -81,6 +81,18 @@ def test_pickles_adapters_empty_folders_and_wrong_names_are_refused_with_the_cur
     for typo in ("tiny_bert", "tinybert", "Tiny-BERT"):
         with pytest.raises(CourseError, match="Did you mean 'tiny-bert'"): load_model(typo)
 
+# %% nbs/lessons/05_models.ipynb #c0ffee68
+def test_a_folder_without_a_tokenizer_or_with_code_to_run_is_refused_with_the_cure():
+    import json
+    with tempfile.TemporaryDirectory() as d:
+        path = load_model("tiny-bert", head="lm").save(Path(d) / "m")
+        config_ = json.loads((path / "config.json").read_text())
+        (path / "config.json").write_text(json.dumps(config_ | {"model_type": "ours", "auto_map": {"AutoConfig": "ours.Config"}}))
+        with pytest.raises(CourseError, match="code from its own repository"): load_model(path, head="lm")
+        (path / "config.json").write_text(json.dumps(config_))
+        (path / "tokenizer.json").unlink()
+        with pytest.raises(CourseError, match="tokenizer.json is missing"): load_model(path, head="lm")
+
 # %% nbs/lessons/05_models.ipynb #8056c2cd
 def test_a_stranger_s_tokenizer_is_refused():
     with tempfile.TemporaryDirectory() as d:
@@ -109,6 +121,14 @@ def test_added_tokens_are_refused_and_resized_on_request():
 def test_generic_labels_are_said_to_be_uncheckable():
     config_ = SimpleNamespace(architectures=["BertForSequenceClassification"], problem_type=None, id2label={0: "LABEL_0", 1: "LABEL_1"})
     assert "cannot be checked" in plan_labels(config_, "classify", ["no", "yes"])[2]
+
+# %% nbs/lessons/05_models.ipynb #c0ffee66
+def test_labels_are_a_list_of_names_and_only_where_something_is_classified():
+    for given, says in [("good", "a list of names"), (3, "a list of names"), (["good"], "leaves nothing to tell apart")]:
+        with pytest.raises(CourseError, match=says): load_model("tiny-bert", head="classify", labels=given)
+    for more in (dict(), dict(head="span"), dict(head="regress"), dict(head="lm")):
+        with pytest.raises(CourseError, match='say head="classify"'): load_model("tiny-bert", labels=["bad", "good"], **more)
+    assert load_model("tiny-bert", task="reviews").labels == ["negative", "positive"]
 
 # %% nbs/lessons/05_models.ipynb #3411db73
 def test_the_loss_follows_the_kind():
@@ -144,6 +164,15 @@ def test_text_is_text():
     m_ = load_model("tiny-bert", head="regress")
     with pytest.raises(CourseError, match="text 1 is None"): m_.predict(["a", None])
     with pytest.raises(CourseError, match="pairs"): load_model("tiny-bert", head="span").predict(["a"])
+
+# %% nbs/lessons/05_models.ipynb #c0ffee67
+def test_what_is_no_text_no_name_and_no_choice_is_said():
+    judge_ = load_model("tiny-bert", task="reviews")
+    for wrong, says in [(lambda: judge_.predict([("a text", "its label")]), "one text per row"), (lambda: judge_.predict(None), "None is no text"), (lambda: freeze(judge_, 1), "train=1: choose"),
+                        (lambda: load_model("tiny-gpt", head="lm").generate(None), "not a string"), (lambda: load_model(None), "None names no model"),
+                        (lambda: load_model("tiny-bert", head="lm", tokenizer="./nowhere"), "cannot load './nowhere'")]:
+        with pytest.raises(CourseError, match=says): wrong()
+    assert len(load_model("tiny-bert", head="lm").fill("The [MASK].", k=10**6)[0][0]) > 1000
 
 # %% nbs/lessons/05_models.ipynb #3367623e
 def test_generated_text_depends_on_the_seed_alone():
@@ -255,10 +284,11 @@ def test_a_head_never_trained_warns_until_it_is():
 
 # %% nbs/lessons/05_models.ipynb #9f3e1206
 def test_a_saved_folder_is_read_by_transformers_alone():
+    from ftcourse.loading import quietly
     with tempfile.TemporaryDirectory() as d:
         mine = load_model("tiny-bert", head="classify", labels=["neg", "neutral", "pos"])
         mine.save(Path(d) / "m")
-        theirs = transformers.AutoModelForSequenceClassification.from_pretrained(Path(d) / "m")
+        with quietly(): theirs = transformers.AutoModelForSequenceClassification.from_pretrained(Path(d) / "m")
         ids_ = torch.randint(5, 50, (3, 8))
         torch.testing.assert_close(theirs(ids_, attention_mask=torch.ones_like(ids_)).logits, mine.core(ids_, torch.ones_like(ids_)), rtol=1e-5, atol=1e-6)
         assert theirs.config.id2label == {0: "neg", 1: "neutral", 2: "pos"} and theirs.config.problem_type == "single_label_classification"
@@ -285,27 +315,54 @@ mean_exercise = Exercise("05.1", "mean_pool", solution=mean_solution,
         "The padding is in your mean: leave out the positions where the mask is 0.": lambda hidden, mask: hidden.mean(1),
         "You left the padding out of the sum, but still divide by the whole length: divide by the number of real tokens.": lambda hidden, mask: (hidden * mask.unsqueeze(-1)).mean(1),
         "You divide by all real tokens of the batch: count them row by row.": lambda hidden, mask: (hidden * mask.unsqueeze(-1)).sum(1) / mask.sum(),
-        "That is the sum: divide it by the number of real tokens.": lambda hidden, mask: (hidden * mask.unsqueeze(-1)).sum(1)},
+        "That is the sum: divide it by the number of real tokens.": lambda hidden, mask: (hidden * mask.unsqueeze(-1)).sum(1),
+        "hidden has three dimensions and mask two: give the mask a third one, mask.unsqueeze(-1), before you multiply.": lambda hidden, mask: (hidden * mask).sum(1) / mask.sum(1),
+        "Your sum is (batch, width), your count (batch,): keep its second dimension, mask.sum(1, keepdim=True), so that each row is divided by its own.": lambda hidden, mask: (hidden * mask.unsqueeze(-1)).sum(1) / mask.sum(1),
+        "You averaged the real tokens of all texts together: each row is a text, and gets a mean of its own.": [lambda hidden, mask: hidden[mask.bool()].mean(0), lambda hidden, mask: (hidden * mask.unsqueeze(-1)).sum((0, 1)) / mask.sum()],
+        "You averaged over the width: tokens are dimension 1.": [lambda hidden, mask: hidden.mean(-1), lambda hidden, mask: (hidden * mask.unsqueeze(-1)).mean(-1), lambda hidden, mask: (hidden * mask.unsqueeze(-1)).sum(-1) / mask.sum(1, keepdim=True)],
+        "The right numbers with a dimension too many: return (batch, width).": lambda hidden, mask: mean_solution(hidden, mask).unsqueeze(1),
+        "A mask of 0 and 1 is no index: hidden[mask] picks rows number 0 and 1. Multiply by it, or make it bool.": lambda hidden, mask: hidden[mask].mean(1),
+        "That is one token's vector. Here every real token counts.": [lambda hidden, mask: hidden[:, 0], lambda hidden, mask: hidden[:, -1], lambda hidden, mask: hidden[torch.arange(len(hidden)), (mask * torch.arange(mask.shape[1])).argmax(-1)]]},
     hints=["Multiply by the mask before you add up; the mask needs a third dimension.", "mask.sum(1) counts the real tokens of each row."])
 
 # %% nbs/lessons/05_models.ipynb #f30ca729
-size_exercise = Exercise("05.2", "block_parameters", inputs=[(128, 512), (768, 3072), (16, 32)],
-    solution=lambda d, f: 4 * (d * d + d) + (d * f + f) + (f * d + d) + 2 * 2 * d,
+def block_count(d, f, square=4, mlp=2, biases=True, norms=4):   # norms: vectors of d numbers in the two LayerNorms
+    up, down = d * f + f * biases, f * d + d * biases
+    return square * (d * d + d * biases) + [0, up, up + down][mlp] + norms * d
+
+size_exercise = Exercise("05.2", "block_parameters", inputs=[(128, 512), (768, 3072), (16, 32)], solution=block_count,
     mistakes={
-        "Attention has four matrices, not three: after query, key and value comes the one that mixes the heads.": lambda d, f: 3 * (d * d + d) + (d * f + f) + (f * d + d) + 4 * d,
-        "The biases are missing: every linear map has one number for each output.": lambda d, f: 4 * d * d + 2 * d * f + 4 * d,
-        "The two LayerNorms are missing: each has a scale and a shift of d numbers.": lambda d, f: 4 * (d * d + d) + (d * f + f) + (f * d + d),
-        "One LayerNorm is missing: one stands after attention, one after the MLP.": lambda d, f: 4 * (d * d + d) + (d * f + f) + (f * d + d) + 2 * d},
+        "Attention has four matrices, not three: after query, key and value comes the one that mixes the heads.": lambda d, f: block_count(d, f, square=3),
+        "The biases are missing: every linear map has one number for each output.": lambda d, f: block_count(d, f, biases=False),
+        "The two LayerNorms are missing: each has a scale and a shift of d numbers.": lambda d, f: block_count(d, f, norms=0),
+        "Half of the LayerNorms is missing: there are two, and each has a scale and a shift of d numbers.": lambda d, f: block_count(d, f, norms=2),
+        "Biases and LayerNorms are missing: every linear map has one bias for each output, every LayerNorm a scale and a shift of d numbers.": lambda d, f: block_count(d, f, biases=False, norms=0),
+        "Attention has a fourth matrix, which mixes the heads; and every linear map has biases.": [lambda d, f: block_count(d, f, 3, biases=False), lambda d, f: block_count(d, f, 3, biases=False, norms=0)],
+        "Attention has a fourth matrix, which mixes the heads; and the two LayerNorms are missing.": lambda d, f: block_count(d, f, 3, norms=0),
+        "The MLP is two maps: from d to f, and back from f to d.": [lambda d, f, n=n: block_count(d, f, mlp=1, norms=n) for n in (0, 2, 4)],
+        "A LayerNorm's scale and shift are vectors: d numbers each, not one.": lambda d, f: block_count(d, f, norms=0) + 4,
+        "A map has one bias for each output: f for the first of the MLP, d for the second.": [lambda d, f: block_count(d, f) + f - d, lambda d, f: block_count(d, f) + d - f],
+    },
     hints=["A linear map from a to b has a·b + b parameters.", "Four maps d → d, one d → f, one f → d, and two LayerNorms."])
 
 # %% nbs/lessons/05_models.ipynb #b573ae68
-window_exercise = Exercise("05.3", "sliding_mask", inputs=[(5, 2), (6, 3), (4, 1)],
+def looks_back(may): return lambda n, window: torch.tensor([[may(i - j, window) for j in range(n)] for i in range(n)])
+
+window_exercise = Exercise("05.3", "sliding_mask", inputs=[(5, 2), (6, 3), (4, 1), (3, 5)],
     solution=lambda n, window: torch.ones(n, n).tril().triu(1 - window).bool(),
     mistakes={
-        "Tokens see later ones: nothing above the diagonal may be true.": lambda n, window: torch.ones(n, n).tril(window - 1).triu(1 - window).bool(),
-        "The window is one too wide: a token counts itself.": lambda n, window: torch.ones(n, n).tril().triu(-window).bool(),
-        "There is no window yet: that is the full causal mask.": lambda n, window: torch.ones(n, n).tril().bool(),
-        "Rows ask, columns are looked at: yours is the other way round.": lambda n, window: torch.ones(n, n).triu().tril(window - 1).bool()},
+        "Tokens see later ones: nothing above the diagonal may be true.": looks_back(lambda back, window: abs(back) < window),
+        "The window is one too wide: a token counts itself.": looks_back(lambda back, window: 0 <= back <= window),
+        "The window is one too narrow: `window` tokens in all, the token itself and window - 1 before it.": looks_back(lambda back, window: 0 <= back < window - 1),
+        "There is no window yet: that is the full causal mask.": looks_back(lambda back, window: back >= 0),
+        "Rows ask, columns are looked at: yours is the other way round.": looks_back(lambda back, window: 0 <= -back < window),
+        "A token sees itself, too: the diagonal is true.": [looks_back(lambda back, window: 0 < back < window), looks_back(lambda back, window: 0 < back <= window)],
+        "True is where a token may look; yours is true where it may not.": looks_back(lambda back, window: not 0 <= back < window),
+        "That is what is added to the scores (0 or minus infinity). Return the mask itself, true where a token may look.":
+            lambda n, window: torch.zeros(n, n).masked_fill(~torch.ones(n, n).tril().triu(1 - window).bool(), -torch.inf),
+        "The diagonal of triu has the wrong sign: below the main one they are negative, and the lowest that may be seen is 1 - window.":
+            [lambda n, window: torch.ones(n, n).tril().triu(window - 1).bool(), lambda n, window: torch.ones(n, n).tril().triu(window).bool()],
+    },
     hints=["tril and triu both take a diagonal as argument.", "What is below the diagonal 1 - window is too far away."])
 
 # %% nbs/lessons/05_models.ipynb #438db925
