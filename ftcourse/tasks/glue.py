@@ -6,9 +6,10 @@
 __all__ = ['ACCURACY', 'MATTHEWS', 'F1_AND_ACCURACY', 'CORRELATIONS', 'S1', 'S2', 'QUALITY', 'GLUE', 'TREES', 'COLUMNS', 'NINE',
            'f1_of_second', 'pearson_or_none', 'spearman_or_none', 'Glue', 'table_rows', 'positions', 'files_of',
            'folder_of', 'from_folder', 'from_hub', 'load_glue', 'rows_to_predict', 'glue_score', 'glue_average',
-           'google_bert', 'bert_parameters', 'spelled', 'submission', 'check_submission', 'is_score']
+           'adversarial', 'google_bert', 'bert_parameters', 'spelled', 'submission', 'check_submission', 'is_score']
 
 # %% ../../nbs/lessons/14_glue.ipynb #50041e0b
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from ..miniature import MINIATURE, write
 from ..rows import BadRows, read_rows
 from ..settings import CourseError, settings
 from ..sources import split_of
-from .base import TASKS, Definition
+from .base import TASKS, Definition, real_data
 
 # %% ../../nbs/lessons/14_glue.ipynb #31a0a14c
 def f1_of_second(true, pred) -> float: return f1(true, pred, "binary", positive=1)      # of "equivalent" and "duplicate"
@@ -205,6 +206,18 @@ def glue_average(
     kept = [v for t, v in found.items() if t not in without]
     return sum(kept) / len(kept)
 
+# %% ../../nbs/lessons/14_glue.ipynb #ad5e7a12
+def adversarial(
+    name: str,                       # sst2, qqp, mnli, mnli-mm, qnli or rte
+    path=None,                       # its dev.json; default: glue/advglue_dev.json in the data folder
+) -> Task:                           # a test split only
+    "The rows of Adversarial GLUE (Wang et al. 2021) for a task. Raises `CourseError` where the file or the task is missing."
+    path = path or real_data("glue/advglue_dev.json")
+    if path is None: raise CourseError("Adversarial GLUE is not in the data folder: put dev.json of github.com/AI-secure/adversarial-glue there as glue/advglue_dev.json, or pass its path")
+    rows = json.loads(Path(path).read_text(encoding="utf-8"))
+    if name not in rows: raise CourseError(f"Adversarial GLUE has no rows for {name!r}: it has {', '.join(rows)}")
+    return replace(load_glue(name, {"test": rows[name]}), source=str(path))
+
 # %% ../../nbs/lessons/14_glue.ipynb #c73882d7
 def google_bert(
     layers: int,                     # 2, 4, 6, 8, 10 or 12
@@ -241,7 +254,7 @@ def submission(
     folder,                          # made if missing
     source=None,                     # where the rows come from: see `load_glue`
 ) -> list[Path]:
-    "Write a file a task, named and written as gluebenchmark.com asks for: a header, then index and prediction, separated by a tab."
+    "Write one file per task, named and written as gluebenchmark.com asks for: a header, then index and prediction, separated by a tab."
     folder, written = Path(folder), []
     folder.mkdir(parents=True, exist_ok=True)
     for name, task in GLUE.items():
@@ -257,7 +270,7 @@ def submission(
 def check_submission(
     folder,
     rows: Mapping | None = None,     # {task: rows of its test}; default: those of the official test
-) -> list[str]:                      # what the site would refuse, a sentence each; empty: the submission is complete
+) -> list[str]:                      # what the site would refuse, one sentence each; empty: the submission is complete
     "Whether eleven files are there, and each has its header, every index once and in order, and only predictions that are allowed."
     wrong = []
     for name, task in GLUE.items():
