@@ -14,10 +14,10 @@ def test_fine_tune_model_is_the_parts_of_lessons_02_to_07():
     small = load_task("reviews").take(16, seed=1)
     small = put(small, splits=DatasetDict(train=small.train))
     plan = HyperParams(epochs=2, lr=5e-4, seed=3)
-    parts = load_model("tiny-bert", task=small, seed=3)
-    fit(parts, Batches(encode_task(small, "train", parts.tokenizer, 128), 16, seed=3, pad_id=parts.tokenizer.pad_token_id), plan)
+    pieces = load_model("tiny-bert", task=small, seed=3)
+    fit(pieces, Batches(encode_task(small, "train", pieces.tokenizer, 128), 16, seed=3, pad_id=pieces.tokenizer.pad_token_id), plan)
     joined = fine_tune_model("tiny-bert", small, epochs=2, lr=5e-4, seed=3)
-    assert all((a == b).all() for a, b in zip(parts.network.state_dict().values(), joined.network.state_dict().values()))
+    assert all((a == b).all() for a, b in zip(pieces.network.state_dict().values(), joined.network.state_dict().values()))
 
 # %% nbs/lessons/09_fine_tuning.ipynb #b433f903
 def test_the_model_passed_in_stays_as_it_was():
@@ -27,13 +27,41 @@ def test_the_model_passed_in_stays_as_it_was():
     assert all((kept[name] == w).all() for name, w in given.network.state_dict().items())
     assert any((kept[name] != w).any() for name, w in changed.network.state_dict().items())
 
+# %% nbs/lessons/09_fine_tuning.ipynb #24c7b005
+def test_what_is_frozen_stays_and_slower_layers_move_less():
+    from dataclasses import replace as put
+    from datasets import DatasetDict
+    from ftcourse.models import parts as parts_of
+    def moved(**how):
+        "How far each part of the network moved in a short run."
+        few0 = load_task("reviews").take(16, seed=2)
+        begun = load_model("tiny-bert", task=few0, seed=2)
+        ended = fine_tune_model(begun, put(few0, splits=DatasetDict(train=few0.train)), epochs=2, lr=5e-4, seed=2, **how)
+        where0, far = parts_of(begun.network), {}
+        for (name0, a0), b0 in zip(begun.network.named_parameters(), ended.network.parameters()): far[where0[name0]] = far.get(where0[name0], 0.) + (a0 - b0).detach().square().sum().item()
+        return far
+    whole, top, head0, slower = moved(), moved(train="last-1"), moved(train="head"), moved(layer_decay=.5)
+    assert all(whole.values()) and set(whole) == {"embeddings", "layer 1", "layer 2", "pooler", "head"}
+    assert [part0 for part0, d in top.items() if not d] == ["embeddings", "layer 1"] and [part0 for part0, d in head0.items() if not d] == ["embeddings", "layer 1", "layer 2"]
+    assert slower["embeddings"] < .2 * whole["embeddings"] and slower["layer 1"] < .5 * whole["layer 1"] and slower["head"] > .5 * whole["head"]
+    assert moved(head_lr=1.)["head"] < .2 * whole["head"]
+
 # %% nbs/lessons/09_fine_tuning.ipynb #253b8062
 from ftcourse.checks import Exercise
 ex1 = Exercise("09.1", "layer_rates", inputs=[(3, 1e-3, .5), (1, .1, .9), (4, 1., .1)],
     solution=lambda layers, lr, decay: [lr * decay ** (layers - 1 - i) for i in range(layers)],
     mistakes={"Your list begins with the top layer: the lowest comes first.": lambda layers, lr, decay: [lr * decay ** i for i in range(layers)],
-              "Your top layer is already slowed down: it should get the whole rate.": lambda layers, lr, decay: [lr * decay ** (layers - i) for i in range(layers)],
-              "You subtract where you should multiply: each layer gets a share of the rate above it.": lambda layers, lr, decay: [lr - (1 - decay) * lr * (layers - 1 - i) for i in range(layers)]},
+              "Your top layer is already slowed down: it should get the whole rate.": [lambda layers, lr, decay: [lr * decay ** (layers - i) for i in range(layers)],
+                                                                                      lambda layers, lr, decay: [lr * decay ** (i + 1) for i in range(layers)]],
+              "You subtract where you should multiply: each layer gets a share of the rate above it.": [lambda layers, lr, decay: [lr - (1 - decay) * lr * (layers - 1 - i) for i in range(layers)],
+                                                                                                      lambda layers, lr, decay: [lr - decay * (layers - 1 - i) for i in range(layers)]],
+              "All lower layers have one rate: each should be slower than the one above *it*, so the factors pile up.": lambda layers, lr, decay: [lr * decay] * (layers - 1) + [lr],
+              "Your lower layers are faster than the top: multiply by decay where you divide.": [lambda layers, lr, decay: [lr / decay ** (layers - 1 - i) for i in range(layers)],
+                                                                                                lambda layers, lr, decay: [lr / decay ** i for i in range(layers)]],
+              "You multiply by decay times the distance from the top: the factor is decay to that power.": lambda layers, lr, decay: [lr * decay * (layers - 1 - i) if i < layers - 1 else lr for i in range(layers)],
+              "That is one layer short: the top layer belongs in the list, too.": lambda layers, lr, decay: [lr * decay ** (layers - 1 - i) for i in range(layers - 1)],
+              "That is one layer too many.": [lambda layers, lr, decay: [lr * decay ** (layers - i) for i in range(layers + 1)], lambda layers, lr, decay: [lr * decay ** i for i in range(layers + 1)]],
+              "That is the rate of the lowest layer alone: give a list, one rate per layer.": lambda layers, lr, decay: lr * decay ** (layers - 1)},
     hints=["How many layers lie above layer i, if there are `layers` of them and i counts from 0?", "The power of decay is layers - 1 - i."])
 
 # %% nbs/lessons/09_fine_tuning.ipynb #ca13fb1a
@@ -46,14 +74,19 @@ def test_exercise_1_is_sound():
     assert ex1.judge(from_the_top)[0] == "right"
 
 # %% nbs/lessons/09_fine_tuning.ipynb #bb757c50
-ex2 = Exercise("09.2", "updates", inputs=[(32, 16, 20), (33, 16, 2), (5, 16, 3), (100, 8, 1)],
+ex2 = Exercise("09.2", "updates", inputs=[(32, 16, 20), (33, 16, 2), (31, 16, 3), (5, 16, 3), (100, 8, 1)],
     solution=lambda rows, batch_size, epochs: -(-rows // batch_size) * epochs,
-    mistakes={"You leave the short last batch out: round up, not down.": lambda rows, batch_size, epochs: rows // batch_size * epochs,
+    mistakes={"You leave the short last batch out: round up, not down.": [lambda rows, batch_size, epochs: rows // batch_size * epochs, lambda rows, batch_size, epochs: rows * epochs // batch_size],
               "You count rows, not updates: each update uses a whole batch.": lambda rows, batch_size, epochs: rows * epochs,
-              "You round once at the end: every epoch has a short last batch of its own.": lambda rows, batch_size, epochs: -(-rows * epochs // batch_size)},
+              "You round once at the end: every epoch has a short last batch of its own.": lambda rows, batch_size, epochs: -(-rows * epochs // batch_size),
+              "You do not round: a short batch is one update all the same, so round the batches of an epoch up.": lambda rows, batch_size, epochs: rows / batch_size * epochs,
+              "round() goes to the nearest whole number, so it drops some short batches: always round up.": lambda rows, batch_size, epochs: round(rows / batch_size) * epochs,
+              "One too many where the rows fill their batches exactly: there is no short batch then.": lambda rows, batch_size, epochs: (rows // batch_size + 1) * epochs,
+              "Those are the updates of a single epoch.": lambda rows, batch_size, epochs: -(-rows // batch_size),
+              "You leave the short last batch out unless it is the only one: it counts in every epoch.": lambda rows, batch_size, epochs: max(1, rows // batch_size) * epochs},
     hints=["Count the batches of one epoch first.", "math.ceil(rows / batch_size) batches per epoch."])
 
 # %% nbs/lessons/09_fine_tuning.ipynb #9bbcf9da
 def test_exercise_2_is_sound():
     import math
-    assert ex2.proves() and ex2.judge(lambda rows, batch_size, epochs: math.ceil(rows / batch_size) * epochs)[0] == "right"
+    assert ex2.proves() and -(-40 // 16) * 3 == 9 and ex2.judge(lambda rows, batch_size, epochs: math.ceil(rows / batch_size) * epochs)[0] == "right"
