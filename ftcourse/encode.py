@@ -9,7 +9,7 @@ __all__ = ['KINDS', 'some', 'remarks', 'tell', 'encode', 'encode_texts', 'encode
 # %% ../nbs/lessons/03_tokens.ipynb #de407ee2
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -81,7 +81,8 @@ def encode(
 ) -> Examples:
     "Texts as ids, together with what is supervised. Raises `CourseError`; warns of rows that were cut, are empty, or became alike."
     text = (text,) if isinstance(text, str) else tuple(text)
-    if kind not in KINDS: raise CourseError(f"there is no kind {kind!r}: choose {', '.join(KINDS)}")
+    for what, value, allowed in (("kind", kind, KINDS), ("on_bad", on_bad, ("error", "skip"))):
+        if value not in allowed: raise CourseError(f"there is no {what}={value!r}: choose {', '.join(allowed)}")
     if len(text) not in {"span": (2,), "lm": (1,)}.get(kind, (1, 2)):
         raise CourseError(f"kind {kind!r} cannot use the text columns {text}: span takes (question, context), lm takes one, the others one or two")
     plan = make_plan(tokenizer, kind, len(text) == 2, max_length, labels, name, overlap)
@@ -103,8 +104,12 @@ def encode_texts(
 ) -> Examples:
     "Texts without labels, as `predict` needs them; example i is text i."
     if isinstance(texts, str): raise CourseError("texts is a single string: put it into a list")
+    if not isinstance(texts, Iterable): raise CourseError(f"texts is {texts!r}: give a list of strings")
     texts = list(texts)
-    if pairs is None and texts and isinstance(texts[0], (tuple, list)): texts, pairs = map(list, zip(*texts))
+    if pairs is None and texts and isinstance(texts[0], (tuple, list)):
+        odd = next((i for i, t in enumerate(texts) if not isinstance(t, (tuple, list)) or len(t) != 2), None)
+        if odd is not None: raise CourseError(f"row {odd} of the texts is {texts[odd]!r}, no pair as the first one is: give two texts in every row, or one in every row")
+        texts, pairs = map(list, zip(*texts))
     if pairs is not None and len(pairs) != len(texts): raise CourseError(f"{len(texts)} texts and {len(pairs)} second texts: there must be one for each")
     rows = [{"text": t} for t in texts] if pairs is None else [{"text": t, "pair": p} for t, p in zip(texts, pairs)]
     return encode(rows, tokenizer, kind=kind, text="text" if pairs is None else ("text", "pair"), max_length=max_length, name="the texts")
@@ -197,8 +202,9 @@ def encode_chat(
     max_length: int | None = 128,
 ) -> Example:                    # supervised on what the assistant says, its end token included
     "A conversation as ids: by the tokenizer's chat template, else `role: content` lines, each with an end token. Raises `CourseError` for a message without role or content."
+    if isinstance(messages, (str, dict)) or not messages: raise CourseError(f"the conversation is {messages!r}: give a list of messages, such as [{{'role': 'user', 'content': 'Hello'}}]")
     for i, m in enumerate(messages):
-        if m.get("role") not in ("system", "user", "assistant") or not isinstance(m.get("content"), str):
+        if not isinstance(m, dict) or m.get("role") not in ("system", "user", "assistant") or not isinstance(m.get("content"), str):
             raise CourseError(f"message {i} is {m!r}: it needs a role (system, user or assistant) and a content that is a string")
     ids, supervised = (templated_chat if tokenizer.chat_template else plain_chat)(messages, tokenizer)
     if max_length and len(ids) > max_length: tell(f"the conversation has {len(ids)} tokens and was cut to max_length={max_length}")
@@ -211,7 +217,7 @@ def plain_chat(
     messages: list[dict],
     tokenizer,
 ) -> tuple[list, list]:          # ids, supervised
-    "A line a message. Each part is encoded by itself, and what somebody wrote never becomes a special token."
+    "One line per message. Each part is encoded by itself, and what somebody wrote never becomes a special token."
     backend, end = fast_backend(tokenizer), [tokenizer.eos_token_id] if tokenizer.eos_token_id is not None else []
     ids = [tokenizer.bos_token_id] if tokenizer.bos_token_id not in (None, tokenizer.eos_token_id) else []
     supervised, before = [False] * len(ids), backend.encode_special_tokens

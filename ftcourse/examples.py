@@ -20,10 +20,10 @@ from .settings import CourseError
 class Example:
     "One text as ids, and what is to be learned from it: they leave together, so they cannot drift apart."
     ids: list[int]
-    label: int | float | list | tuple | None = None   # class; number; 0/1 a label; (first, last) token of the answer, (0, 0) where it is not here, -100: teaches nothing
-    supervised: list[bool] | None = None              # a token; lm: whether it may be learned
-    types: list[int] | None = None                    # a token; 1 in the second text of a pair
-    offsets: list | None = None                       # a token; span: (start, end) in the original context, (-1, -1) outside it
+    label: int | float | list | tuple | None = None   # class; number; 0/1 per label; (first, last) token of the answer, (0, 0) where it is not here, -100: teaches nothing
+    supervised: list[bool] | None = None              # per token; lm: whether it may be learned
+    types: list[int] | None = None                    # per token; 1 in the second text of a pair
+    offsets: list | None = None                       # per token; span: (start, end) in the original context, (-1, -1) outside it
     row: int = 0                                      # row number in the split, from 0
 
     def __len__(self): return len(self.ids)
@@ -98,7 +98,7 @@ Examples.select = _select
 def _from_lists(
     cls,
     ids: list,                   # a list of ids per example
-    labels=None,                 # one an example
+    labels=None,                 # one per example
     **others,                    # supervised, types: lists like ids; kind, rows, pad_id …: as they are
 ) -> Examples:
     "Examples from ids made by hand."

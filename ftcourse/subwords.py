@@ -79,8 +79,10 @@ def wordpiece(
     vocab,                   # set or dict of pieces; a piece from inside a word begins with `inside`
     unk: str = "[UNK]",
     inside: str = "##",
+    longest: int = 100,      # letters of a word; the library gives up on longer ones, too
 ) -> list[str]:
-    "Greedy longest match from the left; a word that cannot be spelt to its end is one `unk` (Schuster and Nakajima 2012; Devlin et al. 2019)."
+    "Greedy longest match from the left; a word that cannot be spelt to its end, or is longer than `longest`, is one `unk` (Schuster and Nakajima 2012; Devlin et al. 2019)."
+    if len(word) > longest: return [unk]
     pieces, start = [], 0
     while start < len(word):
         for end in range(len(word), start, -1):

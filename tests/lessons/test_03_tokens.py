@@ -71,6 +71,7 @@ def test_wordpiece_equals_the_tokenizers_library():
     pieces_known = {"[UNK]", "a", "##b", *(spell(3) for _ in range(8)), *("##" + spell(3) for _ in range(12))}
     greedy = Tokenizer(models.WordPiece({p: i for i, p in enumerate(sorted(pieces_known))}, unk_token="[UNK]"))
     assert all(greedy.encode(w).tokens == wordpiece(w, pieces_known) for w in (spell(10) for _ in range(500)))
+    for length in (99, 100, 101, 150): assert greedy.encode("a" + "b" * (length - 1)).tokens == wordpiece("a" + "b" * (length - 1), pieces_known), length
 
 # %% nbs/lessons/03_tokens.ipynb #4b8878e4
 def test_examples_read_like_a_list():
@@ -91,7 +92,7 @@ def test_answers_are_cut_from_the_original_text():
 def test_labels_become_numbers_or_errors():
     from ftcourse.settings import CourseError
     assert as_target(1, "classify", ("a", "b")) == 1 and as_target(1.0, "classify") == 1 and as_target([0, 1], "multilabel", ("a", "b")) == [0., 1.] and as_target([], "multilabel", ("a", "b")) == [0., 0.]
-    for value, kind in [("c", "classify"), (2, "classify"), (.5, "classify"), ("x", "regress"), (["c"], "multilabel"), ([0, 1, 1], "multilabel")]:
+    for value, kind in [("c", "classify"), (2, "classify"), (.5, "classify"), ("x", "regress"), (float("inf"), "regress"), (["c"], "multilabel"), ([0, 1, 1], "multilabel")]:
         try: as_target(value, kind, ("a", "b"))
         except CourseError as e: assert repr(value) in str(e)
         else: raise AssertionError(f"{value!r} passed as a label of kind {kind}")
@@ -267,6 +268,22 @@ def test_a_chat_template_gives_the_ids_of_the_library():
     wanted = tok(tok.apply_chat_template(talk, tokenize=False), add_special_tokens=False)["input_ids"]
     assert e.ids == wanted and tok.decode([i for i, s in zip(e.ids, e.supervised) if s]) == "hi</s>bye</s>"
 
+# %% nbs/lessons/03_tokens.ipynb #c0ffee72
+def test_what_cannot_be_encoded_is_named_and_what_is_no_choice():
+    from ftcourse.settings import CourseError
+    tok, chatty = small_bert(["a"]), small_gpt(["a"])
+    one = dict(kind="classify", text="text")
+    wrong = [(lambda: encode([{"text": "a"}, {"text": "a \ud83d"}], tok, **one), "row 1 of the data: character 2 of the text is half a character (U+D83D)"),
+             (lambda: encode([{"text": "a"}], tok, on_bad="ignore", **one), "on_bad='ignore'"), (lambda: encode([{"text": "a"}], tok, max_length=8.5, **one), "max_length=8.5"),
+             (lambda: encode({"text": ["a"]}, tok, **one), "one dict per row"), (lambda: encode(["a"], tok, **one), "one dict per row"), (lambda: unk_report("reviews", tok), "one dict per row"),
+             (lambda: encode_texts(None, tok), "texts is None"), (lambda: encode_texts([("a", "a"), "a"], tok), "row 1 of the texts"), (lambda: encode_chat("hello", chatty), "list of messages"),
+             (lambda: encode_chat(["hello"], chatty), "message 0"), (lambda: encode_chat([], chatty), "list of messages")]
+    for call, says in wrong:
+        try: call()
+        except CourseError as e: assert says in str(e), str(e)
+        else: raise AssertionError(says)
+    assert encode([{"text": "a"}, {"text": "\ud83d"}], tok, on_bad="skip", **one).problems[0].startswith("row 1")
+
 # %% nbs/lessons/03_tokens.ipynb #272ddbb4
 def test_token_ids_outside_the_embedding_are_found():
     from ftcourse.settings import CourseError
@@ -278,46 +295,69 @@ def test_token_ids_outside_the_embedding_are_found():
 # %% nbs/lessons/03_tokens.ipynb #8eda5def
 from ftcourse.checks import Exercise
 
-def by_loop(a, b, room):
-    while a + b > room:
-        if a >= b: a -= 1
+def by_loop(a, b, room, first=lambda a, b: a >= b):
+    while a + b > max(room, 0):
+        if b <= 0 or a > 0 and first(a, b): a -= 1
         else: b -= 1
     return a, b
 
-fitting = Exercise("03.1", "room_for", inputs=[(9, 3, 8), (3, 9, 8), (9, 9, 7), (2, 3, 8), (0, 9, 4)], solution=by_loop, mistakes={
-    "You only shorten the second text: that is the rule for a question and its passage.": lambda a, b, room: (a, b) if a + b <= room else (a, room - a),
-    "You give each text one half, even where the other does not need its half.": lambda a, b, room: (a, b) if a + b <= room else (min(a, room // 2), min(b, room // 2)),
+def if_too_long(cut): return lambda a, b, room: (a, b) if a + b <= room else cut(a, b, room)
+
+halves = [lambda a, b, room: (min(a, room // 2), min(b, room // 2)), lambda a, b, room: (room // 2, room // 2), lambda a, b, room: (room // 2, room - room // 2)]
+fitting = Exercise("03.1", "room_for", inputs=[(9, 3, 8), (3, 9, 8), (9, 9, 7), (2, 3, 8), (0, 9, 4), (9, 8, 7), (5, 5, 0)], solution=by_loop, mistakes={
+    "You only shorten the second text: that is the rule for a question and its passage.": [if_too_long(lambda a, b, room: (a, room - a)), if_too_long(lambda a, b, room: (a, max(room - a, 0)))],
+    "You only shorten the first text: take each token from whichever is longer at that moment.": [if_too_long(lambda a, b, room: (room - b, b)), if_too_long(lambda a, b, room: (max(room - b, 0), b))],
+    "You give each text one half, even where the other does not need its half.": [*halves, *map(if_too_long, halves)],
     "You shorten both alike, so a short text loses what the long one should pay.": lambda a, b, room: (a - max(a + b - room, 0) // 2, b - (max(a + b - room, 0) + 1) // 2),
+    "You shorten in proportion: take tokens from the longer text alone, until the two are equal.": [if_too_long(lambda a, b, room: (a * room // (a + b), room - a * room // (a + b))), if_too_long(lambda a, b, room: (a * room // (a + b), b * room // (a + b)))],
+    "You take one token and stop: repeat it until both fit.": if_too_long(lambda a, b, room: (a - 1, b) if a >= b else (a, b - 1)),
+    "When both are equally long, the token comes from the first.": lambda a, b, room: by_loop(a, b, room, first=lambda a, b: a > b),
+    "You take from the shorter text: the longer one should pay.": lambda a, b, room: by_loop(a, b, room, first=lambda a, b: a <= b),
+    "One token too many goes: `room` tokens fit.": lambda a, b, room: by_loop(a, b, room - 1),
+    "That is longest_first: it leaves an odd place to the longer text. Here each token is taken by the rule, so a tie falls to the first.": if_too_long(lambda a, b, room: (min(a, b, room // 2), room - min(a, b, room // 2)) if a <= b else (room - min(a, b, room // 2), min(a, b, room // 2))),
+    "Return both numbers, not their sum.": [lambda a, b, room: sum(by_loop(a, b, room)), lambda a, b, room: min(a + b, room)],
 }, hints=["Only one text gets shorter in each turn.", "while a + b > room: …"])
 
 # %% nbs/lessons/03_tokens.ipynb #8a908e9e
-def touching(offsets, start, end):
-    inside = [i for i, (a, b) in enumerate(offsets) if b > start and a < end]
-    return inside[0], inside[-1]
-
-def whole(offsets, start, end):
-    inside = [i for i, (a, b) in enumerate(offsets) if a >= start and b <= end]
-    return inside[0], inside[-1]
-
-def meets(offsets, start, end):
-    inside = [i for i, (a, b) in enumerate(offsets) if b >= start and a <= end]
-    return inside[0], inside[-1]
+def ends_of(want): return lambda offsets, start, end: (lambda found: (found[0], found[-1]))([i for i, (a, b) in enumerate(offsets) if want(a, b, start, end)])
+def of_found(offsets, start, end): return [i for i, (a, b) in enumerate(offsets) if b > start and a < end]
+touching = ends_of(lambda a, b, start, end: b > start and a < end)
+def holds_both(offsets, start, end): return next(i for i, (a, b) in enumerate(offsets) if a <= start < b), next(i for i, (a, b) in enumerate(offsets) if a < end <= b)
 
 places = [(-1, -1), (0, 3), (4, 8), (8, 10), (11, 15), (-1, -1)]
-spans = Exercise("03.2", "tokens_of", inputs=[(places, 4, 10), (places, 5, 9), (places, 8, 10), (places, 11, 14), (places, 0, 3)], solution=touching, mistakes={
-    "You want tokens that lie wholly inside the answer: an answer may begin or end in the middle of a token.": whole,
-    "You take a neighbour too many: `end` is excluded, and a token that ends where the answer begins does not touch it.": meets,
+spans = Exercise("03.2", "tokens_of", inputs=[(places, 4, 10), (places, 5, 9), (places, 8, 10), (places, 11, 14), (places, 0, 3), (places, 3, 8)], solution=touching, mistakes={
+    "You want tokens that lie wholly inside the answer: an answer may begin or end in the middle of a token.": ends_of(lambda a, b, start, end: a >= start and b <= end),
+    "You take a neighbour too many: `end` is excluded, and a token that ends where the answer begins does not touch it.":
+        [ends_of(want) for want in (lambda a, b, s, e: b >= s and a <= e, lambda a, b, s, e: b >= s and a < e, lambda a, b, s, e: b > s and a <= e)],
     "You return the end as Python slices have it, one past the last token.": lambda o, s, e: (touching(o, s, e)[0], touching(o, s, e)[1] + 1),
+    "You look for the token that holds the character `start`: an answer may begin at a blank that no token covers.": holds_both,
+    "A token may begin before the answer and still hold some of it.": ends_of(lambda a, b, s, e: s <= a < e),
+    "A token may end after the answer and still hold some of it.": ends_of(lambda a, b, s, e: s < b <= e),
+    "Half of the condition is missing: a token must end after the answer begins, and begin before the answer ends.": [ends_of(lambda a, b, s, e: b > s), ends_of(lambda a, b, s, e: a < e)],
+    "Those are all its tokens: return the first and the last, as a pair.": of_found,
+    "Those are characters: return the positions of the tokens.": lambda o, s, e: tuple(o[i] for i in touching(o, s, e)),
+    "Special tokens count, too: positions are those in the whole list.": lambda o, s, e: tuple(i - 1 for i in touching(o, s, e)),
 }, hints=["Two intervals touch when each begins before the other ends."])
 
 # %% nbs/lessons/03_tokens.ipynb #4bfe4ea2
-def assistant_only(turns): return [role == "assistant" for role, tokens, end in turns for _ in [*tokens, end]]
+def marks(per_turn): return lambda turns: [mark for turn in turns for mark in per_turn(*turn)]
+assistant_only = marks(lambda role, tokens, end: [role == "assistant"] * (len(tokens) + 1))
 
-said_by = Exercise("03.3", "learned", inputs=[([("user", [5, 6], 2), ("assistant", [7], 2)],), ([("system", [4], 2), ("user", [5], 2), ("assistant", [7, 2, 8], 2)],)], solution=assistant_only, mistakes={
-    "The end token of the assistant is not learned, so the model will never stop.": lambda turns: [role == "assistant" and i < len(tokens) for role, tokens, end in turns for i in range(len(tokens) + 1)],
-    "Everything is learned: your model will learn to ask its own questions.": lambda turns: [True for _, tokens, _ in turns for _ in range(len(tokens) + 1)],
-    "You mask by value: a token inside a turn that looks like the end is lost.": lambda turns: [role == "assistant" and (i == len(tokens) or t != end) for role, tokens, end in turns for i, t in enumerate([*tokens, end])],
-}, hints=["One bool a token, and one more for the end of each turn.", "The end of the user's turn is the user's."])
+said_by = Exercise("03.3", "learned", solution=assistant_only, inputs=[([("user", [5, 6], 2), ("assistant", [7], 2)],), ([("system", [4], 2), ("user", [5], 2), ("assistant", [7, 2, 8], 2)],),
+                                                                       ([("user", [5], 2), ("assistant", [7], 2), ("user", [], 2), ("assistant", [8], 2), ("user", [6], 2)],)], mistakes={
+    "The end token of the assistant is not learned, so the model will never stop.": marks(lambda role, tokens, end: [role == "assistant"] * len(tokens) + [False]),
+    "Everything is learned: your model will learn to ask its own questions.": marks(lambda role, tokens, end: [True] * (len(tokens) + 1)),
+    "You mask by value: a token inside a turn that looks like the end is lost.":
+        [marks(lambda role, tokens, end: [role == "assistant" and t != end for t in tokens] + [role == "assistant"]), marks(lambda role, tokens, end: [role == "assistant" and t != end for t in [*tokens, end]])],
+    "The ends are missing: one more bool per turn, for the token that closes it.": marks(lambda role, tokens, end: [role == "assistant"] * len(tokens)),
+    "The end of the user's turn is the user's: it is not learned.": marks(lambda role, tokens, end: [role == "assistant"] * len(tokens) + [True]),
+    "That is the user: the model learns what the assistant says.": marks(lambda role, tokens, end: [role == "user"] * (len(tokens) + 1)),
+    "The system's words are an instruction, not something to learn to say.": marks(lambda role, tokens, end: [role != "user"] * (len(tokens) + 1)),
+    "One list for the whole conversation, not one per turn.": lambda turns: [assistant_only([turn]) for turn in turns],
+    "One bool per token, not one per turn.": lambda turns: [role == "assistant" for role, _, _ in turns],
+    "The assistant learns from all its turns, not only from the last.": lambda turns: [n == len(turns) - 1 - [r for r, _, _ in reversed(turns)].index("assistant") for n, (_, tokens, _) in enumerate(turns) for _ in [*tokens, 0]],
+    "Those are ids: return bools.": [marks(lambda role, tokens, end: [*tokens, end]), marks(lambda role, tokens, end: [t if role == "assistant" else -100 for t in [*tokens, end]])],
+}, hints=["One bool per token, and one more for the end of each turn.", "The end of the user's turn is the user's."])
 
 # %% nbs/lessons/03_tokens.ipynb #b66d6f2a
 def test_the_exercises_accept_their_solutions_and_name_each_mistake():
