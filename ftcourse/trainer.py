@@ -34,7 +34,7 @@ def arguments(
 # %% ../nbs/lessons/15_trainer.ipynb #9e1f7e8c
 def features(
     examples: Sequence,    # Examples with labels
-) -> list[dict]:           # input_ids and labels a row; token_type_ids where the texts are pairs
+) -> list[dict]:           # input_ids and labels of each row; token_type_ids where the texts are pairs
     "Examples as the rows that a Trainer takes."
     return [{"input_ids": e.ids, "labels": e.label} | ({"token_type_ids": e.types} if e.types is not None else {}) for e in examples]
 

@@ -9,8 +9,16 @@ from ftcourse.train import train_steps
 from ftcourse.trainer import arguments
 from ftcourse.trainer import loss_for
 from ftcourse.trainer import trainer_for
+from transformers import TrainingArguments
 import torch
 import warnings
+
+# %% nbs/lessons/15_trainer.ipynb #0474e988
+def test_the_words_that_took_the_place_of_old_ones_are_there():
+    from dataclasses import fields
+    known_ = {f.name for f in fields(TrainingArguments)}
+    assert not known_ & {"logging_dir", "evaluation_strategy", "no_cuda", "warmup_ratio", "group_by_length", "overwrite_output_dir", "save_safetensors", "per_gpu_train_batch_size"}
+    assert {"eval_strategy", "use_cpu", "warmup_steps", "train_sampling_strategy", "per_device_train_batch_size"} <= known_
 
 # %% nbs/lessons/15_trainer.ipynb #3f662bee
 def test_hyperparameters_are_said_in_the_trainer_s_words_and_what_it_has_no_word_for_is_refused():
@@ -78,7 +86,12 @@ ex1 = Exercise("15.1", "accuracy_of",
     mistakes={"You return a bare number: the Trainer wants a dictionary, whose names it prints with eval_ in front.": lambda z, y: float((z.argmax(-1) == y).mean()),
               "You take the maximum over the rows: classes stand along the last axis.": lambda z, y: {"accuracy": float(np.mean([g == t for g, t in zip(z.argmax(0), y)]))},
               "You took the largest logit itself for the answer: its place is the class.": lambda z, y: {"accuracy": float((z.max(-1) == y).mean())},
-              "You counted the right rows: divide by how many there are.": lambda z, y: {"accuracy": float((z.argmax(-1) == y).sum())}},
+              "You counted the right rows: divide by how many there are.": lambda z, y: {"accuracy": float((z.argmax(-1) == y).sum())},
+              "Without an axis, argmax gives one place in the whole table: pass -1, and you get one class per row.": lambda z, y: {"accuracy": float((z.argmax() == y).mean())},
+              "The Trainer puts eval_ in front by itself: call it \"accuracy\".": lambda z, y: {"eval_accuracy": float((z.argmax(-1) == y).mean())},
+              "That is one truth per row: take the mean of them.": lambda z, y: {"accuracy": z.argmax(-1) == y},
+              "Scores are fractions in this course, from 0 to 1: you give per cent.": lambda z, y: {"accuracy": float(100 * (z.argmax(-1) == y).mean())},
+              "You compare logits with class numbers: first the place of the largest logit in each row.": lambda z, y: {"accuracy": float(np.mean(z == y))}},
     hints=["The predicted class is the place of the largest logit.", "predictions.argmax(-1) == label_ids is true where the model is right."])
 
 # %% nbs/lessons/15_trainer.ipynb #61081b87
@@ -99,7 +112,11 @@ ex2 = Exercise("15.2", "collate",
     mistakes={"Your mask asks which ids are the padding id: a real token may have it too (an end token, with GPT-2). Go by the length.": lambda rows, pad_id: collated(rows, pad_id, mask=lambda i: int(i != pad_id)),
               "You pad on the left: here it belongs on the right.": lambda rows, pad_id: collated(rows, pad_id, side="left"),
               "Your mask lets the model look at the padding: 0 there.": lambda rows, pad_id: collated(rows, pad_id, mask=lambda i: 1),
-              "The labels are missing: without them the network returns no loss.": lambda rows, pad_id: {k: v for k, v in collated(rows, pad_id).items() if k != "labels"}},
+              "The labels are missing: without them the network returns no loss.": lambda rows, pad_id: {k: v for k, v in collated(rows, pad_id).items() if k != "labels"},
+              "The mask is missing: without it the network reads the padding.": lambda rows, pad_id: {k: v for k, v in collated(rows, pad_id).items() if k != "attention_mask"},
+              "Your mask has as many entries as there are tokens: it has to be as long as the padded row.": lambda rows, pad_id: collated(rows, pad_id) | {"attention_mask": [[1] * len(r["input_ids"]) for r in rows]},
+              "You pad with 0, whatever `pad_id` is.": lambda rows, pad_id: collated(rows, pad_id) | {"input_ids": collated(rows, 0)["input_ids"]},
+              "You give back a list of rows: the network takes one dictionary, whose entries hold all rows.": lambda rows, pad_id: [dict(zip(("input_ids", "attention_mask", "labels"), r)) for r in zip(*collated(rows, pad_id).values())]},
     hints=["Find the longest row first: max(len(r[\"input_ids\"]) for r in rows).", "A row of n tokens has a mask of n ones, and then zeros."])
 
 # %% nbs/lessons/15_trainer.ipynb #f9097e60
@@ -108,12 +125,15 @@ def test_exercise_2_is_sound():
 
 # %% nbs/lessons/15_trainer.ipynb #f992eb82
 import math
-ex3 = Exercise("15.3", "fitting", inputs=[(100, 16, 3, .1), (50, 16, 10, .15), (32, 16, 15, .1), (1000, 8, 2, .06), (70, 16, 4, .2)],
+ex3 = Exercise("15.3", "fitting", inputs=[(100, 16, 3, .1), (50, 16, 10, .15), (32, 16, 15, .1), (1000, 8, 2, .06), (70, 16, 4, .2), (30, 16, 20, .1)],
     solution=lambda rows, batch_size, epochs, share: math.ceil(round(share * math.ceil(rows / batch_size) * epochs, 6)),
     mistakes={"You left the short last batch of an epoch out: round up.": lambda rows, batch_size, epochs, share: math.ceil(round(share * (rows // batch_size) * epochs, 6)),
               "You counted one epoch: the run has several.": lambda rows, batch_size, epochs, share: math.ceil(round(share * math.ceil(rows / batch_size), 6)),
               "You counted rows: the schedule counts updates.": lambda rows, batch_size, epochs, share: math.ceil(round(share * rows * epochs, 6)),
-              "You rounded the part of an update down: a part counts as a whole one.": lambda rows, batch_size, epochs, share: math.floor(share * math.ceil(rows / batch_size) * epochs)},
+              "You rounded the part of an update down: a part counts as a whole one.": lambda rows, batch_size, epochs, share: math.floor(share * math.ceil(rows / batch_size) * epochs),
+              "You divided all rows of the run at once: every epoch ends with a short batch of its own, and that is an update.": [lambda rows, batch_size, epochs, share: math.ceil(round(share * rows * epochs / batch_size, 6)), lambda rows, batch_size, epochs, share: math.ceil(round(share * math.ceil(rows * epochs / batch_size), 6))],
+              "These are the updates of the whole run: the warm-up takes `share` of them.": lambda rows, batch_size, epochs, share: math.ceil(rows / batch_size) * epochs,
+              "Updates are counted in whole numbers: round up.": lambda rows, batch_size, epochs, share: share * math.ceil(rows / batch_size) * epochs},
     hints=["First the batches of an epoch, then the updates of the run, then its share.", "math.ceil(share * updates)."])
 
 # %% nbs/lessons/15_trainer.ipynb #7cded95c
@@ -121,19 +141,25 @@ def test_exercise_3_is_sound():
     assert ex3.proves() and ex3.judge(lambda rows, batch_size, epochs, share: math.ceil(share * math.ceil(rows / batch_size) * epochs))[0] == "right"
 
 # %% nbs/lessons/15_trainer.ipynb #fcb359eb
-def stopping(losses, patience, against="best", late=0, counted=True):
+def stopping(losses, patience, against="best", late=0, counted=True, equal=False, anew=True):
     best, last, bad = math.inf, math.inf, 0
     for n, loss in enumerate(losses, 1):
-        better = loss < (best if against == "best" else last)
-        bad, best, last = (0 if better else bad + 1), min(best, loss), loss
+        than = best if against == "best" else last
+        better = loss <= than if equal else loss < than
+        bad, best, last = (0 if better and anew else bad + (not better)), min(best, loss), loss
         if bad >= patience + late: return n if counted else n - bad
     return n
 
-ex4 = Exercise("15.4", "stops_at", inputs=[([.7, .5, .6, .55, .4, .45, .44], 2), ([.7, .6, .5], 1), ([.5, .6, .55, .58, .57, .56, .4], 3), ([.5, .5, .5, .5], 2)],
+ex4 = Exercise("15.4", "stops_at", inputs=[([.7, .5, .6, .55, .4, .45, .44], 2), ([.7, .6, .5], 1), ([.5, .6, .55, .58, .57, .56, .4], 3), ([.5, .5, .5, .5], 2), ([.5, .6, .4, .5, .3, .4, .35], 2)],
     solution=stopping,
     mistakes={"You compare with the validation before: a new best has to beat the best so far.": lambda losses, patience: stopping(losses, patience, against="last"),
               "You stop one validation late: stop as soon as the count reaches patience.": lambda losses, patience: stopping(losses, patience, late=1),
-              "You return where the best was: asked is where you stop.": lambda losses, patience: stopping(losses, patience, counted=False)},
+              "You return where the best was: asked is where you stop.": lambda losses, patience: stopping(losses, patience, counted=False),
+              "You count all validations without a new best: a new best begins the count anew.": lambda losses, patience: stopping(losses, patience, anew=False),
+              "An equal loss is no new best: ask for less than the best.": lambda losses, patience: stopping(losses, patience, equal=True),
+              "You count from 0: the first validation is number 1.": lambda losses, patience: stopping(losses, patience) - 1,
+              "Where the patience never runs out you return nothing: then it is the number of the last.": lambda losses, patience: next((n for n in [stopping(losses, patience)] if n < len(losses) or stopping([*losses, losses[-1]], patience) == n), None),
+              "Asked is the number of the validation, not its loss.": lambda losses, patience: losses[stopping(losses, patience) - 1]},
     hints=["Keep two things: the best loss so far, and how many validations ago it was.", "for n, loss in enumerate(losses, 1): … if bad >= patience: return n"])
 
 # %% nbs/lessons/15_trainer.ipynb #00241c11
