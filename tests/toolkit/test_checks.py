@@ -11,6 +11,21 @@ def test_same_compares_contents():
     assert same(torch.tensor([1., 2.]), [1, 2]) and same(torch.tensor(3.), 3) and same(np.float64(.5), .5) and same({"a": [1]}, {"a": (1,)})
     assert not same([1, 2], [1, 2, 3]) and not same("1", 1) and not same(None, 0) and not same(float("nan"), 0.) and not same({"a": 1}, {"b": 1})
 
+# %% nbs/toolkit/checks.ipynb #c0ffeed5
+def test_what_is_solved_is_remembered_once_and_a_damaged_file_harms_nobody():
+    import tempfile
+    from unittest import mock
+    import ftcourse.checks as room
+    with tempfile.TemporaryDirectory() as d, mock.patch.dict("os.environ", FTCOURSE_CACHE=d), contextlib.redirect_stdout(io.StringIO()):
+        assert room.solved() == {} and str(room.Progress({}, {})) == "no exercise is solved yet"
+        for number in ("00.9", "07.2", "07.2"): room.Exercise(number, "twice", [(1,), (2,)], lambda x: 2 * x).check(lambda x: x + x)
+        room.Exercise("07.3", "twice", [(1,)], lambda x: 2 * x).check(lambda x: x)
+        assert list(room.solved()) == ["07.2"] and room.solved()["07.2"]["name"] == "twice"
+        seen = room.Progress(room.solved(), {"07.1": "once", "07.2": "twice", "08.1": "more"})
+        assert seen.lessons() == [("07", 1, 2, ["07.1"]), ("08", 0, 1, ["08.1"])] and "1 of 2   open: 07.1" in str(seen) and "1 solved, of 3" in str(seen)
+        room.progress_file().write_text("{damaged")
+        assert room.solved() == {}
+
 # %% nbs/toolkit/checks.ipynb #5bd5bbc2
 def test_a_check_accepts_another_right_answer_and_names_the_mistake():
     import statistics
