@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['row_losses', 'outcomes', 'by_row', 'masked', 'of_classes', 'of_label_sets', 'of_numbers', 'of_answers', 'statistics',
-           'drawn', 'gold_answers', 'scored_rows', 'bars_of', 'with_metrics', 'evaluate', 'validator', 'Report',
-           'Hardest', 'Comparison', 'compare', 'label_order', 'refuse_hidden', 'remarks']
+           'drawn', 'gold_answers', 'scored_rows', 'bars_of', 'broken_rows', 'with_metrics', 'evaluate', 'validator',
+           'Report', 'Hardest', 'Comparison', 'compare', 'label_order', 'refuse_hidden', 'remarks']
 
 # %% ../nbs/lessons/10_evaluation.ipynb #8e45e697
 import time
@@ -83,7 +83,7 @@ def by_row(
     examples,             # Examples: windows, several of which may have the same row
     total, count,         # sum and count of the loss of each window
     windows,              # of each, as `Model.window` returns it
-) -> dict:                # as `outcomes`, an entry a row
+) -> dict:                # as `outcomes`, one entry per row
     "Windows of one row put together."
     _, first, at = np.unique(examples.rows, return_index=True, return_inverse=True)
     parts = [[] for _ in first]
@@ -129,7 +129,7 @@ def of_numbers(true, pred):
     return of | {"mse": np.square(true.astype(float) - pred)}, pred, None
 
 def of_answers(true, pred):
-    "Scores of an answer a row, as in `of_classes`; by character too where an accepted answer is in a script without spaces; apart for questions with and without an answer, where there are both."
+    "Scores of one answer per row, as in `of_classes`; by character too where an accepted answer is in a script without spaces; apart for questions with and without an answer, where there are both."
     scored = {"exact_match": measure.exact_match, "f1": measure.token_f1}
     if any("\u2e80" <= letter <= "\uffdc" for golds in true for gold in golds for letter in gold): scored["char_f1"] = measure.char_f1
     of = {name: np.array([f(said, golds) for said, golds in zip(pred, true)]) for name, f in scored.items()}
@@ -205,6 +205,10 @@ def bars_of(model, order: list[int] | None) -> list[float] | None:
     if not bars or not order or order == sorted(order): return bars
     return [bars[i] for i in order] if model.kind == "multilabel" else [1 - bars[0]]
 
+def broken_rows(out) -> int:
+    "How many rows of a model's outputs hold nan or infinity: the largest of such logits would be the first class, and half of the rows right by accident."
+    return int((np.isnan(out) | np.isposinf(out)).reshape(len(out), -1).any(1).sum()) if isinstance(out, np.ndarray) and out.dtype.kind == "f" else 0
+
 def with_metrics(of: dict, first: Mapping, more: Mapping, true, pred) -> dict:
     "Scores of a kind between those that a task puts first and those that were asked for besides."
     made = lambda fs: {name: lambda i, f=f: f(true[i], pred[i]) for name, f in fs.items()}
@@ -229,13 +233,14 @@ def evaluate(
     where = range(len(got["sum"]))                           # of each row, its (first) example
     if model.kind == "span": true, where = gold_answers(data)
     of, pred, probs = statistics(model.kind, true, got, bars_of(model, order))
-    of = with_metrics(of, first, metrics or {}, true, pred)
-    scores = {key: number(x.mean() if isinstance(x, np.ndarray) else x(slice(None))) for key, x in of.items()}
+    of, broken = with_metrics(of, first, metrics or {}, true, pred), broken_rows(got["out"])
+    scores = {key: None if broken else number(x.mean() if isinstance(x, np.ndarray) else x(slice(None))) for key, x in of.items()}
     if getattr(model, "untrained", False): notes.append("the model's head was never trained: these scores are chance")
-    if model.kind == "classify": notes += remarks(true, pred, facts["labels"])
+    if broken: notes.append(f"nothing was scored: the model's outputs are nan or infinite for {broken:,} of {len(got['sum']):,} rows. Was a loss of its training not finite?")
+    elif model.kind == "classify": notes += remarks(true, pred, facts["labels"])
     if model.kind == "regress" and (why := measure.undefined(true, pred)): notes.append(f"the correlations are undefined: {why}")
     if not got["count"].any(): notes.append("the loss has no value: no row has a target in sight")
-    elif scores["loss"] is None: notes.append("the loss has no value: the model's outputs hold nan or infinity")
+    elif scores["loss"] is None and not broken: notes.append("the loss has no value: the model's outputs hold nan or infinity")
     text = (lambda i: " | ".join(data.original(where[i]))) if packed and data.source is not None else lambda i: f"row {i}"
     with np.errstate(invalid="ignore", divide="ignore"): losses = got["sum"] / got["count"]
     return Report(model.kind, rows=len(losses), scores=scores, seconds=time.perf_counter() - start, true=true, pred=pred, probs=probs, of=of, text=text, losses=losses, **facts)

@@ -24,6 +24,7 @@ def _pair(true, pred):
     if p.ndim == t.ndim + 1 and p.shape[-1] == 1: p = p[..., 0]
     if t.shape != p.shape: raise CourseError(f"{t.shape} true and {p.shape} predicted values cannot be compared: give one prediction for each row")
     if not t.size: raise CourseError("there are no rows to score: check the split and its filter")
+    if (t.dtype.kind in "US") != (p.dtype.kind in "US") and "O" not in (t.dtype.kind, p.dtype.kind): raise CourseError(f"names on one side and numbers on the other never agree ({t.flat[0]!r}, {p.flat[0]!r}): give both as names or both as numbers")
     return t, p
 
 def confusion(
@@ -36,6 +37,7 @@ def confusion(
     if k is None:
         names, both = np.unique(np.concatenate([t, p]), return_inverse=True)
         t, p, k = *np.split(both, 2), len(names)
+    elif min(t.min(), p.min()) < 0 or max(t.max(), p.max()) >= k: raise CourseError(f"classes are counted from 0 to {k - 1}, and here are some from {min(t.min(), p.min())} to {max(t.max(), p.max())}: leave rows without a label out, or give a larger k")
     return np.bincount(t.astype(int) * k + p.astype(int), minlength=k * k).reshape(k, k)
 
 # %% ../nbs/lessons/10_evaluation.ipynb #0b24a5e0
@@ -106,6 +108,7 @@ def matthews(
 
 def majority(true) -> float:
     "Accuracy of calling every row the most frequent class: what a model must beat."
+    if not len(true): raise CourseError("there are no rows, so no class is the most frequent one: check the split and its filter")
     return float(np.unique(np.asarray(true), return_counts=True)[1].max() / len(true))
 
 # %% ../nbs/lessons/10_evaluation.ipynb #1200f543
@@ -115,14 +118,14 @@ def multilabel_scores(
 ) -> dict[str, float]:
     "Scores of rows with any number of labels; each name says what is counted."
     t, p = (x.astype(int) for x in _pair(true, pred))
+    if t.ndim != 2: raise CourseError(f"several labels per row need a table of (rows, labels) with 0 and 1; this has the shape {t.shape}")
     each = _ratio(2 * (t & p).sum(1), t.sum(1) + p.sum(1))
     empty = (t.sum(1) + p.sum(1)) == 0
     return {"subset_accuracy": accuracy(t, p), "label_accuracy": float((t == p).mean()), "micro_f1": f1(t, p, "micro"), "macro_f1": f1(t, p, "macro"),
             "samples_f1_empty_row_counts_0": float(each.mean()), "samples_f1_empty_row_counts_1": float((each + empty).mean())}
 
 # %% ../nbs/lessons/10_evaluation.ipynb #9f07cf81
-class Undefined(UserWarning):
-    "A score that has no value for these predictions; the message says why."
+class Undefined(UserWarning): "A score that has no value for these predictions; the message says why."
 
 def undefined(true, pred) -> str | None:
     "Why a correlation of these has no value; None where it has one."
@@ -206,6 +209,8 @@ def calibration_bins(
 ) -> list[tuple[float, float, int]]:  # (mean confidence, share right, rows) of each bin that has rows
     "Answers grouped by the confidence they were given with."
     probs, true = np.asarray(probs, float), np.asarray(true)
+    if probs.ndim != 2 or len(probs) != len(true) or not len(true) or (abs(probs.sum(-1) - 1) > 1e-3).any():
+        raise CourseError(f"calibration needs a table of (rows, classes) of probabilities, each row adding up to 1 (the softmax of the logits), and one true class per row; got the shapes {probs.shape} and {true.shape}")
     sure, right = probs.max(-1), probs.argmax(-1) == true
     at = np.clip(np.ceil(sure * bins).astype(int) - 1, 0, bins - 1)
     return [(float(sure[at == b].mean()), float(right[at == b].mean()), int((at == b).sum())) for b in np.unique(at)]
@@ -218,13 +223,12 @@ def calibration_error(probs, true, bins: int = 10) -> float:
 def resamples(
     values,                   # (n, …) one entry per row
     statistic: Callable | None = None,   # of the chosen entries; default: their mean
-    n: int = 1000,            # how many resamples
-    seed: int = 0,
+    n: int = 1000, seed: int = 0,        # how many resamples; of the draws
 ) -> np.ndarray:              # (n,) the statistic of each resample
     "A statistic of `n` samples drawn from the rows, with replacement (Efron 1979)."
-    values, rng = np.asarray(values), np.random.default_rng(seed)
-    if not len(values): raise CourseError("there are no rows to draw from")
-    rows, found = len(values), []
+    values, rng, found = np.asarray(values), np.random.default_rng(seed), []
+    if not (rows := len(values)): raise CourseError("there are no rows to draw from")
+    if statistic is None and np.isnan(values.astype(float)).any(): raise CourseError(f"{int(np.isnan(values.astype(float)).sum())} of {rows} rows have no value (nan), so their mean has none: leave them out on purpose, and say so")
     while len(found) < n:                                    # in blocks, so that a large split needs no large table
         idx = rng.integers(0, rows, (min(n - len(found), max(1, 2**20 // rows)), rows))
         found.extend(values[idx].mean(1) if statistic is None else [statistic(values[i]) for i in idx])
@@ -232,14 +236,13 @@ def resamples(
 
 def bootstrap_interval(
     values,                   # (n, …) one entry per row: right or wrong, a score, or what `statistic` needs
-    n: int = 1000,            # how many resamples
-    seed: int = 0,
+    n: int = 1000, seed: int = 0,        # how many resamples; of the draws
     level: float = .95,       # share of the resamples that lie inside
     statistic: Callable | None = None,   # of the chosen entries; default: their mean
 ) -> tuple[float, float]:     # (low, high), in the unit of the statistic
     "Percentile interval of a statistic over rows (Efron and Tibshirani 1993, §13.3)."
-    found = resamples(values, statistic, n, seed)
-    low, high = np.nanquantile(found, [(1 - level) / 2, (1 + level) / 2])
+    if not 0 < level < 1: raise CourseError(f"level={level:g} is a share between 0 and 1: write 0.95 for 95%")
+    low, high = np.nanquantile(resamples(values, statistic, n, seed), [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 # %% ../nbs/lessons/10_evaluation.ipynb #cbba3cc0
@@ -261,8 +264,7 @@ def mcnemar(
 def paired_interval(
     gap: Callable,            # row numbers -> difference of two models on these rows
     rows: int,                # how many rows they share
-    n: int = 1000,            # how many resamples
-    seed: int = 0,
+    n: int = 1000, seed: int = 0,   # how many resamples; of the draws
 ) -> tuple[float, float, float, float]:   # difference, its 95% interval (low, high), p (two-sided)
     "How a difference moves over resamples of the rows, and how often it changes sides."
     found = resamples(np.arange(rows), gap, n, seed)
@@ -275,8 +277,7 @@ def paired_bootstrap(
     a,                        # (n,) what one model says
     b,                        # (n,) what the other says of the same rows
     metric: Callable = accuracy,   # metric(true, pred), higher is better
-    n: int = 1000,            # how many resamples
-    seed: int = 0,
+    n: int = 1000, seed: int = 0,   # how many resamples; of the draws
 ) -> tuple[float, float, float, float]:   # difference a - b, its 95% interval (low, high), p (two-sided)
     "Difference of two models under any metric, over resamples of the rows they share."
     (t, a), (_, b) = _pair(true, a), _pair(true, b)

@@ -171,7 +171,7 @@ class Report:
 
 # %% ../nbs/lessons/10_evaluation.ipynb #c0ffee65
 def unanimous(
-    x,                        # (n,) right or wrong a row, or a function
+    x,                        # (n,) right or wrong of each row, or a function
 ) -> tuple[float, float] | None:
     "The exact 95% interval of a share where all rows agree: resampling rows that are all alike would claim to be certain (Clopper and Pearson 1934)."
     if not isinstance(x, np.ndarray) or not len(x) or x[0] not in (0., 1.) or np.any(x != x[0]): return None
@@ -213,13 +213,16 @@ class Comparison:
     p: float                  # paired bootstrap, two-sided
     p_mcnemar: float | None   # exact McNemar test, for classes
     rows: int
-    disagree: int | None      # rows where one is right and the other is not
+    disagree: int | None      # rows that tell them apart: one is right and the other is not, or their values differ
 
     def __str__(self):
         a, b = self.names
-        ahead = (a if (self.difference > 0) != (self.metric in LOWER) else b) if self.low > 0 or self.high < 0 else None
+        shown = (self.low > 0 or self.high < 0) and (self.disagree is None or self.disagree >= 6)      # five coins fall alike too often
+        if self.metric == "accuracy" and self.p_mcnemar is not None: shown = shown and self.p_mcnemar < .05
+        ahead = (a if (self.difference > 0) != (self.metric in LOWER) else b) if shown else None
         verdict = f"{ahead} is better" if ahead else "these rows do not show which is better"
-        tests = f"p = {self.p:.3f} (paired bootstrap)" + ("" if self.p_mcnemar is None else f", {self.p_mcnemar:.3f} (McNemar; they differ in {self.disagree} of {self.rows} rows)")
+        tests = f"p = {self.p:.3f} (paired bootstrap)" + ("" if self.p_mcnemar is None else f", {self.p_mcnemar:.3f} (McNemar)")
+        tests += "" if self.disagree is None else f"; they differ in {self.disagree} of {self.rows} rows"
         return f"{self.metric}: {a} {self.scores[0]:.3f}, {b} {self.scores[1]:.3f}; difference {self.difference:+.3f} ({self.low:+.3f} to {self.high:+.3f}), {tests}: {verdict}"
 
 # %% ../nbs/lessons/10_evaluation.ipynb #bc24a890
@@ -240,6 +243,6 @@ def compare(
     of = [x.of[metric] for x in (a, b)]
     value = lambda f, i: f[i].mean() if isinstance(f, np.ndarray) else f(i)
     gap, low, high, p = measure.paired_interval(lambda i: value(of[0], i) - value(of[1], i), a.rows, n, seed)
-    coin, differ = None, None
+    coin, differ = None, int((of[0] != of[1]).sum()) if isinstance(of[0], np.ndarray) else None
     if a.kind == "classify": coin, differ = measure.mcnemar(a.true, a.pred, b.pred), int(((a.pred == a.true) != (b.pred == b.true)).sum())
     return Comparison(metric, names, (a[metric], b[metric]), gap, low, high, p, coin, a.rows, differ)

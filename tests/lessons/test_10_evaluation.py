@@ -31,6 +31,7 @@ from ftcourse.metrics import perplexity
 from ftcourse.metrics import precision
 from ftcourse.metrics import ranks
 from ftcourse.metrics import recall
+from ftcourse.metrics import resamples
 from ftcourse.metrics import spearman
 from ftcourse.metrics import token_f1
 from ftcourse.reports import compare
@@ -194,6 +195,18 @@ def test_nan_is_never_the_best_case_r05():
     except CourseError as e: assert "no finite metric" in str(e)
     else: raise AssertionError("the best of nothing was chosen")
 
+# %% nbs/lessons/10_evaluation.ipynb #2571c676
+def test_what_cannot_be_scored_is_refused_not_scored_as_nothing():
+    import pytest
+    for refused0, word0 in [(lambda: accuracy(["0", "1"], [0, 1]), "names on one side"), (lambda: f1([0, 1], ["no", "yes"]), "names on one side"), (lambda: confusion([0, 3], [0, 0], k=3), "from 0 to 3"),
+                            (lambda: confusion([0, -1], [0, 0], k=2), "0 to 1"), (lambda: majority([]), "no rows"), (lambda: multilabel_scores([1, 0], [1, 1]), "(2,)"),
+                            (lambda: calibration_error([.9, .8, .3], [1, 0, 0]), "(3,)"), (lambda: calibration_error([[3., -1.], [2., 8.]], [1, 0]), "softmax"),
+                            (lambda: calibration_error([[.9, .1]], [0, 1]), "(2,)"), (lambda: calibration_error(np.zeros((0, 2)), []), "(0, 2)"),
+                            (lambda: bootstrap_interval([1, 0, 1], level=95), "0.95"), (lambda: bootstrap_interval([1., float("nan"), 1.]), "1 of 3 rows"), (lambda: resamples([]), "no rows")]:
+        with pytest.raises(CourseError) as refusal0: refused0()
+        assert word0 in str(refusal0.value), refusal0.value
+    assert accuracy(np.array(["a", "b"], object), ["a", "b"]) == 1 and accuracy(["a", "b"], ["a", "c"]) == .5
+
 # %% nbs/lessons/10_evaluation.ipynb #8580bc39
 def test_hidden_labels_are_refused_case_d10():
     for hidden in ([-1] * 4, [0, 1, None], None):
@@ -328,7 +341,7 @@ def test_a_task_whose_classes_stand_in_another_order_gives_the_same_scores_case_
     assert one["accuracy"] == two["accuracy"] and abs(one.loss - two.loss) < 1e-6 and any("aligned by name" in x for x in two.notes) and one.name == "nine/test"
 
 # %% nbs/lessons/10_evaluation.ipynb #4a50f216
-def test_a_collapsed_regression_is_undefined_never_nan_case_m05():
+def test_a_collapsed_regression_is_undefined_never_nan_case_m05_and_outputs_that_are_no_numbers_are_not_scored():
     import json
     net, nine = reviewer("regress")
     net.forward = lambda batch: torch.full((len(batch),), 3.1)
@@ -337,6 +350,13 @@ def test_a_collapsed_regression_is_undefined_never_nan_case_m05():
     assert "undefined" in str(flat) and any("constant" in x for x in flat.notes) and json.dumps(flat.to_dict(), allow_nan=False)
     net.forward = lambda batch: torch.full((len(batch),), float("nan"))
     assert evaluate(net, nine).loss is None
+    net, nine = reviewer()
+    intact = net.forward
+    def half_broken(batch): out = intact(batch); return torch.where((batch.labels == 1)[:, None], out, float("nan"))
+    net.forward = half_broken
+    nothing_scored = evaluate(net, nine)
+    assert set(nothing_scored.scores.values()) == {None} and any("5 of 9 rows" in x for x in nothing_scored.notes) and json.dumps(nothing_scored.to_dict(), allow_nan=False)
+    assert validator(nine)(net) == {"accuracy": None, "loss": None}
 
 # %% nbs/lessons/10_evaluation.ipynb #f5dcfaae
 def test_several_labels_answers_and_text_are_scored():
@@ -384,41 +404,87 @@ def test_compare_names_the_better_one_by_loss_too():
     assert "first is better" in str(compare(good, poor)) and "first is better" in str(compare(good, poor, "loss")) and "second is better" in str(compare(poor, good))
     assert compare(good, poor).p_mcnemar == 2 / 2**9
 
+# %% nbs/lessons/10_evaluation.ipynb #533f591e
+def test_few_rows_that_tell_two_models_apart_show_nothing():
+    net, nine = reviewer()
+    sure = lambda wrong: lambda batch: torch.nn.functional.one_hot(torch.where(torch.tensor([i in wrong for i in batch.index]), 1 - batch.labels, batch.labels), 2).float() * 4
+    def with_wrong(*rows):
+        net.forward = sure(rows)
+        return evaluate(net, nine)
+    right = with_wrong()
+    five, six = compare(right, with_wrong(0, 1, 2, 3, 4)), compare(right, with_wrong(0, 1, 2, 3, 4, 5))
+    assert five.low > 0 and five.disagree == 5 and five.p_mcnemar == 2 / 2**5 and "do not show" in str(five) and "5 of 9 rows" in str(five)
+    assert six.disagree == 6 and six.p_mcnemar == 2 / 2**6 and "first is better" in str(six)
+    mixed = compare(with_wrong(0), with_wrong(1, 2, 3, 4, 5, 6, 7))                    # seven against one: the coin doubts
+    assert mixed.disagree == 8 and mixed.p_mcnemar > .05 and "do not show" in str(mixed)
+    assert "do not show" in str(compare(right, with_wrong(0, 1, 2, 3), "macro_f1")) and "first is better" in str(compare(right, with_wrong(0, 1, 2, 3, 4, 5), "macro_f1"))
+
 # %% nbs/lessons/10_evaluation.ipynb #5210e805
-f1_exercise = Exercise("10.1", "f1_of", inputs=[(8, 12, 2), (0, 0, 5), (0, 0, 0), (3, 1, 0)],
+def rated(tp, fp, fn): return (tp / (tp + fp) if tp + fp else 0., tp / (tp + fn) if tp + fn else 0.)
+def without_zero(p, r): return 2 * p * r / (p + r) if p + r else 0.
+
+f1_exercise = Exercise("10.1", "f1_of", inputs=[(8, 12, 2), (0, 0, 5), (0, 0, 0), (3, 1, 0), (0, 4, 0)],
     solution=lambda tp, fp, fn: 2 * tp / (2 * tp + fp + fn) if tp + fp + fn else 0.,
     mistakes={
-        "That is the plain mean of precision and recall: F1 is the harmonic mean, which is small as soon as one of them is.":
-            lambda tp, fp, fn: ((tp / (tp + fp) if tp + fp else 0) + (tp / (tp + fn) if tp + fn else 0)) / 2,
+        "That is the plain mean of precision and recall: F1 is the harmonic mean, which is small as soon as one of them is.": lambda *c: sum(rated(*c)) / 2,
         "With all three counts at zero this is 0/0. What was neither there nor claimed counts as 0.": lambda tp, fp, fn: 2 * tp / (2 * tp + fp + fn),
-        "That is precision: it does not see what was missed.": lambda tp, fp, fn: tp / (tp + fp) if tp + fp else 0.,
-        "That is recall: it does not see what was claimed wrongly.": lambda tp, fp, fn: tp / (tp + fn) if tp + fn else 0.,
+        "Right for most counts. But precision is 0/0 where nothing was claimed, recall where nothing was there: put the counts into the formula first, and one case is left to guard.": [
+            lambda tp, fp, fn: 2 / ((tp + fp) / tp + (tp + fn) / tp), lambda tp, fp, fn: without_zero(tp / (tp + fp), tp / (tp + fn)),
+            lambda tp, fp, fn: 0. if not tp + fp + fn else without_zero(tp / (tp + fp), tp / (tp + fn)), lambda *c: (lambda p, r: 2 * p * r / (p + r))(*rated(*c))],
+        "What was neither there nor claimed counts as 0 here, not as a success.": lambda tp, fp, fn: 2 * tp / (2 * tp + fp + fn) if tp + fp + fn else 1.,
+        "That is precision: it does not see what was missed.": lambda *c: rated(*c)[0],
+        "That is recall: it does not see what was claimed wrongly.": lambda *c: rated(*c)[1],
+        "That is the product of precision and recall: their harmonic mean is twice the product over the sum.": lambda *c: rated(*c)[0] * rated(*c)[1],
+        "Half of it: the harmonic mean is *twice* the product over the sum.": lambda *c: without_zero(*rated(*c)) / 2,
         "That is the share of tp among all three (Jaccard): in F1, tp counts twice, above and below.": lambda tp, fp, fn: tp / (tp + fp + fn) if tp + fp + fn else 0.,
+        "tp counts twice below the line, too.": lambda tp, fp, fn: 2 * tp / (tp + fp + fn) if tp + fp + fn else 0.,
+        "You rounded: give the number as it is.": [lambda *c, d=d: round(without_zero(*rated(*c)), d) for d in (1, 2, 3, 4)],
+        "That is in percent: scores of this course are fractions.": lambda *c: 100 * without_zero(*rated(*c)),
     },
     hints=["Start from 2·precision·recall / (precision + recall) and put the counts in.", "2tp / (2tp + fp + fn)."])
 
 # %% nbs/lessons/10_evaluation.ipynb #10b1525e
+def pooled(pairs): return sum(s for s, _ in pairs) / sum(c for _, c in pairs)
+
 perplexity_exercise = Exercise("10.2", "corpus_perplexity", inputs=[([(.4, 3), (1.5, 5)],), ([(30., 10), (2., 2), (9., 6)],)],
-    solution=lambda pairs: math.exp(sum(s for s, _ in pairs) / sum(n for _, n in pairs)),
+    solution=lambda pairs: math.exp(pooled(pairs)),
     mistakes={
-        "You averaged the perplexities of the batches: another cut gives another number. Add up sums and counts first, then exp.": lambda pairs: sum(math.exp(s / n) for s, n in pairs) / len(pairs),
-        "You averaged the mean losses of the batches: a short batch then weighs as much as a long one. Add up sums and counts first.": lambda pairs: math.exp(sum(s / n for s, n in pairs) / len(pairs)),
+        "You averaged the perplexities of the batches: another cut gives another number. Add up sums and counts first, then exp.": [
+            lambda pairs: sum(math.exp(s / c) for s, c in pairs) / len(pairs), lambda pairs: sum(c * math.exp(s / c) for s, c in pairs) / sum(c for _, c in pairs)],
+        "You averaged the mean losses of the batches: a short batch then weighs as much as a long one. Add up sums and counts first.": lambda pairs: math.exp(sum(s / c for s, c in pairs) / len(pairs)),
         "You divided by the number of batches, not of tokens.": lambda pairs: math.exp(sum(s for s, _ in pairs) / len(pairs)),
-        "That is the mean loss in nats: perplexity is its exponential.": lambda pairs: sum(s for s, _ in pairs) / sum(n for _, n in pairs),
-        "Our sums are in nats, so the base is e, not 2.": lambda pairs: 2 ** (sum(s for s, _ in pairs) / sum(n for _, n in pairs)),
+        "You did not divide: perplexity is per token.": lambda pairs: math.exp(sum(s for s, _ in pairs)),
+        "You divided after the exp: first the mean loss, then exp.": lambda pairs: math.exp(sum(s for s, _ in pairs)) / sum(c for _, c in pairs),
+        "That is the mean loss in nats: perplexity is its exponential.": pooled,
+        "The sign: the sums are losses, minus the logarithm already, so the exponent is positive.": lambda pairs: math.exp(-pooled(pairs)),
+        "Our sums are in nats, so the base is e, not 2.": lambda pairs: 2 ** pooled(pairs),
+        "That is one perplexity per batch: one number for all of them is asked for.": lambda pairs: [math.exp(s / c) for s, c in pairs],
     },
     hints=["Sums and counts add up; averages do not.", "One division, then one exp."])
 
 # %% nbs/lessons/10_evaluation.ipynb #a16064c5
 def tail(n, k): return sum(math.comb(n, i) for i in range(k + 1)) / 2**n
 
-coin_exercise = Exercise("10.3", "coin_test", inputs=[(7, 2), (2, 7), (5, 5), (0, 0), (30, 12)],
+def sure_about_none(wins, losses):
+    if not wins + losses: raise ZeroDivisionError("no rows")
+    return min(1., 2 * tail(wins + losses, min(wins, losses)))
+
+def normal(correct):
+    return lambda w, l: math.erfc(max(0., abs(w - l) - correct) / math.sqrt(2 * (w + l))) if w + l else 1.
+
+coin_exercise = Exercise("10.3", "coin_test", inputs=[(7, 2), (2, 7), (5, 5), (0, 0), (30, 12), (5, 0)],
     solution=lambda wins, losses: min(1., 2 * tail(wins + losses, min(wins, losses))),
     mistakes={
         "One side only: before you looked, either of the two could have been ahead. Double the tail, and stop at 1.": lambda wins, losses: tail(wins + losses, min(wins, losses)),
         "Where wins and losses are equal you get more than 1: no probability is. Stop at 1.": lambda wins, losses: 2 * tail(wins + losses, min(wins, losses)),
-        "That is the probability of exactly this result: add all that are further from the middle.": lambda wins, losses: min(1., 2 * math.comb(wins + losses, min(wins, losses)) / 2 ** (wins + losses)),
+        "That is the probability of exactly this result: add all that are further from the middle.": [
+            lambda wins, losses: min(1., 2 * math.comb(wins + losses, min(wins, losses)) / 2 ** (wins + losses)), lambda wins, losses: math.comb(wins + losses, min(wins, losses)) / 2 ** (wins + losses)],
         "You summed up to `losses`: when the second model is ahead, that is nearly everything. Sum up to the smaller of the two.": lambda wins, losses: min(1., 2 * tail(wins + losses, losses)),
+        "You summed up to the larger of the two, which is nearly everything: sum up to the smaller.": [lambda wins, losses: min(1., 2 * tail(wins + losses, max(wins, losses))), lambda wins, losses: tail(wins + losses, max(wins, losses))],
+        "Your sum stops one too early: `range(k)` leaves k out, and this far is part of it.": lambda wins, losses: min(1., 2 * tail(wins + losses, min(wins, losses) - 1)),
+        "Without a single disagreement nothing speaks against a coin: the answer is 1.": [sure_about_none, lambda w, l: min(1., 2 * tail(w + l, min(w, l))) if w + l else 0.],
+        "That is the approximation by a bell curve (chi-square): with few tosses it is wrong. Add up the coin's own probabilities.": [normal(0), normal(1)],
+        "That is how probable it is to be parted *less* far: take it from 1.": lambda w, l: 1 - min(1., 2 * tail(w + l, min(w, l))),
     },
     hints=["n = wins + losses tosses; math.comb(n, i) / 2**n is the probability of i heads.", "Sum from 0 to the smaller of the two, then double."])
 
