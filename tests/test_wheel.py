@@ -34,6 +34,9 @@ assert load_model("saved").predict(["The soup was delicious."]) == model.predict
 read = train_model("world", rows=64, max_steps=3)
 fine_tune_model(read, "reviews", rows=16, max_steps=2)
 assert train_model("world", objective="clm", rows=64, max_steps=2).generate("The", max_new=5)
+
+from ftcourse.cli import main
+assert main(["evaluate", "saved", "reviews", "--json"]) == 0
 print("the wheel runs")
 '''
 
@@ -62,6 +65,8 @@ def test_modules_and_assets_are_inside(wheel):
     assert any(n.endswith("licenses/LICENSE") for n in names)
     assert not [n for n in names if n.startswith(("tests", "nbs", "measure"))]
     assert wheel.stat().st_size < 16 * 2**20
+    entry = next(n for n in names if n.endswith("entry_points.txt"))
+    assert "ftcourse = ftcourse.cli:main" in zipfile.ZipFile(wheel).read(entry).decode()
 
 
 def test_the_three_verbs_run_from_the_wheel_alone(wheel, tmp_path):
