@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['KINDS', 'Task', 'describe', 'label_ids', 'keys', 'take', 'leaks', 'without_leaks', 'by_position', 'data_cache',
-           'said', 'load_task', 'as_task']
+           'said', 'checked_cut', 'load_task', 'as_task']
 
 # %% ../nbs/lessons/02_data.ipynb #3f972970
 from array import array
@@ -154,6 +154,16 @@ def said(given: dict) -> dict:
     "Of `load_task`'s keywords, those that differ from their defaults."
     return {k: given[k] for k, usual in load_task.__kwdefaults__.items() if given[k] is not usual}
 
+# %% ../nbs/lessons/02_data.ipynb #c0ffee31
+def checked_cut(seed, validation, test):
+    "(seed, fraction for validation, fraction for test). Raises `CourseError` for what is no fraction of the rows, and for two that leave none to train on."
+    parts = {"validation": validation or 0, "test": 0 if isinstance(test, str) else test or 0}
+    for name, x in parts.items():
+        if isinstance(x, bool) or not isinstance(x, (int, float)) or not 0 <= x < 1: raise CourseError(f"{name}={x!r}: give a fraction of the rows, from 0 to below 1, such as .1")
+    if sum(parts.values()) >= 1: raise CourseError(f"validation={validation} and test={test} leave no rows to train on: give fractions that add up to less than 1")
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)): raise CourseError(f"seed={seed!r}: give a whole number")
+    return seed, parts["validation"], test or 0
+
 # %% ../nbs/lessons/02_data.ipynb #d065c0d7
 def load_task(
     source,                  # a built-in name, file, folder, hub id (`owner/name:config@revision`), Dataset, DatasetDict, list of rows, or {split: any of these}
@@ -171,14 +181,14 @@ def load_task(
     if isinstance(source, str) and source in NAMED: return NAMED[source](**said(locals()))
     for name, value, allowed in (("kind", kind, (None, *KINDS)), ("on_bad", on_bad, ("error", "skip")), ("split", split, (None, *NAMES))):
         if value not in allowed: raise CourseError(f"{name}={value!r}: it is one of {', '.join(map(repr, allowed))}")
-    text, label, positions = by_position(text, label)
+    (text, label, positions), cut = by_position(text, label), checked_cut(seed, validation, test)
     src = open_source(source, {"columns": columns or positions, "sep": sep, "quoted": quoted, "pattern": pattern}, revision, seed)
     prep = Preparation(src, data_cache(), text or src.text, label or src.label, kind or (None if label else src.kind), labels or src.labels, notes=list(src.notes))
     try:
         read_pieces(prep)
         decide(prep)
         if prep.problems and on_bad == "error": raise BadRows(prep.problems, src.name)
-        allot(prep, split, seed, validation or 0, test or 0)
+        allot(prep, split, *cut)
         look(prep)
         splits, unlabelled = write_splits(prep)
     finally: prep.clean()

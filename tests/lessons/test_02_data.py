@@ -101,6 +101,15 @@ def test_bad_rows_are_refused_before_anything_trains_or_kept_as_a_list():
     skipped = load_task(place, on_bad="skip")
     assert [p.line for p in skipped.problems] == [3, 5] and skipped.train["text"][:] == ["good", "bad", "null"] and skipped.train["line"][:] == [2, 4, 6]
 
+# %% nbs/lessons/02_data.ipynb #c0ffee32
+def test_what_is_no_fraction_of_the_rows_is_refused():
+    twenty = [{"text": f"text {i}", "label": i % 2} for i in range(20)]
+    for how, says in [(dict(validation=2), "validation=2"), (dict(test=-.1), "test=-0.1"), (dict(validation=.5, test=.6), "less than 1"), (dict(test=True), "test=True"), (dict(seed="x"), "seed='x'")]:
+        try: load_task(twenty, **how)
+        except CourseError as e: assert says in str(e), e
+        else: raise AssertionError(says)
+    assert list(load_task(twenty, validation=0, test=None).splits) == ["train"]
+
 # %% nbs/lessons/02_data.ipynb #206778bf
 def test_built_in_tasks_need_nothing_but_a_name():
     for name, kind in [("facts", "span"), ("pairs", "classify")]:
@@ -111,39 +120,60 @@ def test_built_in_tasks_need_nothing_but_a_name():
 import unicodedata
 
 from ftcourse.checks import Exercise
-fold = lambda t, form="NFKC", case=str.casefold: " ".join(case(unicodedata.normalize(form, t) if form else t).split())
-def leaking_by(same, back=False):
-    def rows(train, test):
-        a, b = (test, train) if back else (train, test)
-        return [i for i, t in enumerate(b) if same(t) in {same(x) for x in a}]
-    return rows
+def keep(t): return t
+def fold(t, form="NFKC", case=str.casefold, blanks=lambda t: " ".join(t.split())): return blanks(case(unicodedata.normalize(form, t) if form else t))
+def leaking_by(same, other=None, give=lambda rows, test: rows):
+    return lambda train, test: give([i for i, t in enumerate(test) if (other or same)(t) in {same(x) for x in train}], test)
+poor = [lambda t, case=case, blanks=blanks: fold(t, None, case, blanks) for case in (str.lower, str.casefold) for blanks in (keep, str.strip)] + [lambda t: fold(t, None, str.lower)]
 
-ex1 = Exercise("02.1", "leaking_rows", inputs=[(["Great film", "so dull", "Straße"], ["great  film", "new", "so dull", "STRASSE"]), (["５ stars, cafe\u0301"], ["5 Stars, café ", "other"]), ([], ["a"])],
+ex1 = Exercise("02.1", "leaking_rows", inputs=[(["Great film"], ["new", "GREAT film", "great film!", "great film"]), (["so  dull ", "a b", "dull"], ["so dull", "ab", "Dull"]), (["Straße"], ["STRASSE"]), (["５ stars, cafe\u0301"], ["5 stars, café", "other"]), ([], ["a"]), (["a"], [])],
     solution=leaking_by(fold),
     mistakes={
-        "You compare letter by letter: capitals and double spaces hide the repeats.": leaking_by(str),
+        "You compare letter by letter: capitals and double spaces hide the repeats.": leaking_by(keep),
+        "Capitals still count: casefold() takes them away.": leaking_by(lambda t: fold(t, case=keep)),
         "lower() leaves ß as it is, casefold() makes it ss: texts in other languages slip through.": leaking_by(lambda t: fold(t, case=str.lower)),
-        "You forgot Unicode: é may be one character or two, and ５ is a 5. Normalise with NFKC.": leaking_by(lambda t: fold(t, form=None)),
-        "Spaces still count: split and join collapses them.": leaking_by(lambda t: unicodedata.normalize("NFKC", t).casefold()),
-        "These are the rows of train. It is the test row that leaks.": leaking_by(fold, back=True),
+        "You forgot Unicode: é may be one character or two, and ５ is a 5. Normalise with NFKC.": [leaking_by(lambda t, form=form: fold(t, form)) for form in (None, "NFC")],
+        "Spaces still count: split and join collapses them.": [leaking_by(lambda t, b=b: fold(t, blanks=b)) for b in (keep, str.strip)],
+        "You took the blanks out altogether: \"a b\" and \"ab\" are two texts. Split and join with one blank.": [leaking_by(lambda t, form=form, case=case: fold(t, form, case, lambda t: t.replace(" ", ""))) for form in ("NFKC", None) for case in (str.casefold, str.lower)],
+        "Folding capitals is a beginning: surplus blanks and the forms of Unicode still hide repeats. normalise(text), above, does it all.": [leaking_by(f) for f in poor],
+        "You normalise one list and not the other.": [leaking_by(fold, keep), leaking_by(keep, fold)],
+        "These are the rows of train. It is the test row that leaks.": lambda train, test: leaking_by(fold)(test, train),
+        "Return the places of the texts in test, counted from 0, not the texts.": [leaking_by(fold, give=lambda rows, test: [test[i] for i in rows]), lambda train, test: set(map(fold, train)) & set(map(fold, test)), lambda train, test: list(set(map(fold, train)) & set(map(fold, test)))],
+        "Return the places of the texts in test, not how many there are.": leaking_by(fold, give=lambda rows, test: len(rows)),
+        "That is a yes or no per row: return the numbers of the rows that leak.": leaking_by(fold, give=lambda rows, test: [i in rows for i in range(len(test))]),
+        "Rows are counted from 0.": leaking_by(fold, give=lambda rows, test: [i + 1 for i in rows]),
+        "Those are the rows that do not leak.": leaking_by(fold, give=lambda rows, test: [i for i in range(len(test)) if i not in rows]),
     },
     hints=["Make a set of the normalised texts of train.", "normalise(text) from this lesson does the hard part."])
 
 # %% nbs/lessons/02_data.ipynb #18e10316
-def numbered_by(order, fit=lambda train, split: train):
+def numbered_by(order, fit=lambda train, split: train, start=0, unseen=-1):
     def numbers(train, split):
-        ids = {name: i for i, name in enumerate(order(fit(train, split)))}
-        return [ids.get(x, -1) for x in split]
+        names = list(order(fit(train, split)))
+        ids = {name: i for i, name in enumerate(names, start)}
+        return [ids.get(x, len(names) if unseen == "next" else unseen) for x in split]
     return numbers
-whole = lambda names: sorted(set(names), key=int) if all(x.lstrip("-").isdigit() for x in names) else sorted(set(names))
+def sized(names, whole=lambda x: x.lstrip("-").isdigit()): return sorted(set(names), key=int) if all(map(whole, names)) else sorted(set(names))
+def with_repeats(train, split): return [sorted(train, key=sized(train).index).index(x) if x in train else -1 for x in split]
 
-ex2 = Exercise("02.2", "class_numbers", inputs=[(["neg", "neu", "pos", "neu"], ["pos", "neg", "pos", "neg"]), (["9", "10", "1"], ["10", "9", "5"]), (["pos", "neg"], ["pos", "mixed"])],
-    solution=numbered_by(whole),
+ex2 = Exercise("02.2", "class_numbers", solution=numbered_by(sized),
+    inputs=[(["neg", "neu", "pos", "neu"], ["pos", "neg", "pos", "neg"]), (["9", "10", "1"], ["10", "9", "5"]), (["positive", "ok", "bad"], ["ok", "mixed"]), (["2", "-1", "10"], ["2", "-1"])],
     mistakes={
-        "You numbered the split by its own labels: the same word gets another number in train. Train fixes the map.": numbered_by(whole, lambda train, split: split),
-        "You let both splits decide: a class that train has never seen cannot be learned. Train alone fixes the map.": numbered_by(whole, lambda train, split: train + split),
+        "You numbered the split by its own labels: the same word gets another number in train. Train fixes the map.": numbered_by(sized, lambda train, split: split),
+        "You let both splits decide: a class that train has never seen cannot be learned. Train alone fixes the map.": numbered_by(sized, lambda train, split: train + split),
         "As text, \"10\" comes before \"9\". Sort whole numbers by size.": numbered_by(lambda names: sorted(set(names))),
+        "\"-1\" is a whole number, too: isdigit() alone does not say so.": numbered_by(lambda names: sized(names, str.isdigit)),
         "You numbered labels as they appear: shuffle the file, and the classes change places.": numbered_by(lambda names: list(dict.fromkeys(names))),
+        "You numbered labels by how often they occur: take another sample of rows, and the classes change places.": numbered_by(lambda names: sorted(set(names), key=lambda x: (-names.count(x), x))),
+        "You sorted by length first. Words go by alphabet, whole numbers by size.": numbered_by(lambda names: sorted(set(names), key=lambda x: (len(x), x))),
+        "You sorted from the end: the first label gets number 0.": numbered_by(lambda names: sized(names)[::-1]),
+        "A label that occurs twice is one class: number the different labels, set(train).": [with_repeats, lambda train, split: [sorted(train).index(x) if x in train else -1 for x in split]],
+        "Numbers begin with 0.": [numbered_by(sized, start=1), numbered_by(sized, start=1, unseen=0)],
+        "A label that train does not have gets -1.": [*(numbered_by(sized, unseen=u) for u in (None, 0, "next", -100)), lambda train, split: [sized(train).index(x) for x in split], lambda train, split: [{n: i for i, n in enumerate(sized(train))}[x] for x in split],
+            lambda train, split: [i for i in numbered_by(sized)(train, split) if i >= 0]],
+        "Those are the numbers of train's rows: the labels of `split` are asked for.": lambda train, split: numbered_by(sized)(train, train),
+        "That is the map. Use it: return one number per label of split.": lambda train, split: {n: i for i, n in enumerate(sized(train))},
+        "Not every label is a whole number: sort by size only where all of them are.": numbered_by(lambda names: sorted(set(names), key=int)),
     },
     hints=["Build one dictionary from the labels of train.", "dictionary.get(label, -1) answers for labels that are not in it."])
 
