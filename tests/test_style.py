@@ -36,6 +36,13 @@ def test_no_saved_noise(path):
 
 
 @named(LESSONS)
+def test_a_skipped_test_does_not_stop_run_all(path):
+    "pytest.skip raises: in a notebook without the data, everything after it would not run."
+    bare = [c["id"] for c in code(path) if "pytest.skip(" in source(c) and not re.search(r'PYTEST_CURRENT_TEST|"pytest" in sys\.modules', source(c))]
+    assert bare == [], "ask first whether pytest runs, else print the reason and go on"
+
+
+@named(LESSONS)
 def test_a_lesson_has_tests_pictures_exercises_and_saved_outputs(path):
     text = "\n".join(source(c) for c in code(path))
     assert re.search(r"^#\| test\b", text, re.M), "no test cell"

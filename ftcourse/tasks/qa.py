@@ -77,7 +77,7 @@ def squad_scores(
     "The official scores of SQuAD 1.1 (Rajpurkar et al. 2016, §6) or 2.0 (Rajpurkar et al. 2018, §5). Raises `CourseError` for lists that do not fit."
     if len(pred) != len(golds) or not len(pred): raise CourseError(f"{len(pred)} answers and {len(golds)} questions: there must be one for each, and at least one")
     version = version or (1 if all(len(g) for g in golds) else 2)
-    normal = metrics.normalise
+    normal, has = metrics.normalise, [bool(len(g)) for g in golds]
     if version == 2: golds = [[g for g in accepted if normal(g)] or [""] for accepted in golds]
     elif not all(len(g) for g in golds): raise CourseError("a question without an accepted answer cannot be scored by the rules of SQuAD 1.1: pass version=2")
     exact = [float(any(normal(p) == normal(g) for g in accepted)) for p, accepted in zip(pred, golds)]
@@ -85,11 +85,12 @@ def squad_scores(
     mean = lambda x: sum(x) / len(x)
     if version == 1: return {"exact_match": mean(exact), "f1": mean(f1), "total": len(pred)}
     out = {"exact": mean(exact), "f1": mean(f1), "total": len(pred)}
-    has = [g != [""] for g in golds]
     for name, keep in (("HasAns", has), ("NoAns", [not h for h in has])):
         if any(keep): out |= {f"{name}_{score}": mean([v for v, k in zip(x, keep) if k]) for score, x in (("exact", exact), ("f1", f1))} | {f"{name}_total": sum(keep)}
     if gaps is not None:
-        for score, x in (("exact", exact), ("f1", f1)): out[f"best_{score}_thresh"], out[f"best_{score}"] = best_null_threshold(gaps, x, [float(not h) for h in has])
+        for score, x in (("exact", exact), ("f1", f1)):
+            answered = [v if h else float(p == "") for v, h, p in zip(x, has, pred)]           # where there is no answer, any text is wrong
+            out[f"best_{score}_thresh"], out[f"best_{score}"] = best_null_threshold(gaps, answered, [float(not h) for h in has])
     return out
 
 # %% ../../nbs/lessons/13_question_answering.ipynb #dfe68fc7
