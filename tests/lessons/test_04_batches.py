@@ -100,7 +100,9 @@ def test_without_shuffling_the_order_is_the_given_one_sorted_if_asked():
 # %% nbs/lessons/04_batches.ipynb #b6c4ab6c
 def test_batches_refuse_what_they_cannot_do():
     from ftcourse.settings import CourseError
-    for wrong in (lambda: Batches(lengthy(0)), lambda: Batches(lengthy(), 0), lambda: Batches(lengthy(), pad_side="top"), lambda: Batches(lengthy(), 16).epoch(0, start=14)):
+    for wrong in (lambda: Batches(lengthy(0)), lambda: Batches(lengthy(), 0), lambda: Batches(lengthy(), pad_side="top"), lambda: Batches(lengthy(), 16).epoch(0, start=14), lambda: Batches(lengthy(), None), lambda: Batches(lengthy(), float("nan")), lambda: Batches(lengthy(), True),
+                  lambda: Batches(lengthy(), seed=-1), lambda: Batches(lengthy(), seed="a"), lambda: Batches(lengthy(), seed=1.5), lambda: Batches(None), lambda: Batches([[1, 2], [3]]),
+                  lambda: Batches(lengthy()).epoch(-1), lambda: Batches(lengthy()).epoch(.5), lambda: Batches(lengthy()).epoch(0, start=-1)):
         try: wrong()
         except CourseError: continue
         raise AssertionError("a wrong argument was accepted")
@@ -109,25 +111,45 @@ def test_batches_refuse_what_they_cannot_do():
 from ftcourse.checks import Exercise
 
 def cut(lengths, size): return [lengths[i:i + size] for i in range(0, len(lengths), size)]
-def fraction(lengths, size): return 1 - sum(lengths) / sum(len(b) * max(b) for b in cut(lengths, size))
+def cells(b): return len(b) * max(b)
+def fraction(lengths, size): return 1 - sum(lengths) / sum(map(cells, cut(lengths, size)))
 
 waste = Exercise("04.1", "padding_of", inputs=[([3, 7, 3, 4, 4], 2), ([5, 1, 1, 1], 4), ([2, 2, 2], 2), ([1, 9, 30, 20, 8], 3)], solution=fraction, mistakes={
-    "You pad every batch to the longest text of all: each batch needs only its own longest.": lambda n, size: 1 - sum(n) / (len(n) * max(n)),
-    "You average the fractions of the batches: batches differ in size, so add up positions and divide once.": lambda n, size: sum(1 - sum(b) / (len(b) * max(b)) for b in cut(n, size)) / len(cut(n, size)),
+    "You pad every batch to the longest text of all: each batch needs only its own longest.": [lambda n, size: 1 - sum(n) / (len(n) * max(n)), lambda n, size: 1 - sum(n) / (size * len(cut(n, size)) * max(n))],
+    "You average the fractions of the batches: batches differ in size, so add up positions and divide once.":
+        [lambda n, size: sum(1 - sum(b) / cells(b) for b in cut(n, size)) / len(cut(n, size)), lambda n, size: sum(len(b) * (1 - sum(b) / cells(b)) for b in cut(n, size)) / len(n),
+         lambda n, size: sum(1 - sum(b) / (size * max(b)) for b in cut(n, size)) / len(cut(n, size))],
     "You count the last batch as if it were full.": lambda n, size: 1 - sum(n) / sum(size * max(b) for b in cut(n, size)),
+    "You left out the last batch because it is not full: its texts count, too.": lambda n, size: fraction(n[:len(n) // size * size], size),
     "That is the fraction that is text; padding is the rest.": lambda n, size: 1 - fraction(n, size),
+    "That is how many positions are padding: divide by how many there are in all.": lambda n, size: sum(cells(b) - sum(b) for b in cut(n, size)),
+    "You divide by the tokens of text: the fraction is of all positions, padding included.": lambda n, size: sum(cells(b) - sum(b) for b in cut(n, size)) / sum(n),
+    "That is a percentage: return a fraction, from 0 to 1.": lambda n, size: 100 * fraction(n, size),
+    "You sorted the texts: they are cut in the order in which they come.": [lambda n, size: fraction(sorted(n), size), lambda n, size: fraction(sorted(n, reverse=True), size)],
+    "`size` is how many texts one batch holds, not how many batches there are.": lambda n, size: fraction(n, -(-len(n) // size)),
+    "You rounded: return the fraction as it is.": [lambda n, size, d=d: round(fraction(n, size), d) for d in (1, 2, 3, 4)],
 }, hints=["A batch has len(batch) × max(batch) positions.", "Add up positions over all batches, then divide once."])
 
 # %% nbs/lessons/04_batches.ipynb #ea032f87
 def gaps(rows): return [max(map(len, rows)) - len(r) for r in rows]
 def on_the_left(rows, value): return [[value] * g + r for g, r in zip(gaps(rows), rows)], [[0] * g + [1] * len(r) for g, r in zip(gaps(rows), rows)]
-def by_value(rows, value): return on_the_left(rows, value)[0], [[int(i != value) for i in r] for r in on_the_left(rows, value)[0]]
 def on_the_right(rows, value): return [r + [value] * g for g, r in zip(gaps(rows), rows)], [[1] * len(r) + [0] * g for g, r in zip(gaps(rows), rows)]
+def with_mask(mask): return lambda rows, value: (on_the_left(rows, value)[0], mask(rows, value))
 
-leftward = Exercise("04.2", "left_padded", inputs=[([[5, 6, 9], [9]], 9), ([[1, 2], [3]], 0), ([[4, 0, 4], [0, 4]], 0)], solution=on_the_left, mistakes={
-    "Your mask looks for the pad id: a real token that looks the same is masked away. Use lengths.": by_value,
+leftward = Exercise("04.2", "left_padded", inputs=[([[5, 6, 9], [9]], 9), ([[1, 2], [3]], 0), ([[4, 0, 4], [0, 4]], 0), ([[1], [2, 3, 4]], 7)], solution=on_the_left, mistakes={
+    "Your mask looks for the pad id: a real token that looks the same is masked away. Use lengths.": with_mask(lambda rows, value: [[int(i != value) for i in r] for r in on_the_left(rows, value)[0]]),
     "You padded on the right.": on_the_right,
-    "Your mask is the wrong way round: 1 is text, 0 is padding.": lambda rows, value: (on_the_left(rows, value)[0], [[1 - m for m in r] for r in on_the_left(rows, value)[1]]),
+    "The ids are padded on the left, the mask on the right.": with_mask(lambda rows, value: on_the_right(rows, value)[1]),
+    "The mask is padded on the left, the ids on the right.": lambda rows, value: (on_the_right(rows, value)[0], on_the_left(rows, value)[1]),
+    "Your mask is the wrong way round: 1 is text, 0 is padding.": with_mask(lambda rows, value: [[1 - m for m in r] for r in on_the_left(rows, value)[1]]),
+    "Your mask says that everything is text.": with_mask(lambda rows, value: [[1] * len(r) for r in on_the_left(rows, value)[0]]),
+    "The mask needs its zeros: it is as long as the padded row.": with_mask(lambda rows, value: [[1] * len(r) for r in rows]),
+    "The mask is missing: return both, (padded rows, mask).": lambda rows, value: on_the_left(rows, value)[0],
+    "The padded rows come first, then the mask.": lambda rows, value: on_the_left(rows, value)[::-1],
+    "Fill the gaps with `value`, not with 0.": lambda rows, value: on_the_left(rows, 0),
+    "You turned the rows round: the tokens keep their order, only the gaps stand on the left.": lambda rows, value: ([p[::-1] for p in on_the_right(rows, value)[0]], on_the_left(rows, value)[1]),
+    "One gap is not enough: fill up to the longest row.": lambda rows, value: ([[value] * (g > 0) + r for g, r in zip(gaps(rows), rows)], [[0] * (g > 0) + [1] * len(r) for g, r in zip(gaps(rows), rows)]),
+    "You cut the rows to the shortest: nothing may be lost, fill up to the longest.": lambda rows, value: ([r[-min(map(len, rows)):] for r in rows], [[1] * min(map(len, rows)) for _ in rows]),
 }, hints=["How many gaps has each row?", "The mask of a row: gaps times 0, then len(row) times 1."])
 
 # %% nbs/lessons/04_batches.ipynb #3542b95a
