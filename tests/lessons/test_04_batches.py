@@ -152,6 +152,29 @@ leftward = Exercise("04.2", "left_padded", inputs=[([[5, 6, 9], [9]], 9), ([[1, 
     "You cut the rows to the shortest: nothing may be lost, fill up to the longest.": lambda rows, value: ([r[-min(map(len, rows)):] for r in rows], [[1] * min(map(len, rows)) for _ in rows]),
 }, hints=["How many gaps has each row?", "The mask of a row: gaps times 0, then len(row) times 1."])
 
+# %% nbs/lessons/04_batches.ipynb #c0ffee43
+def all_batches(seed, epoch, n, size, draw=lambda seed, epoch, n: np.random.default_rng([seed, epoch]).permutation(n)):
+    return [b.tolist() for b in np.split(draw(seed, epoch, n), range(size, n, size))]
+def drawn_by(draw): return lambda seed, epoch, done, n, size: all_batches(seed, epoch, n, size, draw)[done:]
+def still_to_do(seed, epoch, done, n, size): return all_batches(seed, epoch, n, size)[done:]
+
+going_on = Exercise("04.3", "remaining", inputs=[(0, 0, 1, 7, 2), (0, 1, 2, 7, 2), (3, 2, 0, 6, 3), (3, 2, 2, 6, 3), (5, 1, 3, 20, 4), (1, 0, 1, 7, 3)], solution=still_to_do, mistakes={
+    "Every epoch has the same order in yours: seed the generator with [seed, epoch].": drawn_by(lambda seed, epoch, n: np.random.default_rng(seed).permutation(n)),
+    "seed + epoch mixes runs up: epoch 1 of seed 0 would be epoch 0 of seed 1. Give the generator the list [seed, epoch].": drawn_by(lambda seed, epoch, n: np.random.default_rng(seed + epoch).permutation(n)),
+    "The list is [seed, epoch], in this order.": drawn_by(lambda seed, epoch, n: np.random.default_rng([epoch, seed]).permutation(n)),
+    "You did not shuffle: take the epoch's order first, then cut it.": drawn_by(lambda seed, epoch, n: np.arange(n)),
+    "You skip `done` examples: it counts batches, of `size` examples each.": lambda seed, epoch, done, n, size: (lambda left: [left[i:i + size] for i in range(0, len(left), size)])(sum(all_batches(seed, epoch, n, size), [])[done:]),
+    "Those are all batches of the epoch: leave out the first `done`.": lambda seed, epoch, done, n, size: all_batches(seed, epoch, n, size),
+    "Those are the batches that are done.": lambda seed, epoch, done, n, size: all_batches(seed, epoch, n, size)[:done],
+    "One batch too many is gone: batch number `done`, counted from 0, is the first that is left.": lambda seed, epoch, done, n, size: all_batches(seed, epoch, n, size)[done + 1:],
+    "The last, smaller batch belongs to the epoch, too.": lambda seed, epoch, done, n, size: [b for b in still_to_do(seed, epoch, done, n, size) if len(b) == size],
+    "array_split makes parts of like size; every batch but the last holds `size` examples.": lambda seed, epoch, done, n, size: [b.tolist() for b in np.array_split(np.random.default_rng([seed, epoch]).permutation(n), -(-n // size))][done:],
+    "One batch is done twice: the first that is left is number `done`, counted from 0.": lambda seed, epoch, done, n, size: all_batches(seed, epoch, n, size)[max(done - 1, 0):],
+    "Those are examples in one row: cut them into batches of `size`.": lambda seed, epoch, done, n, size: sum(still_to_do(seed, epoch, done, n, size), []),
+    "You shuffled what is left once more: take the whole epoch's order, then leave out the first batches.":
+        lambda seed, epoch, done, n, size: [b.tolist() for b in np.split(np.random.default_rng([seed, epoch]).permutation(n - done * size), range(size, n - done * size, size)) if len(b)],
+}, hints=["order(seed, epoch, n) gives the whole epoch again, as it was.", "Leave out done * size examples of it, and cut the rest into batches."])
+
 # %% nbs/lessons/04_batches.ipynb #3542b95a
 def test_the_exercises_accept_their_solutions_and_name_each_mistake():
-    assert waste.proves() and leftward.proves()
+    assert waste.proves() and leftward.proves() and going_on.proves()
