@@ -59,11 +59,14 @@ def trainer_for(
     hp: HyperParams,
     folder,                # where the Trainer may write
     *,
-    callbacks: Sequence = (), eval_dataset=None, compute_metrics=None, own_loss: bool = True,   # own_loss=False: the loss that the network itself computes
+    callbacks: Sequence = (), compute_metrics=None,
+    eval_dataset=None,     # rows as `features` gives them: scored every `hp.eval_every` updates, else after each epoch
+    own_loss: bool = True, # False: the loss that the network itself computes
     **changes,             # fields of TrainingArguments
 ) -> Trainer:
     "A Trainer that does to `model` what `fit(model, Batches(examples), hp)` does, in another order of the rows. Raises `CourseError`, see `arguments`."
     loss = loss_for(model, hp.label_smoothing) if own_loss else None
+    if eval_dataset is not None: changes = ({"eval_strategy": "steps", "eval_steps": hp.eval_every} if hp.eval_every else {"eval_strategy": "epoch"}) | changes
     t = Trainer(model=model.network, args=arguments(hp, folder, **changes), train_dataset=features(examples), eval_dataset=eval_dataset, compute_metrics=compute_metrics,
                 data_collator=DataCollatorWithPadding(model.tokenizer), compute_loss_func=loss, callbacks=list(callbacks))
     t.remove_callback(PrinterCallback)

@@ -33,10 +33,17 @@ def test_hyperparameters_are_said_in_the_trainer_s_words_and_what_it_has_no_word
         with pytest.raises(CourseError, match="head_lr=1.0, train='full'"): arguments(HyperParams(train="head"), d_)
 
 # %% nbs/lessons/15_trainer.ipynb #29979b58
-def test_only_kinds_with_a_loss_of_their_own_go_to_the_trainer():
+def test_only_kinds_with_a_loss_of_their_own_go_to_the_trainer_and_validation_rows_are_scored_when_the_plan_says():
     import pytest
     lm_ = load_model("tiny-gpt", head="lm")
     with pytest.raises(CourseError, match="train it with fit"): trainer_for(lm_, [], HyperParams(head_lr=1.0), "nowhere")
+    from tempfile import TemporaryDirectory
+    cl_ = load_model("tiny-bert", head="classify", labels=["a", "b"], seed=0)
+    with TemporaryDirectory() as d_:
+        made_ = lambda hp, **more: trainer_for(cl_, [], hp, d_, **more).args
+        assert made_(HyperParams(head_lr=1.0, eval_every=7)).eval_strategy == "no"
+        assert (made_(HyperParams(head_lr=1.0, eval_every=7), eval_dataset=[]).eval_strategy, made_(HyperParams(head_lr=1.0, eval_every=7), eval_dataset=[]).eval_steps) == ("steps", 7)
+        assert made_(HyperParams(head_lr=1.0), eval_dataset=[]).eval_strategy == "epoch" and made_(HyperParams(head_lr=1.0), eval_dataset=[], eval_strategy="no").eval_strategy == "no"
 
 # %% nbs/lessons/15_trainer.ipynb #4d6c79e5
 def test_a_decoder_gives_the_same_answer_alone_and_padded_on_either_side():
