@@ -82,7 +82,7 @@ class History:
     @property
     def stale(self) -> int: "Validations since the best one."; found = self.validations; return len(found) - 1 - best_of(found) if self.best else len(found)
 
-    def to_json(self) -> str: "One line a step."; return "".join(json.dumps(asdict(s)) + "\n" for s in self.steps)
+    def to_json(self) -> str: "One line per step."; return "".join(json.dumps(asdict(s)) + "\n" for s in self.steps)
 
     @classmethod
     def from_json(cls, text: str) -> "History":

@@ -276,7 +276,7 @@ def fit(
     run: Run | str | Path | None = None,
     loss: Callable | None = None,
     total: int | None = None,
-    progress: bool = False,         # print a line at about each tenth of the run, and at each validation
+    progress: bool = False,         # print a line every ten updates, and at each validation
 ) -> History:
     """Train to the end. With `validate` the model leaves with the weights of its best validation, and `history.best` says which.
 

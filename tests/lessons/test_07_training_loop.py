@@ -291,73 +291,76 @@ def test_a_model_of_the_course_trains_resumes_and_reloads_its_best():
     assert again0.losses == h0.losses and all(torch.equal(p, q) for p, q in zip(one0.network.parameters(), two0.network.parameters()))
     assert torch.equal(one0.network.get_input_embeddings().weight, new0().network.get_input_embeddings().weight)
 
-# %% nbs/lessons/07_training_loop.ipynb #9ce69a2d
-from ftcourse.checks import Exercise
-def clipped(grads, limit):
-    norm = math.sqrt(sum(g.square().sum().item() for g in grads))
-    return [g * min(1., limit / norm) for g in grads] if limit and norm else [g.clone() for g in grads]
-
-def clip_each(grads, limit): return [clipped([g], limit)[0] for g in grads]
-def clip_values(grads, limit): return [g.clamp(-limit, limit) if limit else g for g in grads]
-def clip_always(grads, limit): norm = math.sqrt(sum(g.square().sum().item() for g in grads)); return [g * limit / norm for g in grads] if limit and norm else grads
-def clip_to_nothing(grads, limit): norm = math.sqrt(sum(g.square().sum().item() for g in grads)); return [g * min(1., limit / norm) for g in grads] if norm else grads
-
 # %% nbs/lessons/07_training_loop.ipynb #acc24716
-ex1 = Exercise("07.1", "clip", inputs=[([torch.tensor([3., 2.]), torch.tensor([[4.]])], 1.), ([torch.tensor([.3]), torch.tensor([.4])], 1.), ([torch.tensor([3.]), torch.tensor([4.])], 0)], solution=clipped, mistakes={
-    "each tensor was shortened by itself: that changes the direction of the step; there is one length for all of them together": clip_each,
-    "single numbers were cut off: that changes the direction of the step; multiply all of them by one factor": clip_values,
-    "a gradient shorter than the limit became longer: the factor is never above 1": clip_always,
-    "a limit of 0 means no clipping, not no gradient": clip_to_nothing}, hints=["the length of all tensors together is the root of the sum of all squares", "one factor, min(1, limit / length), for every tensor"])
+from ftcourse.checks import Exercise
+def whole(grads): return math.sqrt(sum(g.square().sum().item() for g in grads))
+def shortened(grads, limit, length): return [g * min(1., limit / length) if length else g for g in grads] if limit else list(grads)
+def clipped(grads, limit): return shortened(grads, limit, whole(grads))
+def clip_always(grads, limit): return [g * limit / whole(grads) for g in grads] if limit and whole(grads) else grads
+def clip_to_nothing(grads, limit): return [g * min(1., limit / whole(grads)) for g in grads] if whole(grads) else grads
+def unguarded(grads, limit): factor = min(1., limit / whole(grads)); return [g * factor for g in grads]
+def half_guarded(grads, limit): return unguarded(grads, limit) if limit else grads
 
-# %% nbs/lessons/07_training_loop.ipynb #32ef2113
-def stopped(losses, patience):
-    best, waiting = math.inf, 0
+ex1 = Exercise("07.1", "clip", inputs=[([torch.tensor([3., 2.]), torch.tensor([[4.]])], 1.), ([torch.tensor([.3]), torch.tensor([.4])], 1.), ([torch.tensor([3.]), torch.tensor([4.])], 0), ([torch.zeros(2), torch.zeros(1)], 1.)], solution=clipped, mistakes={
+    "You shortened each tensor by itself: that changes the direction of the step. There is one length, of all of them together.": lambda grads, limit: [clipped([g], limit)[0] for g in grads],
+    "You cut off single numbers: that changes the direction of the step. Multiply all of them by one factor.": lambda grads, limit: [g.clamp(-limit, limit) if limit else g for g in grads],
+    "A gradient shorter than the limit became longer: the factor is never above 1.": clip_always,
+    "A limit of 0 means no clipping, not no gradient.": clip_to_nothing,
+    "A gradient of zeros has the length 0: do not divide by it.": [half_guarded, unguarded, lambda grads, limit: [g * torch.tensor(limit) / torch.tensor(whole(grads)) if whole(grads) > limit or not whole(grads) else g for g in grads] if limit else grads],
+    "You forgot the root: the length is the root of the sum of all squares.": lambda grads, limit: shortened(grads, limit, whole(grads) ** 2),
+    "Lengths do not add up: take the squares of all numbers in all tensors, add them, and take one root.": [
+        lambda grads, limit: shortened(grads, limit, sum(g.norm().item() for g in grads)), lambda grads, limit: shortened(grads, limit, sum(g.abs().sum().item() for g in grads))],
+    "That is the length of the longest tensor, not of all together.": lambda grads, limit: shortened(grads, limit, max(g.norm().item() for g in grads)),
+    "Give back a list of tensors, with the shapes that they had.": lambda grads, limit: torch.cat([g.flatten() for g in clipped(grads, limit)]),
+    "That is the length alone: give back the shortened tensors.": lambda grads, limit: whole(grads)},
+    hints=["The length of all tensors together is the root of the sum of all squares.", "One factor, min(1, limit / length), for every tensor."])
+
+# %% nbs/lessons/07_training_loop.ipynb #3145ca8a
+def stopped(losses, patience, start=math.inf, new=lambda value, best: value < best, again=0, never=lambda losses: len(losses) - 1):
+    best, waiting = start, 0
     for i, value in enumerate(losses):
-        best, waiting = (value, 0) if value < best else (best, waiting + 1)
+        if new(value, best): best, waiting = value, again * waiting
+        else: waiting += 1
         if waiting == patience: return i
-    return len(losses) - 1
+    return never(losses)
 
-def stops_on_rise(losses, patience):
+def on_a_rise(losses, patience):
     waiting = 0
     for i in range(1, len(losses)):
         waiting = 0 if losses[i] < losses[i - 1] else waiting + 1
         if waiting == patience: return i
     return len(losses) - 1
 
-def stops_nan(losses, patience):
-    best, waiting = losses[0], 0
-    for i, value in enumerate(losses[1:], 1):
-        best, waiting = (value, 0) if value < best else (best, waiting + 1)
-        if waiting == patience: return i
-    return len(losses) - 1
-
-def stops_late(losses, patience): return stopped(losses, patience + 1)
-def stops_never_resets(losses, patience):
-    best, waiting = math.inf, 0
-    for i, value in enumerate(losses):
-        if value < best: best = value
-        else: waiting += 1
-        if waiting == patience: return i
-    return len(losses) - 1
-
-# %% nbs/lessons/07_training_loop.ipynb #3145ca8a
-ex2 = Exercise("07.2", "stops_at", inputs=[([.9, .5, .7, .6, .55, .4], 2), ([math.nan, .8, .7, .9, .6, .65, .5], 2), ([.5, .6, .4, .45, .3, .2], 2), ([.3, .4, .5], 3), ([.3, .4, .5, .6, .1], 3)], solution=stopped, mistakes={
-    "you compared with the validation before: a loss that falls again but stays above the lowest one is no improvement": stops_on_rise,
-    "the first loss was nan and became the best, and nothing is smaller than nan: begin with infinity": stops_nan,
-    "one validation too late: stop when `patience` of them were no better, not one more": stops_late,
-    "the count goes on after an improvement: begin at 0 again": stops_never_resets}, hints=["keep two things: the lowest loss so far, and how many came since"])
-
-# %% nbs/lessons/07_training_loop.ipynb #d981cee6
-def triangle(step, warm, total): return step / warm if step < warm else max(0., (total - step) / max(1, total - warm))
-def from_one(step, warm, total): return triangle(step + 1, warm, total)
-def no_guard(step, warm, total): return step / warm if step <= warm else (total - step) / (total - warm)
-def ends_early(step, warm, total): return step / warm if step < warm else max(0., (total - step - 1) / max(1, total - warm - 1))
+def from_the_first(losses, patience): return 1 + stopped(losses[1:], patience, start=losses[0])
+def lowest(losses, patience): return min(range(stopped(losses, patience) + 1), key=lambda i: math.inf if math.isnan(losses[i]) else losses[i])
+ex2 = Exercise("07.2", "stops_at", inputs=[([.9, .5, .7, .6, .55, .4], 2), ([math.nan, .8, .7, .9, .6, .65, .5], 2), ([.5, .6, .4, .45, .3, .2], 2), ([.3, .4, .5], 3), ([.3, .4, .5, .6, .1], 3), ([.5, .5, .5, .4], 2)], solution=stopped, mistakes={
+    "You compared with the validation before: a loss that falls again but stays above the lowest one is no improvement.": on_a_rise,
+    "The first loss was nan and became the best, and nothing is smaller than nan: begin with infinity.": from_the_first,
+    "One validation too late: stop when `patience` of them were no better, not one more.": lambda losses, patience: stopped(losses, patience + 1),
+    "The count goes on after an improvement: begin at 0 again.": lambda losses, patience: stopped(losses, patience, again=1),
+    "An equal loss is no new lowest one: compare with <, not with <=.": lambda losses, patience: stopped(losses, patience, new=lambda value, best: value <= best),
+    "Where you never stop, the answer is the last index.": [lambda losses, patience: stopped(losses, patience, never=lambda losses: None), lambda losses, patience: stopped(losses, patience, never=len), lambda losses, patience: stopped(losses, patience, never=lambda losses: -1)],
+    "Indices count from 0: yours count from 1.": lambda losses, patience: 1 + stopped(losses, patience),
+    "That is the validation with the lowest loss: you stop later, when `patience` more were no better.": lowest,
+    "That is the loss there: give its index.": lambda losses, patience: losses[stopped(losses, patience)]},
+    hints=["Keep two things: the lowest loss so far, and how many came since.", "Begin with a lowest loss of infinity: then a nan is never below it, and any number is."])
 
 # %% nbs/lessons/07_training_loop.ipynb #44c8813f
+def triangle(step, warm, total): return step / warm if step < warm else max(0., (total - step) / max(1, total - warm))
+def up_or(down): return lambda step, warm, total: step / warm if step < warm else down(step, warm, total)
+
 ex3 = Exercise("07.3", "grow", inputs=[(0, 2, 10), (1, 2, 10), (2, 2, 10), (5, 2, 10), (9, 2, 10), (10, 2, 10), (0, 0, 4), (5, 5, 5)], solution=triangle, mistakes={
-    "shifted by one: updates count from 0, so the first rate is 0": from_one,
-    "a warm-up of 0, or as long as the run, is allowed and divides by zero here": no_guard,
-    "the last update still has a rate: it is 0 at `total`, which is one after the last": ends_early}, hints=["two branches, and no division by zero in either"])
+    "Shifted by one: updates count from 0, so the first factor is 0.": lambda step, warm, total: triangle(step + 1, warm, total),
+    "A warm-up of 0, or as long as the run, is allowed and divides by zero here.": [
+        lambda step, warm, total: step / warm if step <= warm else (total - step) / (total - warm), up_or(lambda step, warm, total: (total - step) / (total - warm)),
+        lambda step, warm, total: min(step / warm, (total - step) / (total - warm)), lambda step, warm, total: min(step / warm, (total - step) / max(1, total - warm))],
+    "The last update still has a rate: the factor is 0 at `total`, which is one after the last.": up_or(lambda step, warm, total: max(0., (total - step - 1) / max(1, total - warm - 1))),
+    "It drops where it should turn: the way down begins at 1, at step `warm`.": [up_or(lambda step, warm, total: (total - step) / total), up_or(lambda step, warm, total: 1 - (step - warm) / total)],
+    "It stays at 1 after the warm-up: that is the constant schedule.": up_or(lambda step, warm, total: 1. if step < total else 0.),
+    "It never comes down: the way down ends in 0 at `total`.": up_or(lambda step, warm, total: 1.),
+    "With a warm-up of 0 the first update has the whole rate.": lambda step, warm, total: min(step / max(1, warm), (total - step) / max(1, total - warm)),
+    "That is the way up alone, and it goes beyond 1.": lambda step, warm, total: step / max(1, warm)},
+    hints=["Two branches, and no division by zero in either.", "On the way down total - step updates are left of total - warm."])
 
 # %% nbs/lessons/07_training_loop.ipynb #0ebd5899
 def test_the_exercises_accept_their_solutions_and_name_the_mistakes():
