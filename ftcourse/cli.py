@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['PACKAGES', 'add_hyperparameters', 'written_number', 'hyperparameters', 'installed', 'device', 'source_of', 'examine',
-           'examined_text', 'reading', 'read_task', 'fine_tune', 'evaluate', 'predict', 'texts_of', 'pretrain',
+           'examined_text', 'reading', 'read_task', 'fine_tune', 'evaluate', 'predict', 'texts_of', 'pretrain', 'send',
            'doctor', 'notebooks', 'lab', 'lesson_file', 'lessons', 'progress', 'parser', 'main']
 
-# %% ../nbs/toolkit/cli.ipynb #c04f39d0
+# %% ../nbs/toolkit/cli.ipynb #5cb15420
 import argparse
 import contextlib
 import json
@@ -24,7 +24,7 @@ from . import __version__
 from .hparams import HyperParams
 from .settings import CourseError, assets, cache_folder, data_folder, find_settings, settings
 
-# %% ../nbs/toolkit/cli.ipynb #991f3de9
+# %% ../nbs/toolkit/cli.ipynb #b6e3ac9f
 def add_hyperparameters(
     parser: argparse.ArgumentParser,
 ) -> None:
@@ -48,7 +48,7 @@ def hyperparameters(options: argparse.Namespace) -> dict:
     "Those that were given."
     return {f.name: getattr(options, f.name) for f in fields(HyperParams) if hasattr(options, f.name)}
 
-# %% ../nbs/toolkit/cli.ipynb #0d89d4a7
+# %% ../nbs/toolkit/cli.ipynb #ddabea53
 PACKAGES = ("torch", "transformers", "datasets", "tokenizers", "accelerate", "ipywidgets", "jupyterlab")
 
 def installed(name: str) -> str | None:
@@ -69,7 +69,7 @@ def source_of(name: str) -> str:
     if Path(name).exists(): return "a path here"
     return "the hub" if "/" in name else "nowhere"
 
-# %% ../nbs/toolkit/cli.ipynb #464bb49b
+# %% ../nbs/toolkit/cli.ipynb #2a2e5b11
 def examine(seconds: float = 3.0) -> dict:
     "What `ftcourse doctor` reports, as plain values; waits no longer than `seconds` for the hub."
     import ftcourse.tasks                                          # noqa: F401  tasks by name register themselves
@@ -87,7 +87,7 @@ def examine(seconds: float = 3.0) -> dict:
             "profile": here.profile, "settings": str(here.file or "the package's own"), "names": names, "origin": origin,
             "data": str(data_folder() or "none"), "cache": str(cache_folder()), "free_gib": round(free, 1), "hub": hub, "problems": problems}
 
-# %% ../nbs/toolkit/cli.ipynb #8ff52ee2
+# %% ../nbs/toolkit/cli.ipynb #d7e060bb
 def examined_text(found: dict) -> str:
     "The doctor's report for a terminal."
     lines = [f"ftcourse {found['ftcourse']} · Python {found['python']} · {found['system']}",
@@ -98,7 +98,7 @@ def examined_text(found: dict) -> str:
     lines += [f"  {key:<9} {name} ({found['origin'][key]})" for key, name in found["names"].items()]
     return "\n".join([*lines, *(f"problem    {p}" for p in found["problems"]), *([] if found["problems"] else ["all well"])])
 
-# %% ../nbs/toolkit/cli.ipynb #34b4e570
+# %% ../nbs/toolkit/cli.ipynb #a90dcc75
 def reading(parser: argparse.ArgumentParser) -> None:
     "Flags that say how data are read."
     parser.add_argument("--text", action="append", help="text column; twice for pairs (default: found by its usual name)")
@@ -115,7 +115,7 @@ def read_task(options, source):
     if len(task.problems) > 20: print(f"left out: {len(task.problems) - 20} more", file=sys.stderr)
     return task
 
-# %% ../nbs/toolkit/cli.ipynb #f38f5b44
+# %% ../nbs/toolkit/cli.ipynb #e55bce81
 def fine_tune(options) -> dict:
     "`ftcourse fine-tune DATA`: train, score, save with a card."
     from ftcourse.cards import save_with_card
@@ -139,7 +139,7 @@ def evaluate(options) -> dict:
     if not options.json: print(report, report.hardest(options.hardest), sep="\n")
     return report.to_dict() | {"hardest": list(report.hardest(options.hardest))}
 
-# %% ../nbs/toolkit/cli.ipynb #ed4a119d
+# %% ../nbs/toolkit/cli.ipynb #096c3bbe
 def predict(options) -> list:
     "`ftcourse predict MODEL [TEXT …]`: a label per text; texts come from the line, from a file, or from standard input, one per line."
     from ftcourse.models import load_model
@@ -163,7 +163,7 @@ def texts_of(options) -> list:
     if problems: raise CourseError(f"{len(problems)} rows of {file} cannot be read, the first: {problems[0]}")
     return [row[column] for row in rows]
 
-# %% ../nbs/toolkit/cli.ipynb #9f934c3d
+# %% ../nbs/toolkit/cli.ipynb #88bfffe9
 def pretrain(options) -> dict:
     "`ftcourse pretrain TEXT`: a new model from text without labels."
     from ftcourse.recipes import train_model
@@ -172,13 +172,20 @@ def pretrain(options) -> dict:
     if not options.json: print(f"{last.n} updates, last loss {last.loss:.3f} nats; saved in {folder}")
     return {"model": str(folder), "updates": last.n, "loss": last.loss}
 
+def send(options) -> dict:
+    "`ftcourse push FOLDER OWNER/NAME`: send a saved model, with its card, to the hub."
+    from ftcourse.cards import push
+    address = push(options.folder, options.repo, private=not options.public)
+    if not options.json: print(address)
+    return {"address": address}
+
 def doctor(options) -> dict:
     "`ftcourse doctor`: what is installed, and what will work here."
     found = examine()
     if not options.json: print(examined_text(found))
     return found
 
-# %% ../nbs/toolkit/cli.ipynb #8560c1a6
+# %% ../nbs/toolkit/cli.ipynb #7629796c
 def notebooks() -> Path:
     "Folder of the lessons, beside settings.ini. Raises `CourseError` where only the package is installed."
     file = find_settings()
@@ -207,7 +214,7 @@ def lessons(options) -> dict:
     if failed := run_lessons(files): raise CourseError("a lesson did not run to its end: see above")
     return {"lessons": len(files), "failed": bool(failed)}
 
-# %% ../nbs/toolkit/cli.ipynb #444d078c
+# %% ../nbs/toolkit/cli.ipynb #4635264b
 def progress(options) -> dict:
     "`ftcourse progress`: which exercises are solved, as this machine remembers it."
     from ftcourse.checks import progress
@@ -215,7 +222,7 @@ def progress(options) -> dict:
     if not options.json: print(found)
     return found.to_dict()
 
-# %% ../nbs/toolkit/cli.ipynb #e0f3124e
+# %% ../nbs/toolkit/cli.ipynb #f3448b0c
 def parser() -> argparse.ArgumentParser:
     "All commands with their flags."
     top = argparse.ArgumentParser(prog="ftcourse", description="Fine-tune, evaluate and use language models; look after the course.")
@@ -234,6 +241,7 @@ def parser() -> argparse.ArgumentParser:
     score = command(evaluate, "evaluate", model, data, split, (["--hardest"], dict(type=int, default=5, metavar="N", help="rows with the highest loss to show (default 5)")))
     command(predict, "predict", model, (["texts"], dict(nargs="*", help="texts; none: read lines from standard input")), (["--file"], dict(help="a text file or a table")), (["--text"], dict(help="text column of the table (default: text)")))
     pre = command(pretrain, "pretrain", data, (["--objective"], dict(choices=("mlm", "clm"), default="mlm", help="guess hidden words, or the next one")), *trained, out)
+    command(send, "push", (["folder"], dict(help="a saved model")), (["repo"], dict(metavar="OWNER/NAME", help="where to")), (["--public"], dict(action="store_true", help="anyone may read a repository that is made (default: private)")))
     command(doctor, "doctor")
     command(lab, "lab", (["lesson"], dict(nargs="?", type=int, default=1, help="number (default 1)")))
     command(lessons, "lessons", (["numbers"], dict(nargs="*", type=int, help="default: all")))
@@ -242,7 +250,7 @@ def parser() -> argparse.ArgumentParser:
     for p in (tune, pre): add_hyperparameters(p)
     return top
 
-# %% ../nbs/toolkit/cli.ipynb #7ec21c7a
+# %% ../nbs/toolkit/cli.ipynb #e7150cc0
 def main(
     arguments: list[str] | None = None,   # default: those of the command line
 ) -> int:                                 # exit code: 0 done, 1 something to mend, 2 a wrong command, 130 stopped

@@ -15,7 +15,7 @@ import os
 import pytest
 import tempfile
 
-# %% nbs/toolkit/cli.ipynb #acc9742f
+# %% nbs/toolkit/cli.ipynb #5ad9898e
 def test_flags_are_the_fields_of_hyperparams_and_nothing_is_passed_on_that_was_not_given():
     flags = argparse.ArgumentParser()
     add_hyperparameters(flags)
@@ -24,7 +24,7 @@ def test_flags_are_the_fields_of_hyperparams_and_nothing_is_passed_on_that_was_n
     assert given == {"epochs": 2, "batch_size": 4, "buckets": False, "schedule": "cosine", "max_steps": None, "lr": 1e-3} and HyperParams(**given).batch_size == 4
     with redirect_stderr(io.StringIO()), pytest.raises(SystemExit): flags.parse_args(["--schedule", "zigzag"])
 
-# %% nbs/toolkit/cli.ipynb #b8a6b6df
+# %% nbs/toolkit/cli.ipynb #378e8eac
 def test_the_doctor_names_what_will_not_work():
     import ftcourse.cli as rooms
     healthy = rooms.examine(seconds=.1)
@@ -33,7 +33,7 @@ def test_the_doctor_names_what_will_not_work():
         far = rooms.examine()
     assert far["profile"] == "gpu" and not far["hub"] and any("encoder" in p and "hub" in p for p in far["problems"]) and "problem" in rooms.examined_text(far)
 
-# %% nbs/toolkit/cli.ipynb #aac9f694
+# %% nbs/toolkit/cli.ipynb #f7aa692a
 def test_from_a_messy_file_to_a_model_that_transformers_alone_reloads():
     from ftcourse.cli import main as ftcourse_main
     from ftcourse.world import generate as rows_of
@@ -53,7 +53,7 @@ def test_from_a_messy_file_to_a_model_that_transformers_alone_reloads():
     loaded = ModelCard.load(place / "m" / "README.md")
     assert loaded.data.eval_results[0].metric_type == "accuracy" and "95% interval" in loaded.content and "## Limits" in loaded.content and "<script>" not in loaded.content
 
-# %% nbs/toolkit/cli.ipynb #93d59560
+# %% nbs/toolkit/cli.ipynb #fc5d099e
 def test_what_goes_wrong_is_one_sentence_and_an_exit_code():
     from ftcourse.cli import main as called
     for arguments, words in {("fine-tune", "no-such.csv"): "no-such.csv", ("predict", "tiny-bart", "a text"): "Did you mean 'tiny-bert'", ("fine-tune", "reviews", "--lr", "50"): "lr=50",
@@ -65,7 +65,7 @@ def test_what_goes_wrong_is_one_sentence_and_an_exit_code():
         with redirect_stderr(io.StringIO()), pytest.raises(SystemExit) as stopped: called(wrong)
         assert stopped.value.code == 2
 
-# %% nbs/toolkit/cli.ipynb #bf4042d0
+# %% nbs/toolkit/cli.ipynb #803f9c45
 def test_texts_come_from_the_line_a_file_or_standard_input():
     import argparse as arguments
     from ftcourse.cli import texts_of
