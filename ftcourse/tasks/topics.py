@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['SIZES', 'ADVERTS', 'PRICES', 'TREE', 'COARSE', 'CHILDREN', 'FINE', 'NEWS', 'PARQUET', 'many_row', 'fresh', 'write',
-           'written', 'sweep', 'f1_of_counts', 'best_threshold', 'choose_thresholds', 'spam_row', 'of_second',
-           'pr_curve', 'average_precision', 'tree_row', 'parents', 'parent_accuracy', 'relabelled', 'to_parents',
-           'coarse_probabilities', 'down_the_tree', 'Published', 'one_text', 'publish']
+           'written', 'choose_thresholds', 'spam_row', 'of_second', 'sweep', 'pr_curve', 'average_precision',
+           'tree_row', 'parents', 'parent_accuracy', 'relabelled', 'to_parents', 'coarse_probabilities',
+           'down_the_tree', 'Published', 'one_text', 'publish']
 
 # %% ../../nbs/lessons/12_topics.ipynb #2d1b78db
 import random
@@ -21,6 +21,7 @@ from ..data import NAMED, Task
 from ..metrics import accuracy, f1, precision, recall
 from ..settings import CourseError
 from .base import TASKS, Definition, define, real_data
+from ..thresholds import best_threshold, f1_positive
 from ..world import TOPICS, Writer, about, lexicon, opinion, part, review_row, sentence
 
 # %% ../../nbs/lessons/12_topics.ipynb #c2e36adf
@@ -70,49 +71,23 @@ def write(
 
 @cache
 def written(row: Callable, labels: tuple = (None,)) -> dict:
-    "All splits, written once a session."
+    "All splits, written once per session."
     return {split: write(row, split, labels=labels) for split in SIZES}
 
 # %% ../../nbs/lessons/12_topics.ipynb #a394c450
 define("topics-many", "Which of eight topics is a text about? One to three of them, the first more often than the last. Built in; stands for GoEmotions or RCV1.",
        lambda: written(many_row), kind="multilabel", text="text", label="topics", labels=list(TOPICS), replace_it=True);
 
-# %% ../../nbs/lessons/12_topics.ipynb #49fb82ee
-def sweep(
-    p,               # (n,) probability of a label
-    true,            # (n,) 1 where a row has it, else 0
-) -> tuple:          # (m,) thresholds, falling; (m,) counts at each of right claims, wrong claims, and misses
-    "Every threshold that makes a difference: what lies above it is claimed. The first claims nothing."
-    p, true = np.asarray(p, float), np.asarray(true, int)
-    order = np.argsort(-p, kind="stable")
-    values, last = p[order], np.flatnonzero(np.diff(p[order], append=-1.))     # equal probabilities are claimed together
-    tp, n = np.append(0, np.cumsum(true[order])[last]), np.append(0, last + 1)
-    edges = np.concatenate([[1.], values[last], [0.]])
-    return (edges[:-1] + edges[1:]) / 2, tp, n - tp, true.sum() - tp
-
-def f1_of_counts(tp, fp, fn): return np.divide(2 * tp, 2 * tp + fp + fn, out=np.zeros(len(tp)), where=2 * tp + fp + fn > 0)
-
-def best_threshold(
-    p, true,                               # as `sweep` takes them, of rows that are not scored later
-    worth: Callable = f1_of_counts,        # (right, wrong, missed) -> how good that is, larger is better
-) -> float:
-    "The threshold worth most, of equals the one nearest to one half; one half where no row has the label."
-    if not np.any(true): return .5
-    thresholds, *counts = sweep(p, true)
-    value = np.asarray(worth(*counts), float)
-    best = thresholds[value >= value.max() - 1e-12]
-    return float(best[np.abs(best - .5).argmin()])
-
 # %% ../../nbs/lessons/12_topics.ipynb #151bd09d
 def choose_thresholds(
-    probs,                   # (n, labels) from validation rows
-    true,                    # (n, labels) of 0 and 1
-    worth: Callable = f1_of_counts,
-) -> list[float]:            # one a label: what `model.thresholds` takes
-    "The best threshold of each label by itself. Raises `CourseError` when the shapes differ."
-    probs, true = np.asarray(probs), np.asarray(true)
-    if probs.shape != true.shape: raise CourseError(f"probabilities {probs.shape} and labels {true.shape} differ in shape: give a 0 or 1 for each label of each row")
-    return [best_threshold(p, t, worth) for p, t in zip(probs.T, true.T)]
+    true,                    # (n, labels) of 0 and 1, of validation rows
+    probs,                   # (n, labels) probabilities
+    metric: Callable = f1_positive,    # metric(true, pred) of one label, higher is better
+) -> list[float]:            # one per label: what `model.thresholds` takes
+    "The best threshold of each label by itself; one half for a label that none or all of the rows have. Raises `CourseError` when the shapes differ."
+    true, probs = np.asarray(true), np.asarray(probs)
+    if probs.shape != true.shape: raise CourseError(f"labels {true.shape} and probabilities {probs.shape} differ in shape: give a 0 or 1 and a probability for each label of each row")
+    return [best_threshold(t, p, metric) if 0 < t.sum() < len(t) else .5 for t, p in zip(true.T, probs.T)]
 
 # %% ../../nbs/lessons/12_topics.ipynb #35dcdd72
 ADVERTS = {"train": ["visit {e} today", "come to {e} in {c}, now open every {d}", "call us now for a reservation at {e}", "our {t} in {c} has a new {w}",
@@ -142,19 +117,32 @@ define("spam", "Is a message a review or an advert? One in twenty is an advert. 
        lambda: written(spam_row, ("advert", *["review"] * 19)), text="text", label="label", labels=["review", "advert"],
        metrics={"f1": of_second(f1), "precision": of_second(precision), "recall": of_second(recall)}, replace_it=True);
 
+# %% ../../nbs/lessons/12_topics.ipynb #8c2bd82f
+def sweep(
+    true,            # (n,) 1 where a row has the label, else 0
+    p,               # (n,) its probability
+) -> tuple:          # (m,) thresholds, falling; (m,) counts at each of right claims, wrong claims, and misses
+    "Every threshold that makes a difference: what lies above it is claimed. The first claims nothing."
+    p, true = np.asarray(p, float), np.asarray(true, int)
+    order = np.argsort(-p, kind="stable")
+    values, last = p[order], np.flatnonzero(np.diff(p[order], append=-1.))     # equal probabilities are claimed together
+    tp, n = np.append(0, np.cumsum(true[order])[last]), np.append(0, last + 1)
+    edges = np.concatenate([[1.], values[last], [0.]])
+    return (edges[:-1] + edges[1:]) / 2, tp, n - tp, true.sum() - tp
+
 # %% ../../nbs/lessons/12_topics.ipynb #517d06ee
 def pr_curve(
-    p,               # (n,) probability of the class
-    true,            # (n,) 1 where a row has it, else 0
+    true,            # (n,) 1 where a row has the class, else 0
+    p,               # (n,) its probability
 ) -> tuple:          # (m,) precision, recall and threshold; recall rises; precision is 1 where nothing is claimed
     "Precision and recall at every threshold. Raises `CourseError` where no row has the class."
-    thresholds, tp, fp, fn = sweep(p, true)
+    thresholds, tp, fp, fn = sweep(true, p)
     if not tp[-1] + fn[-1]: raise CourseError("no row has the class, so there is no recall to speak of: score rows that have it")
     return np.divide(tp, tp + fp, out=np.ones(len(tp)), where=tp + fp > 0), tp / (tp + fn), thresholds
 
-def average_precision(p, true) -> float:
+def average_precision(true, p) -> float:
     "Mean precision over the steps of recall: the area under the curve, as scikit-learn defines it."
-    good, found, _ = pr_curve(p, true)
+    good, found, _ = pr_curve(true, p)
     return float((np.diff(found) * good[1:]).sum())
 
 # %% ../../nbs/lessons/12_topics.ipynb #30ea4a14

@@ -7,7 +7,6 @@ from ftcourse.tasks.base import real_data
 from ftcourse.tasks.topics import SIZES
 from ftcourse.tasks.topics import TREE
 from ftcourse.tasks.topics import average_precision
-from ftcourse.tasks.topics import best_threshold
 from ftcourse.tasks.topics import choose_thresholds
 from ftcourse.tasks.topics import coarse_probabilities
 from ftcourse.tasks.topics import down_the_tree
@@ -62,19 +61,19 @@ def test_label_sets_are_scored_as_case_m03_says_through_the_report():
     for name, value in wanted.items(): assert abs(of[name](slice(None)) - value) < 1e-6, name
 
 # %% nbs/lessons/12_topics.ipynb #31fd88b5
-def test_thresholds_are_the_best_on_the_rows_they_are_chosen_on_and_equal_scikit_learn_s_f1():
+def test_thresholds_are_the_best_on_the_rows_they_are_chosen_on_one_per_label():
     import numpy as np
     rng = np.random.default_rng(0)
-    seen = (rng.random((300, 4)) < [.5, .2, .05, 0]).astype(int)
-    said = np.clip(seen * .2 + rng.random((300, 4)).round(2) * .7, 0, 1)
-    picked = choose_thresholds(said, seen)
-    assert picked[3] == .5, "no row has the label: one half"
+    seen = (rng.random((300, 5)) < [.5, .2, .05, 0, 1]).astype(int)
+    said = np.clip(seen * .2 + rng.random((300, 5)).round(2) * .7, 0, 1)
+    picked = choose_thresholds(seen, said)
+    assert picked[3:] == [.5, .5], "no row has the label, or every row: one half"
     for k in range(3):
         best = max(f1(seen[:, k], said[:, k] > t, "binary", positive=1) for t in np.linspace(0, 1, 1001))
         assert abs(f1(seen[:, k], said[:, k] > picked[k], "binary", positive=1) - best) < 1e-9
-    assert best_threshold([.9, .8, .2, .1], [1, 1, 0, 0]) == .5, "of equals the one nearest to one half"
-    at, tp, fp, fn = sweep([.9, .6, .6, .2], [1, 0, 1, 0])
-    assert tp.tolist() == [0, 1, 2, 2] and fp.tolist() == [0, 0, 1, 2] and fn.tolist() == [2, 1, 0, 0] and at[0] > .9
+    try: choose_thresholds(seen[:, :3], said)
+    except CourseError as e: assert "differ in shape" in str(e)
+    else: raise AssertionError("no error")
 
 # %% nbs/lessons/12_topics.ipynb #43941d07
 def test_thresholds_stay_with_the_model():
@@ -111,10 +110,11 @@ def test_the_curve_and_its_area_equal_scikit_learn():
         rng = np.random.default_rng(2)
         seen = (rng.random(400) < .1).astype(int)
         said = np.clip(seen * .3 + rng.random(400), 0, 1).round(2)
-        good, found, at = pr_curve(said, seen)
+        good, found, at = pr_curve(seen, said)
         theirs, recalls, edges = sk.precision_recall_curve(seen, said)
+        assert [x.tolist() for x in sweep([1, 0, 1, 0], [.9, .6, .6, .2])][1:] == [[0, 1, 2, 2], [0, 0, 1, 2], [2, 1, 0, 0]]
         assert np.allclose(good[1:][::-1], theirs[:-1]) and np.allclose(found[1:][::-1], recalls[:-1]) and len(at) == len(edges) + 1
-        assert abs(average_precision(said, seen) - sk.average_precision_score(seen, said)) < 1e-9
+        assert abs(average_precision(seen, said) - sk.average_precision_score(seen, said)) < 1e-9
 
 # %% nbs/lessons/12_topics.ipynb #17df642c
 def test_going_down_the_tree_is_consistent_and_sums_are_sums():
@@ -245,11 +245,13 @@ def test_lines_that_do_not_parse_are_named_by_file_and_line():
 # %% nbs/lessons/12_topics.ipynb #6f150f4f
 from ftcourse.checks import Exercise
 named = ["book", "film", "car"]
-ex1 = Exercise("12.1", "name_labels", inputs=[(named, [[.6, .3, .4], [.4, .2, .9]], [.5, .25, .45]), (named, [[.1, .1, .1]], [.5, .5, .5]), (named, [[.7, .55, .2], [.3, .9, .6]], [.8, .5, .1])],
+ex1 = Exercise("12.1", "name_labels", inputs=[(named, [[.6, .3, .4], [.4, .2, .9]], [.5, .25, .45]), (named, [[.1, .1, .1]], [.5, .5, .5]), (named, [[.8, .55, .2], [.3, .9, .6]], [.8, .5, .1])],
     solution=lambda labels, probs, thresholds: [[name for name, p, t in zip(labels, row, thresholds) if p > t] for row in probs],
     mistakes={"You compare every label with one half: use its own threshold.": lambda labels, probs, thresholds: [[name for name, p in zip(labels, row) if p > .5] for row in probs],
               "You give each row its best label only: a row may have several, or none.": lambda labels, probs, thresholds: [[labels[row.index(max(row))]] for row in probs],
               "You use the first threshold for all labels: they come in the order of the labels.": lambda labels, probs, thresholds: [[name for name, p in zip(labels, row) if p > thresholds[0]] for row in probs],
+              "You also name a label whose probability equals its threshold: it has to lie above.": lambda labels, probs, thresholds: [[name for name, p, t in zip(labels, row, thresholds) if p >= t] for row in probs],
+              "You return one list for all rows together: each row has a list of its own.": lambda labels, probs, thresholds: [name for row in probs for name, p, t in zip(labels, row, thresholds) if p > t],
               "You name what lies below its threshold: a label is given where its probability is above.": lambda labels, probs, thresholds: [[name for name, p, t in zip(labels, row, thresholds) if p <= t] for row in probs]},
     hints=["Walk through labels, probabilities and thresholds together.", "zip(labels, row, thresholds)"])
 
@@ -275,6 +277,8 @@ ex2 = Exercise("12.2", "both_accuracies", inputs=[(*one_wrong, 4), ([{"a"}, {"b"
                   lambda true, pred, k: (sum(t == p for t, p in zip(true, pred)) / len(true), sum(len(t & p) for t, p in zip(true, pred)) / max(1, sum(len(t | p) for t, p in zip(true, pred)))),
               "Per label, you count wrong claims but not misses: both are errors.":
                   lambda true, pred, k: (sum(t == p for t, p in zip(true, pred)) / len(true), 1 - sum(len(p - t) for t, p in zip(true, pred)) / (k * len(true))),
+              "Per label, you divide by the rows alone: each row has k labels to be right about.":
+                  lambda true, pred, k: (sum(t == p for t, p in zip(true, pred)) / len(true), 1 - sum(len(t ^ p) for t, p in zip(true, pred)) / len(true)),
               "The other way round: exact rows first, labels second.":
                   lambda true, pred, k: (1 - sum(len(t ^ p) for t, p in zip(true, pred)) / (k * len(true)), sum(t == p for t, p in zip(true, pred)) / len(true))},
     hints=["Two sets that differ in one label make one error of k in that row.", "t ^ p holds the labels that are in one of the two sets and not in the other."])
