@@ -93,7 +93,7 @@ def naive_bayes(
     labels,                          # (n,) 0 and 1
     cut: Callable = words,           # text -> its words
 ) -> Callable[[str], float]:         # text -> log odds of label 1, in nats; above 0: label 1 is the likelier
-    "A classifier that only counts words, one added to each count; words without a label say nothing (Maron 1961). Raises `CourseError` where one label is missing."
+    "A classifier that only counts words, one added to each count; words that no labelled text has say nothing (Maron 1961). Raises `CourseError` where one label is missing."
     labels = np.asarray(labels)
     if set(np.unique(labels)) != {0, 1}: raise CourseError(f"naive Bayes weighs label 1 against label 0, and these {len(labels)} rows have {sorted(set(labels.tolist()))}: give it rows of both")
     counts = [Counter(w for text, label in zip(texts, labels) if label == k for w in cut(text)) for k in (0, 1)]
