@@ -87,12 +87,18 @@ def test_the_built_in_encoder_tells_good_from_bad_without_a_label():
 
 # %% nbs/lessons/08_pretraining.ipynb #896a6e4e
 from ftcourse.checks import Exercise
-def targets_solution(ids, chosen): return [[t if c else -100 for t, c in zip(row, picks)] for row, picks in zip(ids, chosen)]
-ex1 = Exercise("08.1", "targets", inputs=[([[7, 8, 9]], [[True, False, True]]), ([[5, 0], [6, 7]], [[False, False], [True, True]])], solution=targets_solution,
-               mistakes={"You wrote 0 where nothing is hidden; 0 is a token, and it would be learned. Use -100.": lambda ids, chosen: [[t if c else 0 for t, c in zip(r, p)] for r, p in zip(ids, chosen)],
-                         "You kept the tokens that are in plain sight: then the model learns to copy.": lambda ids, chosen: [[-100 if c else t for t, c in zip(r, p)] for r, p in zip(ids, chosen)],
-                         "You made every token a target, hidden or not: then the model learns to copy.": lambda ids, chosen: ids},
-               hints=["The loss of lesson 06 ignores one number.", "A comprehension over rows, and one over tokens."])
+def labelled(elsewhere, chosen_too=lambda t: t):
+    return lambda ids, chosen: [[chosen_too(t) if c else elsewhere(t) for t, c in zip(row, picks)] for row, picks in zip(ids, chosen)]
+
+ex1 = Exercise("08.1", "targets", inputs=[([[7, 8, 9]], [[True, False, True]]), ([[5, 0], [6, 7]], [[False, False], [True, True]]), ([[0, 3]], [[True, False]])], solution=labelled(lambda t: -100), mistakes={
+    "You wrote 0 where nothing is hidden; 0 is a token, and it would be learned. Use -100.": labelled(lambda t: 0),
+    "The loss leaves out one number, -100; yours is another, or none.": [labelled(lambda t: -1), labelled(lambda t: 100), labelled(lambda t: None), labelled(lambda t: "[MASK]")],
+    "You kept the tokens that are in plain sight: then the model learns to copy.": labelled(lambda t: t, lambda t: -100),
+    "You made every token a target, hidden or not: then the model learns to copy.": lambda ids, chosen: ids,
+    "You left the other positions out: every position needs a label, or nobody knows where the labels stand.": lambda ids, chosen: [[t for t, c in zip(r, p) if c] for r, p in zip(ids, chosen)],
+    "Keep the rows: the labels have the shape of ids.": lambda ids, chosen: [t if c else -100 for r, p in zip(ids, chosen) for t, c in zip(r, p)],
+    "A token may have the number 0: ask `chosen`, not the token.": lambda ids, chosen: [[t if c and t else -100 for t, c in zip(r, p)] for r, p in zip(ids, chosen)]},
+    hints=["The loss of lesson 06 ignores one number.", "A comprehension over rows, and one over tokens."])
 
 # %% nbs/lessons/08_pretraining.ipynb #bc0ccec6
 def test_exercise_1_is_sound():
@@ -100,12 +106,19 @@ def test_exercise_1_is_sound():
 
 # %% nbs/lessons/08_pretraining.ipynb #7ce5d670
 import math
-def pmi_solution(both, a, b, n): return max(0., math.log(both * n / (a * b))) if both else 0.
-ex2 = Exercise("08.2", "pmi", inputs=[(10, 20, 30, 1000), (5, 5, 5, 100), (0, 4, 4, 50), (1, 50, 50, 100)], solution=pmi_solution,
-               mistakes={"You left out the number of documents: counts are not probabilities.": lambda both, a, b, n: max(0., math.log(both / (a * b))) if both else 0.,
-                         "You let negative values through: make them 0.": lambda both, a, b, n: math.log(both * n / (a * b)) if both else 0.,
-                         "You took the logarithm to base 2: nats are natural.": lambda both, a, b, n: max(0., math.log2(both * n / (a * b))) if both else 0.},
-               hints=["p(a, b) is both / n, and p(a) is a / n.", "log of p(a, b) / (p(a) p(b)), then the larger of it and 0."])
+def company(ratio, log=math.log, least=0.): return lambda both, a, b, n: max(least, log(ratio(both, a, b, n))) if both else 0.
+def lift(both, a, b, n): return both * n / (a * b)
+
+ex2 = Exercise("08.2", "pmi", inputs=[(10, 20, 30, 1000), (5, 5, 5, 100), (0, 4, 4, 50), (1, 50, 50, 100)], solution=company(lift), mistakes={
+    "Never above 0: divide each of the three counts by n, and mind the brackets: p(a) times p(b) stands below the line.": [
+        company(lambda both, a, b, n: both / (a * b)), company(lambda both, a, b, n: both / n / a / n * b / n), company(lambda both, a, b, n: both / n / (a / n) * (b / n)), company(lambda both, a, b, n: both / (a + b))],
+    "You left out the number of documents: counts are not probabilities.": company(lambda both, a, b, n: both / (a * b), least=-math.inf),
+    "You let negative values through: make them 0.": company(lift, least=-math.inf),
+    "That is another logarithm: nats are natural, math.log.": [company(lift, math.log2), company(lift, math.log10), company(lift, math.log1p)],
+    "Words that never meet: log 0 has no value, so answer 0 for them before you take it.": [lambda both, a, b, n: max(0., math.log(lift(both, a, b, n))), lambda both, a, b, n: math.log(lift(both, a, b, n))],
+    "That is how many times more often they meet: its logarithm is asked for.": [lift, lambda both, a, b, n: max(0., lift(both, a, b, n))],
+    "Upside down: p(both) stands above the line.": [company(lambda *c: 1 / lift(*c)), company(lambda *c: 1 / lift(*c), least=-math.inf)]},
+    hints=["p(a, b) is both / n, and p(a) is a / n.", "log of p(a, b) / (p(a) p(b)), then the larger of it and 0."])
 
 # %% nbs/lessons/08_pretraining.ipynb #e6b5e3f7
 def test_exercise_2_is_sound():
