@@ -20,6 +20,35 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 
+VERB = """
+import hashlib, io, os, signal, sys
+from contextlib import redirect_stdout
+from ftcourse import fine_tune_model
+from ftcourse.runs import Run
+from ftcourse.settings import set_threads
+folder, deadly = sys.argv[1], int(sys.argv[2])
+set_threads(1)
+record = Run.record
+def recorded(self, step):
+    record(self, step)
+    if step.n == deadly: os.kill(os.getpid(), signal.SIGKILL)
+Run.record = recorded
+with redirect_stdout(io.StringIO()): M = fine_tune_model("tiny-bert", "reviews", rows=32, epochs=4, eval_every=2, lr=5e-4, seed=3, run=folder)
+print(hashlib.sha256(b"".join(p.detach().numpy().tobytes() for p in M.network.state_dict().values())).hexdigest(), len(M.history.steps))
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+def test_a_killed_fine_tuning_of_a_real_model_goes_on_to_the_same_bits(tmp_path):
+    "The verb itself, with dropout, buckets, the choice of the best checkpoint: killed in the middle of an update's writing, twice."
+    env = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
+    def call(folder, deadly): return subprocess.run([sys.executable, "-W", "ignore", "-c", VERB, str(folder), str(deadly)], env=env, capture_output=True, text=True, timeout=300)
+    whole = call(tmp_path / "whole", 0)
+    assert whole.returncode == 0 and whole.stdout.endswith(" 8\n"), whole.stderr
+    for deadly in (3, 6): assert call(tmp_path / "killed", deadly).returncode == -signal.SIGKILL
+    assert call(tmp_path / "killed", 0).stdout == whole.stdout
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork, to start dozens of processes quickly")
 @pytest.mark.parametrize("what", ["random", "every"])
 def test_killed_run_goes_on_to_the_same_bits(what):
