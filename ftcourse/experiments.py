@@ -160,6 +160,8 @@ def glue(
     tasks, seeds = [tasks] if isinstance(tasks, str) else list(tasks or GLUE), list(range(seeds)) if isinstance(seeds, int) else list(seeds)
     source = source or settings().glue
     loaded = {t: load_glue(t, source) for t in dict.fromkeys(tasks)}
+    if lost := [t for t, found in loaded.items() if t not in ("mnli-mm", "ax") and "train" not in found.splits]:
+        raise CourseError(f"{', '.join(lost)}: there are no training rows in {source}. Leave them out of tasks=, or put train.tsv there")
     board = Scoreboard(named_model(model), str(source), seeds, {}, {}, {}, {}, [])
     for task in dict.fromkeys("mnli" if t in ("mnli-mm", "ax") else t for t in loaded):
         answered = {t: loaded[t] for t in (task, *(("mnli-mm", "ax") if task == "mnli" else ())) if t in loaded}

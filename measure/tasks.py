@@ -8,7 +8,7 @@ not what the model can reach. A run that was made before is not repeated (`--fre
 import argparse
 import os
 import statistics
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from common import Kept, alone, described, installed, machine, save, table, threads_from
 from real import ENCODER, Absent, find
@@ -36,7 +36,6 @@ ROWS = [
     Row("glue:mrpc", 500, 3, 96, "the official dev"),
     Row("glue:stsb", 500, 3, 64, "the official dev"),
     Row("pubmedqa", 250, 3, 192, "a quarter of the 400 rows; abstracts cut at 192 tokens; one seed", seeds=1),
-    Row("xquad-en", 850, 2, 192, "paragraphs 181 to 240, trained on the others: not how XQuAD is meant, but real paragraphs and questions; one seed", seeds=1),
 ]
 
 
@@ -49,20 +48,8 @@ def task_of(name):
     if folder is None: raise Absent("no data folder: settings.ini (or FTCOURSE_DATA) names one")
     try:
         if name.startswith("glue:"): return load_glue(name[5:], folder / "glue")
-        task = load_task(name, **({"test": .25} if name == "pubmedqa" else {}))
+        return load_task(name, **({"test": .25} if name == "pubmedqa" else {}))
     except (CourseError, OSError) as e: raise Absent(f"{name}: {e}") from e
-    if name == "xquad-en": return by_paragraph(task)
-    return task
-
-
-def by_paragraph(task):
-    "XQuAD has no training rows: its first 180 paragraphs become them."
-    from datasets import DatasetDict
-    rows = task.test
-    order = {context: i for i, context in enumerate(dict.fromkeys(rows["context"]))}
-    place = [order[c] for c in rows["context"]]
-    part = lambda keep: rows.select([i for i, k in enumerate(place) if keep(k)])
-    return replace(task, splits=DatasetDict(train=part(lambda k: k < 180), test=part(lambda k: k >= 180)))
 
 
 def adversarial(task, name):
@@ -83,7 +70,7 @@ def run(folder, row, seed, steps):
     task = task_of(row.name)
     model = fine_tune_model(folder, task, rows=min(row.rows, len(task.train)), seed=seed, epochs=row.epochs, lr=LR, max_length=row.max_length, max_steps=steps)
     report = evaluate_model(model, task)
-    names = list(task.metrics) or {"span": ["exact_match", "f1"]}.get(task.kind, ["accuracy"])
+    names = list(task.metrics) or ["accuracy"]
     found = {"rows": report.rows, "trained_on": min(row.rows, len(task.train)), "updates": len(model.history.steps),
              "scores": {n: round(report[n], 4) for n in names}, "guessing": None if report.majority is None else round(report.majority, 4)}
     if row.also:

@@ -2,6 +2,7 @@
 from collections import Counter
 from ftcourse import load_model
 from ftcourse import load_task
+from ftcourse.checks import skip
 from ftcourse.encode import encode_texts
 from ftcourse.settings import CourseError
 from ftcourse.tasks.base import real_data
@@ -94,15 +95,6 @@ def test_one_token_per_character_as_by_hand_and_it_survives_saving():
     try: character_tokenizer([" ", ""])
     except CourseError as e: assert "character" in str(e)
     else: raise AssertionError("no error")
-
-# %% nbs/lessons/11_sentiment.ipynb #e1412ac6
-def skip(reason):
-    "Leave a test out: a skip under pytest, a line in the notebook."
-    import sys
-    if "pytest" in sys.modules:
-        import pytest
-        pytest.skip(reason)
-    print("skipped:", reason)
 
 # %% nbs/lessons/11_sentiment.ipynb #25773109
 def test_the_hotel_reviews_are_read_whole_label_1_is_positive():

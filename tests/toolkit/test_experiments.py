@@ -58,6 +58,19 @@ def test_the_glue_score_of_a_board_is_the_mean_of_nine_seed_by_seed():
     assert [round(x, 9) for x in made.average()] == [round((.5 * 7 + .6 + 0) / 9, 9), 1.] and made.average(without=("wnli",))[0] != made.average()[0]
     assert "GLUE score" in str(made) and "WNLI included" in str(made) and "(undefined)" in str(made) and "WNLI left out" in str(made)
 
+# %% nbs/toolkit/experiments.ipynb #c0ffeee4
+def test_tasks_without_training_rows_are_named_before_anything_is_trained():
+    import tempfile
+    from pathlib import Path
+    from ftcourse.settings import CourseError
+    with tempfile.TemporaryDirectory() as d:
+        for name in ("QNLI", "RTE"): (Path(d) / name).mkdir()
+        (Path(d) / "QNLI" / "dev.tsv").write_text("index\tquestion\tsentence\tlabel\n0\tWho?\tMe.\tentailment\n1\tWho?\tNo.\tnot_entailment\n")
+        for split in ("train", "dev"): (Path(d) / "RTE" / f"{split}.tsv").write_text("index\tsentence1\tsentence2\tlabel\n" + "".join(f"{k}\tIt is {k}.\tIt is.\t{('entailment', 'not_entailment')[k % 2]}\n" for k in range(30)))
+        try: glue("tiny-bert", ("rte", "qnli"), source=d)
+        except CourseError as e: assert str(e).startswith("qnli: there are no training rows in")
+        else: raise AssertionError("a task without training rows was trained")
+
 # %% nbs/toolkit/experiments.ipynb #0681108a
 def test_a_board_with_a_folder_keeps_its_models_and_goes_on_where_it_was():
     import tempfile
