@@ -112,8 +112,8 @@ def _work(self: TrainingPanel, trial: Trial) -> None:
             self.train(trial)
     except Exception as e: trial.state, trial.error, trial.steps = "failed", e, None
     trial.seconds, trial.note = trial.seconds + time.monotonic() - began, " ".join(str(w.message) for w in told if w.category is UserWarning)
-    self.keep(trial)
-    self.show(said(trial), final=True)
+    try: self.keep(trial)
+    finally: self.show(said(trial), final=True)
 
 TrainingPanel.train, TrainingPanel.work = _train, _work
 
