@@ -182,7 +182,7 @@ TrainingPanel.run, TrainingPanel.resume, TrainingPanel.start, TrainingPanel.wait
 def _build(self: TrainingPanel) -> None:
     "The widgets, once."
     import ipywidgets as w
-    self.image, self.progress, self.status, self.table = w.Image(format="png"), w.IntProgress(description="updates"), w.HTML(), w.HTML()
+    self.image, self.progress, self.status, self.table = w.Image(format="png", layout=w.Layout(align_self="flex-start", max_width="100%")), w.IntProgress(description="updates"), w.HTML(), w.HTML()
     self.which, self.code_box = w.Dropdown(description="run", options=[]), w.Textarea(description="code", layout=w.Layout(width="640px", height="90px", display="none"))
     self.buttons = {}
     for name, help, do in (("Run", "train with these hyperparameters", self.run), ("Stop", "stop after this update", self.stop), ("Resume", "go on with the chosen run", lambda: self.resume(self.which.value)),
@@ -207,11 +207,11 @@ def _show(self: TrainingPanel, text: str = "", trial: Trial | None = None, final
     "Redraw: five times a second at most, and less where drawing would take more than a fifth of the time."
     began = time.monotonic()
     if trial and (not self.live or began < self.due): return
-    self.image.value, self.drawn = self.curves.draw({t.name: t.history for t in self.trials if t.history}), self.drawn + 1
-    self.table.value = self.table_html()
-    if (now := self.current) and now.history: self.progress.max, self.progress.value = max(1, now.total), len(now.history.steps)
-    self.say(text, wrong=final and now.error is not None)
+    self.say(text, wrong=final and self.current.error is not None)
     self.allow(final)
+    self.image.value, self.drawn = self.curves.draw({t.name: t.history for t in self.trials if t.history}), self.drawn + 1
+    self.table.value, self.image.layout.display = self.table_html() if self.trials else "", "" if self.trials else "none"
+    if (now := self.current) and now.history: self.progress.max, self.progress.value = max(1, now.total), len(now.history.steps)
     self.due = time.monotonic() + max(.2, 4 * (time.monotonic() - began))
 
 def _allow(self: TrainingPanel, final: bool = False) -> None:
@@ -219,6 +219,7 @@ def _allow(self: TrainingPanel, final: bool = False) -> None:
     busy, names = self.busy and not final, [(t.name, t.number) for t in self.trials]
     if tuple(names) != tuple(self.which.options): self.which.options = names; self.which.value = names[-1][1]
     self.buttons["Run"].disabled, self.buttons["Stop"].disabled = busy or bool(self.controls.complaint.value), not busy
+    self.buttons["Compare"].disabled = self.buttons["Code"].disabled = not names
     self.buttons["Resume"].disabled = busy or not any(t.state in ("stopped", "failed") for t in self.trials)
 
 TrainingPanel.show, TrainingPanel.allow = _show, _allow
@@ -231,7 +232,7 @@ def _rows(self: TrainingPanel) -> list[tuple]:
         (str(t.number), differs(t), t.scored(), str(len(t.history.steps) if t.history else 0), f"{t.seconds:.1f}", t.state) for t in self.trials]
 
 def _table_html(self: TrainingPanel) -> str:
-    row = lambda cells, tag="td": "<tr>" + "".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in cells) + "</tr>"
+    row = lambda cells, tag="td": "<tr>" + "".join(f'<{tag} style="text-align:left;padding-right:1em">{html.escape(c)}</{tag}>' for c in cells) + "</tr>"
     first, *rest = self.table_rows()
     return f"<table>{row(first, 'th')}{''.join(map(row, rest))}</table>"
 
