@@ -41,7 +41,7 @@ def run(path, save=False, timeout=600):
 
 def environment():
     "No network, the tiny profile: what any laptop has."
-    return os.environ | {"FTCOURSE_PROFILE": os.environ.get("FTCOURSE_PROFILE", "tiny"), "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    return os.environ | {"FTCOURSE_PROFILE": os.environ.get("FTCOURSE_PROFILE", "tiny"), "FTCOURSE_STATIC": "1", "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
 def write(nb, path):
