@@ -79,10 +79,11 @@ def run(folder, row, seed, steps):
     return found
 
 
-def measured(folder, row, seeds, steps):
+def measured(folder, row, seeds, steps, known=False):
     kept, runs = Kept("real_tasks"), []
     for seed in range(min(seeds, row.seeds)):
         key = f"{ENCODER.sha256[:12]} {row.name} {seed} {(row.rows, row.epochs, LR, row.max_length, steps)} {installed('torch')} {os.environ['OMP_NUM_THREADS']}"
+        if known and key not in kept: continue
         if key not in kept: kept[key] = alone(run, str(folder), row, seed, steps)
         runs.append(kept[key])
         print(f"  {row.name} seed {seed}: {runs[-1]['scores']} on {runs[-1]['rows']} rows, {runs[-1]['cpu_seconds']:.0f} CPU seconds, {runs[-1]['peak_mib']} MiB", flush=True)
@@ -94,8 +95,8 @@ def lines_of(row, runs):
     from ftcourse.experiments import mean_interval
     cost = {"CPU seconds per run": round(statistics.mean(r["cpu_seconds"] for r in runs)), "peak MiB": max(r["peak_mib"] for r in runs)}
     def line(score, values, rows, guessing=None):
-        spread = mean_interval(values)[1:] if len(values) > 1 else "one seed"
-        return {"task": row.name, "trained on": runs[0]["trained_on"], "scored": rows, "score": score, "mean": statistics.mean(values),
+        spread = mean_interval(values)[1:] if len(values) > 1 else ""
+        return {"task": row.name, "trained on": runs[0]["trained_on"], "scored": rows, "seeds": len(values), "score": score, "mean": statistics.mean(values),
                 "95% over seeds": spread, "guessing": "" if guessing is None else guessing} | cost
     lines = [line(n, [r["scores"][n] for r in runs], runs[0]["rows"], runs[0]["guessing"] if n == "accuracy" else None)
              for n in runs[0]["scores"]]
@@ -117,6 +118,7 @@ def main():
     p.add_argument("--threads", type=int, default=1)
     p.add_argument("--only", help="tasks by name, with commas between; nothing is written")
     p.add_argument("--quick", action="store_true", help="one seed, three updates, nothing written: does it run?")
+    p.add_argument("--known", action="store_true", help="measure nothing, write what earlier runs found")
     p.add_argument("--fresh", action="store_true", help="forget earlier runs")
     args = p.parse_args()
     threads = threads_from(args)
@@ -126,7 +128,8 @@ def main():
         if args.only and row.name not in args.only.split(","): continue
         try:
             folder, _ = find(ENCODER), task_of(row.name)
-            runs = measured(folder, row, 1 if args.quick else args.seeds, 3 if args.quick else None)
+            runs = measured(folder, row, 1 if args.quick else args.seeds, 3 if args.quick else None, args.known)
+            if not runs: raise Absent("not measured yet")
             record["runs"][row.name], record["lines"] = runs, record["lines"] + lines_of(row, runs)
         except Absent as e: record["skipped"].append(f"{row.name}: {e}"); print(f"  skipped: {row.name}: {e}")
     print(written(record))

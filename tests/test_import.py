@@ -44,6 +44,6 @@ def test_an_unknown_name_is_an_attribute_error_that_says_what_there_is():
 
 
 def test_light_modules_stay_light():
-    for module in ("settings", "hparams", "rows", "world", "metrics", "data", "encode", "checks", "recipes", "experiments"):
+    for module in ("settings", "hparams", "rows", "world", "metrics", "data", "encode", "checks", "recipes", "experiments", "cli", "cards", "pieces", "widgets", "explorers"):
         heavy = set(fresh(f"import ftcourse.{module}")[1])
         assert heavy == set(), f"ftcourse.{module} loads {heavy} when it is imported: import inside the functions that need it"
