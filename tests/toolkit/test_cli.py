@@ -29,7 +29,7 @@ def test_the_doctor_names_what_will_not_work():
     import ftcourse.cli as rooms
     healthy = rooms.examine(seconds=.1)
     assert [p for p in healthy["problems"] if "GiB" not in p] == [] and healthy["origin"]["encoder"] == "built in" and healthy["packages"]["torch"]
-    with mock.patch.dict(os.environ, {"FTCOURSE_PROFILE": "gpu", "HF_HUB_OFFLINE": "1"}), mock.patch("ftcourse.settings.reachable", lambda seconds: False):
+    with mock.patch.dict(os.environ, {"FTCOURSE_PROFILE": "gpu"}), mock.patch("ftcourse.settings._chosen", None), mock.patch("ftcourse.settings.reachable", lambda seconds: False):
         far = rooms.examine()
     assert far["profile"] == "gpu" and not far["hub"] and any("encoder" in p and "hub" in p for p in far["problems"]) and "problem" in rooms.examined_text(far)
 
