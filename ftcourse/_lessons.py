@@ -35,13 +35,22 @@ def run(path, save=False, timeout=600):
             nb.cells.append(probe)
             client.execute_cell(probe, len(nb.cells) - 1, store_history=False)
             mib = int(nb.cells.pop().outputs[0].text) / (1024 if sys.platform != "darwin" else 2**20)
-    if save and error is None: write(nb, path)
+    if save and error is None: write(newest(nb, path), path)
     return dict(notebook=path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else str(path), cells=cells, seconds=seconds, mib=mib, error=error)
 
 
 def environment():
     "No network, the tiny profile: what any laptop has."
     return os.environ | {"FTCOURSE_PROFILE": os.environ.get("FTCOURSE_PROFILE", "tiny"), "FTCOURSE_STATIC": "1", "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+
+def newest(ran, path):
+    "The notebook as it stands now, with the outputs of the run on the cells that have not been edited since."
+    import nbformat
+    nb, done = nbformat.read(path, as_version=4), {(c.id, c.source): c for c in ran.cells}
+    for cell in nb.cells:
+        if cell.cell_type == "code" and (cell.id, cell.source) in done: cell.outputs = done[cell.id, cell.source].outputs
+    return nb
 
 
 def write(nb, path):
