@@ -6,6 +6,7 @@ test depend on notebook state, so it is refused with the cell's name. By hand, n
 """
 import ast
 import builtins
+import hashlib
 import io
 import json
 import re
@@ -170,6 +171,12 @@ def stale(root=ROOT):
         if not notebook.exists() or p.relative_to(root).parts[0] == "ftcourse" and module_name(p, root) not in modules(notebook, r"(?:default_exp|export[si]?)"): yield p
 
 
+def one_at_a_time(root=ROOT):
+    "A lock: two exports at once would append to the same modules."
+    from filelock import FileLock
+    return FileLock(Path(tempfile.gettempdir()) / f"ftcourse-export-{hashlib.sha256(str(root).encode()).hexdigest()[:12]}.lock")
+
+
 def export_all(root=ROOT):
     export(notebooks(root), root)
     for p in stale(root): print(f"removed {p.relative_to(root)}: no notebook exports it any more"); p.unlink()
@@ -215,8 +222,9 @@ def main(args):
         found = drift()
         print("\n".join(found) or f"no drift: {len(notebooks())} notebooks, {sum(map(test_cells, notebooks()))} test cells")
         return bool(found)
-    if args: export([Path(a).resolve() for a in args])
-    else: export_all()
+    with one_at_a_time():
+        if args: export([Path(a).resolve() for a in args])
+        else: export_all()
 
 
 if __name__ == "__main__": sys.exit(main(sys.argv[1:]))
