@@ -4,6 +4,8 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do c
 BIN := .venv/bin
 READY := .venv/.ready
 RUN := HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 TOKENIZERS_PARALLELISM=false $(BIN)/python
+# tests and notebooks at a time: one a core, at most 4 (each takes up to 1 GB)
+JOBS ?= $(shell $(PYTHON) -c 'import os; print(min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))')
 LESSON ?= nbs/lessons/01_fine_tuning.ipynb
 .PHONY: help lab test lessons export assets bench real aims check style clean
 
@@ -21,8 +23,8 @@ lab: $(READY)   ## open the course in JupyterLab
 	$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 $(if $(filter 0,$(shell id -u)),--allow-root) $(LESSON)
 
 test: check style $(READY)      ## everything that must hold: exports, floors, style, tests, lessons
-	$(RUN) -m pytest
-	$(RUN) -m ftcourse._lessons
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS) --dist worksteal
+	$(RUN) -m ftcourse._lessons --jobs $(JOBS)
 
 check: $(READY) ## exported files equal their notebooks, imports go downward
 	$(RUN) -m ftcourse._nbtests --check

@@ -3,6 +3,7 @@ import json
 import re
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from ftcourse import _lessons, _nbtests
@@ -154,6 +155,28 @@ def test_the_runner_names_the_cell_that_raises_and_the_notebook_that_runs_nothin
     said = capfd.readouterr().out
     assert "cell1" in said and "ZeroDivisionError" in said and not (bad.parent / "after").exists()
     assert "03_empty.ipynb executed no cell" in said
+
+
+def test_side_by_side_every_notebook_is_run_and_a_failure_counts(tmp_path, capfd, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")              # put back afterwards: the runner sets it to 1
+    names = [notebook(tmp_path, "import os; assert os.environ['OMP_NUM_THREADS'] == '1'", source, name=f"0{i}_some.ipynb") for i, source in enumerate(("1", "2", "1 / 0"))]
+    assert _lessons.main([*map(str, names[:2]), "--jobs", "2"]) == 0
+    said = capfd.readouterr().out
+    assert all(p.name in said for p in names[:2]) and "2 notebooks at a time" in said
+    assert _lessons.main([*map(str, names), "--jobs", "2"]) == 1 and "ZeroDivisionError" in capfd.readouterr().out
+
+
+def test_saving_keeps_what_was_edited_while_the_notebook_ran(tmp_path):
+    path = notebook(tmp_path, "print('first')", "print('second')")
+    ran = nbformat.read(path, as_version=4)
+    for cell in ran.cells: cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text="new")]
+    edited = nbformat.read(path, as_version=4)
+    edited.cells[1].source = "print('edited')"
+    edited.cells.append(nbformat.v4.new_markdown_cell("added"))
+    nbformat.write(edited, path)
+    saved = _lessons.newest(ran, path)
+    assert [c.source for c in saved.cells] == ["print('first')", "print('edited')", "added"]
+    assert saved.cells[0].outputs[0].text == "new" and saved.cells[1].outputs == []
 
 
 def test_a_kernel_that_dies_or_hangs_is_an_error_of_its_cell(tmp_path):
