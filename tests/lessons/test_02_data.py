@@ -118,7 +118,6 @@ def test_built_in_tasks_need_nothing_but_a_name():
 
 # %% nbs/lessons/02_data.ipynb #c16b2d8e
 import unicodedata
-
 from ftcourse.checks import Exercise
 def keep(t): return t
 def fold(t, form="NFKC", case=str.casefold, blanks=lambda t: " ".join(t.split())): return blanks(case(unicodedata.normalize(form, t) if form else t))
@@ -126,8 +125,10 @@ def leaking_by(same, other=None, give=lambda rows, test: rows):
     return lambda train, test: give([i for i, t in enumerate(test) if (other or same)(t) in {same(x) for x in train}], test)
 poor = [lambda t, case=case, blanks=blanks: fold(t, None, case, blanks) for case in (str.lower, str.casefold) for blanks in (keep, str.strip)] + [lambda t: fold(t, None, str.lower)]
 
+def one_by_one(train, test): return [i for i, text in enumerate(test) if any(normalise(text) == normalise(other) for other in train)]
 ex1 = Exercise("02.1", "leaking_rows", inputs=[(["Great film"], ["new", "GREAT film", "great film!", "great film"]), (["so  dull ", "a b", "dull"], ["so dull", "ab", "Dull"]), (["Straße"], ["STRASSE"]), (["５ stars, cafe\u0301"], ["5 stars, café", "other"]), ([], ["a"]), (["a"], [])],
     solution=leaking_by(fold),
+    also=[one_by_one],
     mistakes={
         "You compare letter by letter: capitals and double spaces hide the repeats.": leaking_by(keep),
         "Capitals still count: casefold() takes them away.": leaking_by(lambda t: fold(t, case=keep)),
@@ -155,9 +156,9 @@ def numbered_by(order, fit=lambda train, split: train, start=0, unseen=-1):
     return numbers
 def sized(names, whole=lambda x: x.lstrip("-").isdigit()): return sorted(set(names), key=int) if all(map(whole, names)) else sorted(set(names))
 def with_repeats(train, split): return [sorted(train, key=sized(train).index).index(x) if x in train else -1 for x in split]
-
 ex2 = Exercise("02.2", "class_numbers", solution=numbered_by(sized),
     inputs=[(["neg", "neu", "pos", "neu"], ["pos", "neg", "pos", "neg"]), (["9", "10", "1"], ["10", "9", "5"]), (["positive", "ok", "bad"], ["ok", "mixed"]), (["2", "-1", "10"], ["2", "-1"])],
+    also=[lambda train, split: [(lambda names: names.index(x) if x in names else -1)(sized(dict.fromkeys(train))) for x in split]],
     mistakes={
         "You numbered the split by its own labels: the same word gets another number in train. Train fixes the map.": numbered_by(sized, lambda train, split: split),
         "You let both splits decide: a class that train has never seen cannot be learned. Train alone fixes the map.": numbered_by(sized, lambda train, split: train + split),

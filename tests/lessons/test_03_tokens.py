@@ -304,7 +304,12 @@ def by_loop(a, b, room, first=lambda a, b: a >= b):
 def if_too_long(cut): return lambda a, b, room: (a, b) if a + b <= room else cut(a, b, room)
 
 halves = [lambda a, b, room: (min(a, room // 2), min(b, room // 2)), lambda a, b, room: (room // 2, room // 2), lambda a, b, room: (room // 2, room - room // 2)]
-fitting = Exercise("03.1", "room_for", inputs=[(9, 3, 8), (3, 9, 8), (9, 9, 7), (2, 3, 8), (0, 9, 4), (9, 8, 7), (5, 5, 0)], solution=by_loop, mistakes={
+def at_once(a, b, room):
+    if a + b <= room: return a, b
+    a = min(a, max(room - b, room // 2))
+    return a, room - a
+
+fitting = Exercise("03.1", "room_for", inputs=[(9, 3, 8), (3, 9, 8), (9, 9, 7), (2, 3, 8), (0, 9, 4), (9, 8, 7), (5, 5, 0)], solution=by_loop, also=[at_once], mistakes={
     "You only shorten the second text: that is the rule for a question and its passage.": [if_too_long(lambda a, b, room: (a, room - a)), if_too_long(lambda a, b, room: (a, max(room - a, 0)))],
     "You only shorten the first text: take each token from whichever is longer at that moment.": [if_too_long(lambda a, b, room: (room - b, b)), if_too_long(lambda a, b, room: (max(room - b, 0), b))],
     "You give each text one half, even where the other does not need its half.": [*halves, *map(if_too_long, halves)],
@@ -325,7 +330,8 @@ touching = ends_of(lambda a, b, start, end: b > start and a < end)
 def holds_both(offsets, start, end): return next(i for i, (a, b) in enumerate(offsets) if a <= start < b), next(i for i, (a, b) in enumerate(offsets) if a < end <= b)
 
 places = [(-1, -1), (0, 3), (4, 8), (8, 10), (11, 15), (-1, -1)]
-spans = Exercise("03.2", "tokens_of", inputs=[(places, 4, 10), (places, 5, 9), (places, 8, 10), (places, 11, 14), (places, 0, 3), (places, 3, 8)], solution=touching, mistakes={
+def by_characters(offsets, start, end): held = [i for i, (a, b) in enumerate(offsets) if set(range(a, b)) & set(range(start, end))]; return min(held), max(held)
+spans = Exercise("03.2", "tokens_of", inputs=[(places, 4, 10), (places, 5, 9), (places, 8, 10), (places, 11, 14), (places, 0, 3), (places, 3, 8)], solution=touching, also=[by_characters], mistakes={
     "You want tokens that lie wholly inside the answer: an answer may begin or end in the middle of a token.": ends_of(lambda a, b, start, end: a >= start and b <= end),
     "You take a neighbour too many: `end` is excluded, and a token that ends where the answer begins does not touch it.":
         [ends_of(want) for want in (lambda a, b, s, e: b >= s and a <= e, lambda a, b, s, e: b >= s and a < e, lambda a, b, s, e: b > s and a <= e)],
@@ -337,14 +343,14 @@ spans = Exercise("03.2", "tokens_of", inputs=[(places, 4, 10), (places, 5, 9), (
     "Those are all its tokens: return the first and the last, as a pair.": of_found,
     "Those are characters: return the positions of the tokens.": lambda o, s, e: tuple(o[i] for i in touching(o, s, e)),
     "Special tokens count, too: positions are those in the whole list.": lambda o, s, e: tuple(i - 1 for i in touching(o, s, e)),
-}, hints=["Two intervals touch when each begins before the other ends."])
+}, hints=["Two intervals touch when each begins before the other ends.", "Keep the positions where `end_of_token > start and begin_of_token < end`; return the first and the last of them."])
 
 # %% nbs/lessons/03_tokens.ipynb #4bfe4ea2
 def marks(per_turn): return lambda turns: [mark for turn in turns for mark in per_turn(*turn)]
 assistant_only = marks(lambda role, tokens, end: [role == "assistant"] * (len(tokens) + 1))
 
 said_by = Exercise("03.3", "learned", solution=assistant_only, inputs=[([("user", [5, 6], 2), ("assistant", [7], 2)],), ([("system", [4], 2), ("user", [5], 2), ("assistant", [7, 2, 8], 2)],),
-                                                                       ([("user", [5], 2), ("assistant", [7], 2), ("user", [], 2), ("assistant", [8], 2), ("user", [6], 2)],)], mistakes={
+                                                                       ([("user", [5], 2), ("assistant", [7], 2), ("user", [], 2), ("assistant", [8], 2), ("user", [6], 2)],)], also=[lambda turns: sum(([role == "assistant"] * len([*tokens, end]) for role, tokens, end in turns), [])], mistakes={
     "The end token of the assistant is not learned, so the model will never stop.": marks(lambda role, tokens, end: [role == "assistant"] * len(tokens) + [False]),
     "Everything is learned: your model will learn to ask its own questions.": marks(lambda role, tokens, end: [True] * (len(tokens) + 1)),
     "You mask by value: a token inside a turn that looks like the end is lost.":

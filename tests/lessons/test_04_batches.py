@@ -114,7 +114,11 @@ def cut(lengths, size): return [lengths[i:i + size] for i in range(0, len(length
 def cells(b): return len(b) * max(b)
 def fraction(lengths, size): return 1 - sum(lengths) / sum(map(cells, cut(lengths, size)))
 
-waste = Exercise("04.1", "padding_of", inputs=[([3, 7, 3, 4, 4], 2), ([5, 1, 1, 1], 4), ([2, 2, 2], 2), ([1, 9, 30, 20, 8], 3)], solution=fraction, mistakes={
+def row_by_row(lengths, size):
+    wide = [max(lengths[i - i % size:i - i % size + size]) for i in range(len(lengths))]
+    return sum(w - n for w, n in zip(wide, lengths)) / sum(wide)
+
+waste = Exercise("04.1", "padding_of", inputs=[([3, 7, 3, 4, 4], 2), ([5, 1, 1, 1], 4), ([2, 2, 2], 2), ([1, 9, 30, 20, 8], 3)], solution=fraction, also=[row_by_row], mistakes={
     "You pad every batch to the longest text of all: each batch needs only its own longest.": [lambda n, size: 1 - sum(n) / (len(n) * max(n)), lambda n, size: 1 - sum(n) / (size * len(cut(n, size)) * max(n))],
     "You average the fractions of the batches: batches differ in size, so add up positions and divide once.":
         [lambda n, size: sum(1 - sum(b) / cells(b) for b in cut(n, size)) / len(cut(n, size)), lambda n, size: sum(len(b) * (1 - sum(b) / cells(b)) for b in cut(n, size)) / len(n),
@@ -131,12 +135,17 @@ waste = Exercise("04.1", "padding_of", inputs=[([3, 7, 3, 4, 4], 2), ([5, 1, 1, 
 }, hints=["A batch has len(batch) × max(batch) positions.", "Add up positions over all batches, then divide once."])
 
 # %% nbs/lessons/04_batches.ipynb #ea032f87
+from itertools import zip_longest
 def gaps(rows): return [max(map(len, rows)) - len(r) for r in rows]
 def on_the_left(rows, value): return [[value] * g + r for g, r in zip(gaps(rows), rows)], [[0] * g + [1] * len(r) for g, r in zip(gaps(rows), rows)]
 def on_the_right(rows, value): return [r + [value] * g for g, r in zip(gaps(rows), rows)], [[1] * len(r) + [0] * g for g, r in zip(gaps(rows), rows)]
 def with_mask(mask): return lambda rows, value: (on_the_left(rows, value)[0], mask(rows, value))
 
-leftward = Exercise("04.2", "left_padded", inputs=[([[5, 6, 9], [9]], 9), ([[1, 2], [3]], 0), ([[4, 0, 4], [0, 4]], 0), ([[1], [2, 3, 4]], 7)], solution=on_the_left, mistakes={
+def by_columns(rows, value):
+    columns = [*zip_longest(*(row[::-1] for row in rows))][::-1]
+    return [[value if x is None else x for x in row] for row in zip(*columns)], [[int(x is not None) for x in row] for row in zip(*columns)]
+
+leftward = Exercise("04.2", "left_padded", inputs=[([[5, 6, 9], [9]], 9), ([[1, 2], [3]], 0), ([[4, 0, 4], [0, 4]], 0), ([[1], [2, 3, 4]], 7)], solution=on_the_left, also=[by_columns], mistakes={
     "Your mask looks for the pad id: a real token that looks the same is masked away. Use lengths.": with_mask(lambda rows, value: [[int(i != value) for i in r] for r in on_the_left(rows, value)[0]]),
     "You padded on the right.": on_the_right,
     "The ids are padded on the left, the mask on the right.": with_mask(lambda rows, value: on_the_right(rows, value)[1]),
@@ -158,7 +167,7 @@ def all_batches(seed, epoch, n, size, draw=lambda seed, epoch, n: np.random.defa
 def drawn_by(draw): return lambda seed, epoch, done, n, size: all_batches(seed, epoch, n, size, draw)[done:]
 def still_to_do(seed, epoch, done, n, size): return all_batches(seed, epoch, n, size)[done:]
 
-going_on = Exercise("04.3", "remaining", inputs=[(0, 0, 1, 7, 2), (0, 1, 2, 7, 2), (3, 2, 0, 6, 3), (3, 2, 2, 6, 3), (5, 1, 3, 20, 4), (1, 0, 1, 7, 3)], solution=still_to_do, mistakes={
+going_on = Exercise("04.3", "remaining", inputs=[(0, 0, 1, 7, 2), (0, 1, 2, 7, 2), (3, 2, 0, 6, 3), (3, 2, 2, 6, 3), (5, 1, 3, 20, 4), (1, 0, 1, 7, 3)], solution=still_to_do, also=[lambda seed, epoch, done, n, size: (lambda order: [order[i:i + size] for i in range(done * size, n, size)])([*map(int, np.random.default_rng((seed, epoch)).permutation(n))])], mistakes={
     "Every epoch has the same order in yours: seed the generator with [seed, epoch].": drawn_by(lambda seed, epoch, n: np.random.default_rng(seed).permutation(n)),
     "seed + epoch mixes runs up: epoch 1 of seed 0 would be epoch 0 of seed 1. Give the generator the list [seed, epoch].": drawn_by(lambda seed, epoch, n: np.random.default_rng(seed + epoch).permutation(n)),
     "The list is [seed, epoch], in this order.": drawn_by(lambda seed, epoch, n: np.random.default_rng([epoch, seed]).permutation(n)),

@@ -311,6 +311,7 @@ def mean_solution(hidden, mask):
 
 mean_exercise = Exercise("05.1", "mean_pool", solution=mean_solution,
     inputs=[(torch.arange(12.).reshape(1, 4, 3), torch.tensor([[1, 1, 0, 0]])), (torch.randn(3, 5, 2), torch.tensor([[1] * 5, [1, 1, 1, 0, 0], [0, 0, 0, 1, 1]]))],
+    also=[lambda hidden, mask: torch.stack([h[m.bool()].mean(0) for h, m in zip(hidden, mask)]), lambda hidden, mask: torch.einsum("blw,bl->bw", hidden, mask / mask.sum(1, keepdim=True))],
     mistakes={
         "The padding is in your mean: leave out the positions where the mask is 0.": lambda hidden, mask: hidden.mean(1),
         "You left the padding out of the sum, but still divide by the whole length: divide by the number of real tokens.": lambda hidden, mask: (hidden * mask.unsqueeze(-1)).mean(1),
@@ -331,6 +332,7 @@ def block_count(d, f, square=4, mlp=2, biases=True, norms=4):   # norms: vectors
     return square * (d * d + d * biases) + [0, up, up + down][mlp] + norms * d
 
 size_exercise = Exercise("05.2", "block_parameters", inputs=[(128, 512), (768, 3072), (16, 32)], solution=block_count,
+    also=[lambda d, f: 4 * d * d + 2 * d * f + 9 * d + f, lambda d, f: sum(p.numel() for p in torch.nn.TransformerEncoderLayer(d, 1, f).parameters())],
     mistakes={
         "Attention has four matrices, not three: after query, key and value comes the one that mixes the heads.": lambda d, f: block_count(d, f, square=3),
         "The biases are missing: every linear map has one number for each output.": lambda d, f: block_count(d, f, biases=False),
@@ -350,6 +352,7 @@ def looks_back(may): return lambda n, window: torch.tensor([[may(i - j, window) 
 
 window_exercise = Exercise("05.3", "sliding_mask", inputs=[(5, 2), (6, 3), (4, 1), (3, 5)],
     solution=lambda n, window: torch.ones(n, n).tril().triu(1 - window).bool(),
+    also=[lambda n, window: ((back := torch.arange(n)[:, None] - torch.arange(n)) >= 0) & (back < window)],
     mistakes={
         "Tokens see later ones: nothing above the diagonal may be true.": looks_back(lambda back, window: abs(back) < window),
         "The window is one too wide: a token counts itself.": looks_back(lambda back, window: 0 <= back <= window),

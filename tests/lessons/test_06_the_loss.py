@@ -181,6 +181,7 @@ def wrong_binary(form):
 ex1 = Exercise("06.1", "binary_loss",
     inputs=[(torch.tensor([0.5, -2.]), torch.tensor([1, 0])), (torch.tensor([3., 1., 0.]), torch.tensor([0, 1, 1])), (torch.tensor([1000., -1000.]), torch.tensor([0, 1])), (torch.tensor([1000., -1000.]), torch.tensor([1, 0]))],
     solution=lambda z, y: (-torch.where(y == 1, F.logsigmoid(z), F.logsigmoid(-z)).sum(), y.numel()),
+    also=[lambda z, y: (F.binary_cross_entropy_with_logits(z, y.float(), reduction="sum"), len(y)), lambda z, y: (F.softplus((1 - 2 * y) * z).sum(), len(y))],
     mistakes={
         "You built the probability first: at a logit of ±1000 it is exactly 0 or 1, and its logarithm infinite. Take F.logsigmoid of the logit.":
             wrong_binary(lambda z, y: -torch.where(y == 1, z.sigmoid().log(), (1 - z.sigmoid()).log()).sum()),
@@ -199,6 +200,7 @@ ex1 = Exercise("06.1", "binary_loss",
 
 # %% nbs/lessons/06_the_loss.ipynb #d0bf47ca
 ex2 = Exercise("06.2", "untrained_loss", inputs=[(2,), (8,), (2000,)], solution=math.log,
+    also=[lambda k: -math.log(1 / k), lambda k: F.cross_entropy(torch.zeros(1, k), torch.tensor([0])).item()],
     mistakes={
         "That is the probability of each class. The loss is minus its logarithm.": lambda k: 1 / k,
         "That is the logarithm of the probability: turn the sign.": lambda k: -math.log(k),
@@ -223,6 +225,7 @@ def smoothing_by(own, uniform=lambda logp, keep: logp[keep].mean(-1).sum(), shar
 ex3 = Exercise("06.3", "smoothed_loss",
     inputs=[(torch.tensor([[2., 0., -1.], [0., 1., 0.], [5., -5., 0.]]), torch.tensor([0, 1, -100]), .1), (torch.tensor([[1., 0.], [0., 3.], [0., 2.]]), torch.tensor([0, -100, 0]), .3)],
     solution=smoothing_by(lambda total, keep: total),
+    also=[lambda z, y, e: (F.cross_entropy(z, y, label_smoothing=e, reduction="sum"), (y != -100).sum())],
     mistakes={
         "Your uniform term counts the ignored positions too: the loss now depends on rows that have nothing to teach. Take both terms at supervised positions only.":
             smoothing_by(lambda total, keep: total, uniform=lambda logp, keep: logp.mean(-1).sum()),

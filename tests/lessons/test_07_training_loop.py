@@ -301,7 +301,7 @@ def clip_to_nothing(grads, limit): return [g * min(1., limit / whole(grads)) for
 def unguarded(grads, limit): factor = min(1., limit / whole(grads)); return [g * factor for g in grads]
 def half_guarded(grads, limit): return unguarded(grads, limit) if limit else grads
 
-ex1 = Exercise("07.1", "clip", inputs=[([torch.tensor([3., 2.]), torch.tensor([[4.]])], 1.), ([torch.tensor([.3]), torch.tensor([.4])], 1.), ([torch.tensor([3.]), torch.tensor([4.])], 0), ([torch.zeros(2), torch.zeros(1)], 1.)], solution=clipped, mistakes={
+ex1 = Exercise("07.1", "clip", inputs=[([torch.tensor([3., 2.]), torch.tensor([[4.]])], 1.), ([torch.tensor([.3]), torch.tensor([.4])], 1.), ([torch.tensor([3.]), torch.tensor([4.])], 0), ([torch.zeros(2), torch.zeros(1)], 1.)], solution=clipped, also=[lambda grads, limit: [g / max(torch.cat([x.flatten() for x in grads]).norm() / limit, 1.) for g in grads] if limit else grads], mistakes={
     "You shortened each tensor by itself: that changes the direction of the step. There is one length, of all of them together.": lambda grads, limit: [clipped([g], limit)[0] for g in grads],
     "You cut off single numbers: that changes the direction of the step. Multiply all of them by one factor.": lambda grads, limit: [g.clamp(-limit, limit) if limit else g for g in grads],
     "A gradient shorter than the limit became longer: the factor is never above 1.": clip_always,
@@ -333,7 +333,8 @@ def on_a_rise(losses, patience):
 
 def from_the_first(losses, patience): return 1 + stopped(losses[1:], patience, start=losses[0])
 def lowest(losses, patience): return min(range(stopped(losses, patience) + 1), key=lambda i: math.inf if math.isnan(losses[i]) else losses[i])
-ex2 = Exercise("07.2", "stops_at", inputs=[([.9, .5, .7, .6, .55, .4], 2), ([math.nan, .8, .7, .9, .6, .65, .5], 2), ([.5, .6, .4, .45, .3, .2], 2), ([.3, .4, .5], 3), ([.3, .4, .5, .6, .1], 3), ([.5, .5, .5, .4], 2)], solution=stopped, mistakes={
+def since(losses, i): return next((i - j for j in range(i, -1, -1) if losses[j] < min((x for x in losses[:j] if x == x), default=math.inf)), i + 1)
+ex2 = Exercise("07.2", "stops_at", inputs=[([.9, .5, .7, .6, .55, .4], 2), ([math.nan, .8, .7, .9, .6, .65, .5], 2), ([.5, .6, .4, .45, .3, .2], 2), ([.3, .4, .5], 3), ([.3, .4, .5, .6, .1], 3), ([.5, .5, .5, .4], 2)], solution=stopped, also=[lambda losses, patience: next((i for i in range(len(losses)) if since(losses, i) >= patience), len(losses) - 1)], mistakes={
     "You compared with the validation before: a loss that falls again but stays above the lowest one is no improvement.": on_a_rise,
     "The first loss was nan and became the best, and nothing is smaller than nan: begin with infinity.": from_the_first,
     "One validation too late: stop when `patience` of them were no better, not one more.": lambda losses, patience: stopped(losses, patience + 1),
@@ -349,7 +350,7 @@ ex2 = Exercise("07.2", "stops_at", inputs=[([.9, .5, .7, .6, .55, .4], 2), ([mat
 def triangle(step, warm, total): return step / warm if step < warm else max(0., (total - step) / max(1, total - warm))
 def up_or(down): return lambda step, warm, total: step / warm if step < warm else down(step, warm, total)
 
-ex3 = Exercise("07.3", "grow", inputs=[(0, 2, 10), (1, 2, 10), (2, 2, 10), (5, 2, 10), (9, 2, 10), (10, 2, 10), (0, 0, 4), (5, 5, 5)], solution=triangle, mistakes={
+ex3 = Exercise("07.3", "grow", inputs=[(0, 2, 10), (1, 2, 10), (2, 2, 10), (5, 2, 10), (9, 2, 10), (10, 2, 10), (0, 0, 4), (5, 5, 5)], solution=triangle, also=[lambda step, warm, total: (total - step) / (total - warm) if warm <= step < total else step / warm if step < warm else 0.], mistakes={
     "Shifted by one: updates count from 0, so the first factor is 0.": lambda step, warm, total: triangle(step + 1, warm, total),
     "A warm-up of 0, or as long as the run, is allowed and divides by zero here.": [
         lambda step, warm, total: step / warm if step <= warm else (total - step) / (total - warm), up_or(lambda step, warm, total: (total - step) / (total - warm)),

@@ -425,6 +425,7 @@ def without_zero(p, r): return 2 * p * r / (p + r) if p + r else 0.
 
 f1_exercise = Exercise("10.1", "f1_of", inputs=[(8, 12, 2), (0, 0, 5), (0, 0, 0), (3, 1, 0), (0, 4, 0)],
     solution=lambda tp, fp, fn: 2 * tp / (2 * tp + fp + fn) if tp + fp + fn else 0.,
+    also=[lambda *c: without_zero(*rated(*c))],
     mistakes={
         "That is the plain mean of precision and recall: F1 is the harmonic mean, which is small as soon as one of them is.": lambda *c: sum(rated(*c)) / 2,
         "With all three counts at zero this is 0/0. What was neither there nor claimed counts as 0.": lambda tp, fp, fn: 2 * tp / (2 * tp + fp + fn),
@@ -448,6 +449,7 @@ def pooled(pairs): return sum(s for s, _ in pairs) / sum(c for _, c in pairs)
 
 perplexity_exercise = Exercise("10.2", "corpus_perplexity", inputs=[([(.4, 3), (1.5, 5)],), ([(30., 10), (2., 2), (9., 6)],)],
     solution=lambda pairs: math.exp(pooled(pairs)),
+    also=[lambda pairs: math.prod(math.exp(s / sum(n for _, n in pairs)) for s, _ in pairs)],
     mistakes={
         "You averaged the perplexities of the batches: another cut gives another number. Add up sums and counts first, then exp.": [
             lambda pairs: sum(math.exp(s / c) for s, c in pairs) / len(pairs), lambda pairs: sum(c * math.exp(s / c) for s, c in pairs) / sum(c for _, c in pairs)],
@@ -474,6 +476,7 @@ def normal(correct):
 
 coin_exercise = Exercise("10.3", "coin_test", inputs=[(7, 2), (2, 7), (5, 5), (0, 0), (30, 12), (5, 0)],
     solution=lambda wins, losses: min(1., 2 * tail(wins + losses, min(wins, losses))),
+    also=[lambda w, l: sum(math.comb(w + l, i) for i in range(w + l + 1) if abs(2 * i - w - l) >= abs(w - l)) / 2 ** (w + l)],
     mistakes={
         "One side only: before you looked, either of the two could have been ahead. Double the tail, and stop at 1.": lambda wins, losses: tail(wins + losses, min(wins, losses)),
         "Where wins and losses are equal you get more than 1: no probability is. Stop at 1.": lambda wins, losses: 2 * tail(wins + losses, min(wins, losses)),

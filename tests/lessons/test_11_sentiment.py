@@ -111,8 +111,16 @@ def test_the_hotel_reviews_are_read_whole_label_1_is_positive():
 from ftcourse.checks import Exercise
 import re
 def flipped(text): return re.sub(r"\b(was|were|is|are)\b( not\b)?", lambda m: m[1] if m[2] else m[1] + " not", text, count=1)
+def by_words(text):
+    words = text.split(" ")
+    at = next((i for i, w in enumerate(words) if w in ("was", "were", "is", "are")), None)
+    if at is None: return text
+    if words[at + 1] == "not": del words[at + 1]
+    else: words.insert(at + 1, "not")
+    return " ".join(words)
 ex1 = Exercise("11.1", "flip", solution=flipped,
     inputs=[("The soup was good.",), ("The brakes were not good, and the cabin was tidy.",), ("This island is notable.",), ("The waiter charmed us.",), ("It is not stale.",)],
+    also=[by_words],
     mistakes={"You negate every verb: two negations in a review of one mood are two contrasts. Only the first.": lambda t: re.sub(r"\b(was|were|is|are)\b( not\b)?", lambda m: m[1] if m[2] else m[1] + " not", t),
               "You only put *not* in: where it stands already, it has to go.": lambda t: re.sub(r"\b(was|were|is|are)\b", r"\1 not", t, count=1),
               "You look for *was* alone: *were*, *is* and *are* are verbs too.": lambda t: re.sub(r"\b(was)\b( not\b)?", lambda m: m[1] if m[2] else m[1] + " not", t, count=1),
@@ -123,19 +131,18 @@ ex1 = Exercise("11.1", "flip", solution=flipped,
 # %% nbs/lessons/11_sentiment.ipynb #2ddd44db
 def test_exercise_1_is_sound():
     assert ex1.proves()
-    def by_words(text):
-        words = text.split(" ")
-        at = next((i for i, w in enumerate(words) if w in ("was", "were", "is", "are")), None)
-        if at is None: return text
-        if words[at + 1] == "not": del words[at + 1]
-        else: words.insert(at + 1, "not")
-        return " ".join(words)
-    assert ex1.judge(by_words)[0] == "right"
 
 # %% nbs/lessons/11_sentiment.ipynb #ad8c7633
 def costs(true, probability, cut, miss, alarm): return sum(miss * (t == 1 and p <= cut) + alarm * (t == 0 and p > cut) for t, p in zip(true, probability))
+def walking(true, probability, thresholds, miss, alarm):
+    best, least = None, float("inf")
+    for cut in thresholds:
+        cost = sum({(1, False): miss, (0, True): alarm}.get((t, p > cut), 0) for t, p in zip(true, probability))
+        if cost < least: best, least = cut, cost
+    return best
 ex2 = Exercise("11.2", "cheapest", solution=lambda true, probability, thresholds, miss, alarm: min(thresholds, key=lambda c: costs(true, probability, c, miss, alarm)),
     inputs=[([0, 0, 1, 0, 1], [.1, .3, .4, .6, .9], [.2, .5, .8], 10, 1), ([0, 0, 1, 0, 1], [.1, .3, .4, .6, .9], [.2, .5, .8], 1, 10), ([1, 0, 1], [.5, .2, .7], [.5, .3], 2, 2)],
+    also=[walking],
     mistakes={"You swapped the costs: a miss is a 1 that was called 0.": lambda true, probability, thresholds, miss, alarm: min(thresholds, key=lambda c: costs(true, probability, c, alarm, miss)),
               "You count mistakes without weighing them: that is accuracy.": lambda true, probability, thresholds, miss, alarm: min(thresholds, key=lambda c: costs(true, probability, c, 1, 1)),
               "You call a row 1 where its probability equals the threshold: it has to lie above.": lambda true, probability, thresholds, miss, alarm: min(thresholds, key=lambda c: sum(miss * (t == 1 and p < c) + alarm * (t == 0 and p >= c) for t, p in zip(true, probability))),
@@ -154,6 +161,7 @@ def test_exercise_2_is_sound():
 
 # %% nbs/lessons/11_sentiment.ipynb #2dabf80b
 ex3 = Exercise("11.3", "weights", inputs=[([9, 1],), ([50, 50],), ([6, 3, 1],)], solution=lambda counts: [sum(counts) / (len(counts) * n) for n in counts],
+    also=[lambda counts: [1 / (n * len(counts) / sum(counts)) for n in counts]],
     mistakes={"Your weights follow how frequent a class is: the rare one should weigh more.": lambda counts: [n * len(counts) / sum(counts) for n in counts],
               "Every class has the same total, but a row does not weigh 1 on average: multiply by the number of rows and divide by the number of classes.": lambda counts: [1 / n for n in counts],
               "You left out how many classes there are: a row weighs as much as there are classes, on average.": lambda counts: [sum(counts) / n for n in counts],

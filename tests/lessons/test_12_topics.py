@@ -237,8 +237,16 @@ def test_lines_that_do_not_parse_are_named_by_file_and_line():
 # %% nbs/lessons/12_topics.ipynb #6f150f4f
 from ftcourse.checks import Exercise
 named = ["book", "film", "car"]
+def looped(labels, probs, thresholds):
+    out = []
+    for row in probs:
+        out.append([])
+        for i in range(len(labels)):
+            if row[i] > thresholds[i]: out[-1].append(labels[i])
+    return out
 ex1 = Exercise("12.1", "name_labels", inputs=[(named, [[.6, .3, .4], [.4, .2, .9]], [.5, .25, .45]), (named, [[.1, .1, .1]], [.5, .5, .5]), (named, [[.8, .55, .2], [.3, .9, .6]], [.8, .5, .1])],
     solution=lambda labels, probs, thresholds: [[name for name, p, t in zip(labels, row, thresholds) if p > t] for row in probs],
+    also=[looped],
     mistakes={"You compare every label with one half: use its own threshold.": lambda labels, probs, thresholds: [[name for name, p in zip(labels, row) if p > .5] for row in probs],
               "You give each row its best label only: a row may have several, or none.": lambda labels, probs, thresholds: [[labels[row.index(max(row))]] for row in probs],
               "You use the first threshold for all labels: they come in the order of the labels.": lambda labels, probs, thresholds: [[name for name, p in zip(labels, row) if p > thresholds[0]] for row in probs],
@@ -250,19 +258,12 @@ ex1 = Exercise("12.1", "name_labels", inputs=[(named, [[.6, .3, .4], [.4, .2, .9
 # %% nbs/lessons/12_topics.ipynb #4b9fdec4
 def test_exercise_1_is_sound():
     assert ex1.proves()
-    def looped(labels, probs, thresholds):
-        out = []
-        for row in probs:
-            out.append([])
-            for i in range(len(labels)):
-                if row[i] > thresholds[i]: out[-1].append(labels[i])
-        return out
-    assert ex1.judge(looped)[0] == "right"
 
 # %% nbs/lessons/12_topics.ipynb #38834417
 one_wrong = [{"a"}, {"a", "b"}, set(), {"c"}], [{"a"}, {"a"}, {"b"}, {"a"}]
 ex2 = Exercise("12.2", "both_accuracies", inputs=[(*one_wrong, 4), ([{"a"}, {"b"}], [{"a"}, {"b"}], 3), ([{"a", "b", "c"}, {"d"}], [{"a"}, set()], 8)],
     solution=lambda true, pred, k: (sum(t == p for t, p in zip(true, pred)) / len(true), 1 - sum(len(t ^ p) for t, p in zip(true, pred)) / (k * len(true))),
+    also=[lambda true, pred, k: (1 - len([t for t, p in zip(true, pred) if t ^ p]) / len(true), sum(k - len(t - p) - len(p - t) for t, p in zip(true, pred)) / k / len(true))],
     mistakes={"You count a row as right when what you named is right: a label that was left out makes it wrong.":
                   lambda true, pred, k: (sum(p <= t for t, p in zip(true, pred)) / len(true), 1 - sum(len(t ^ p) for t, p in zip(true, pred)) / (k * len(true))),
               "Per label, you count only labels that are there or named: an absent label that was not named is right too.":
@@ -287,8 +288,13 @@ def test_exercise_2_is_sound():
 
 # %% nbs/lessons/12_topics.ipynb #9e844bdd
 tree = ["HUM:ind", "HUM:gr", "LOC:city", "LOC:state", "LOC:other", "NUM:date"]
+def added_up(labels, probs):
+    sums = {}
+    for label, p in zip(labels, probs): sums[label.partition(":")[0]] = sums.get(label.partition(":")[0], 0) + p
+    return max(sums, key=sums.get)
 ex3 = Exercise("12.3", "coarse_answer", inputs=[(tree, [.3, .05, .2, .2, .15, .1]), (tree, [.1, .1, .1, .1, .1, .5]), (tree, [.2, .2, .15, .15, .2, .1]), (tree, [.34, .2, .12, .12, .12, .1])],
     solution=lambda labels, probs: max((sum(p for name, p in zip(labels, probs) if name.startswith(c + ":")), c) for c in {name.split(":")[0] for name in labels})[1],
+    also=[added_up],
     mistakes={"You take the parent of the best label: add up the children first.": lambda labels, probs: labels[probs.index(max(probs))].split(":")[0],
               "You average over the children: probabilities of things that exclude each other are added.":
                   lambda labels, probs: max((sum(p for name, p in zip(labels, probs) if name.startswith(c + ":")) / sum(name.startswith(c + ":") for name in labels), c) for c in {name.split(":")[0] for name in labels})[1],

@@ -332,7 +332,11 @@ def from_zero(start, end): s, a, b = max(every_span(start, end)); return (-a, -b
 def with_score(start, end): s, a, b = max(every_span(start, end)); return s, -a, -b
 def past_the_end(start, end): a, b = joint(start, end); return a, b + 1
 def latest(start, end): _, a, b = max((s, -a, -b) for s, a, b in every_span(start, end)); return a, b
+def by_diagonals(start, end):
+    pairs = sorted((a, a + gap) for gap in range(len(end)) for a in range(len(end) - gap))
+    return pairs[np.argmax([start[a] + end[b] for a, b in pairs])]
 picks = Exercise("13.1", "pick", solution=joint, inputs=[([0., 2., 5., 1.], [0., 6., 1., 4.]), ([1., 4., 0.], [0., 5., 1.]), ([3., 0., 2.9, 0.], [0., 1., 0., 6.]), ([2., 2., 0.], [1., 1., 1.]), ([0., 3., 9.], [9., 3., 0.]), ([-5., -2., -7.], [-9., -3., -1.])],
+    also=[by_diagonals],
     mistakes={"You take the best beginning and the best end by themselves: the end may come before the beginning.": separate,
               "You take the best beginning, and then the best end behind it: a slightly worse beginning may allow a much better end.": start_first,
               "You swap them when they are the wrong way round: nobody said that the span between is good.": swapped,
@@ -356,7 +360,10 @@ def rule(null, best):
     return f
 highest = lambda ws: max(((s, t) for _, s, t in ws), key=lambda x: x[0])
 rows_of = [[(3., 5., "Ada"), (8., 1., "Bob")], [(8., 1., "Bob"), (3., 5., "Ada")], [(4., 1., "Ada"), (6., 2., "Bob")], [(2., 3., "x"), (5., 4., "y"), (9., 1., "z")], [(5., 3., "Cy")], [(1., 0., "p"), (7., 6., "q")]]
-speaks = Exercise("13.2", "speak", inputs=[(ws, t) for ws in rows_of for t in (0., 3., -3., 2.)], solution=rule(lambda ws: min(n for n, *_ in ws), highest), mistakes={
+def by_sorting(windows, threshold):
+    (null, *_), (score, text) = sorted(w[0] for w in windows), sorted((w[1:] for w in windows), key=lambda w: -w[0])[0]
+    return text if null - score <= threshold else ""
+speaks = Exercise("13.2", "speak", inputs=[(ws, t) for ws in rows_of for t in (0., 3., -3., 2.)], solution=rule(lambda ws: min(n for n, *_ in ws), highest), also=[by_sorting], mistakes={
     "You take the largest null score: a window far from the answer is right to say 'nothing here'. One window that sees it is enough.": rule(lambda ws: max(n for n, *_ in ws), highest),
     "You take the null score of the last window: take the least of all.": rule(lambda ws: ws[-1][0], highest),
     "You average the null scores: then a longer document is more likely to be silent. Take the least.": rule(lambda ws: sum(n for n, *_ in ws) / len(ws), highest),
@@ -380,7 +387,11 @@ def from_bytes(answer, wrong_start, context):
     return len(raw[:wrong_start].decode()) if raw[wrong_start:].startswith(answer.encode()) else -1
 def letters_before(n, c): return len(c.encode()[:n].decode(errors="ignore"))
 texts = [("Paris", 7, "café, Paris"), ("noir", 6, "café noir, noir"), ("noir", 12, "café noir, noir"), ("天", 8, "😀 a 天"), ("b", 2, "aab"), ("no", 3, "café no"), ("of", 5, "aé of all"), ("é", 4, "café"), ("nb", 3, "éanb"), ("b", 1, "éxb b"), ("café", 7, "é — café")]
-bytes_of = Exercise("13.3", "place", inputs=texts, solution=from_bytes, mistakes={
+def letter_by_letter(answer, wrong_start, context):
+    begins = {len(context[:i].encode()): i for i in range(len(context))}
+    i = begins.get(wrong_start)
+    return i if i is not None and context.startswith(answer, i) else -1
+bytes_of = Exercise("13.3", "place", inputs=texts, solution=from_bytes, also=[letter_by_letter], mistakes={
     "You search the text for the answer: it may stand in several places, and only one was meant.": lambda a, n, c: c.find(a),
     "You return the number as it is: that was the mistake to mend.": lambda a, n, c: n,
     "You do not check that the answer stands there: a wrong number stays wrong.": [lambda a, n, c: letters_before(n, c), lambda a, n, c: len(c.encode()[:n].decode())],

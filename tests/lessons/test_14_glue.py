@@ -276,7 +276,12 @@ def _mcc(tp, fp, fn, tn):
     below = ((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)) ** .5
     return (tp * tn - fp * fn) / below if below else 0.
 
-ex1 = Exercise("14.1", "mcc", [(40, 10, 5, 45), (70, 30, 0, 0), (3, 1, 9, 2), (0, 5, 5, 0)], _mcc, mistakes={
+def by_shares(tp, fp, fn, tn):
+    n, spread = tp + fp + fn + tn, lambda p: (p * (1 - p)) ** .5
+    said, there = (tp + fp) / n, (tp + fn) / n
+    return (tp / n - said * there) / (spread(said) * spread(there)) if 0 < said < 1 and 0 < there < 1 else 0.
+
+ex1 = Exercise("14.1", "mcc", [(40, 10, 5, 45), (70, 30, 0, 0), (3, 1, 9, 2), (0, 5, 5, 0)], _mcc, also=[by_shares], mistakes={
     "Where the model says one thing always, the denominator is 0, and so is the correlation: return 0.": lambda tp, fp, fn, tn: (tp * tn - fp * fn) / ((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)) ** .5,
     "That is accuracy. It rewards saying the frequent label; the correlation does not.": lambda tp, fp, fn, tn: (tp + tn) / (tp + fp + fn + tn),
     "That is F1: it never looks at the true negatives.": lambda tp, fp, fn, tn: 2 * tp / (2 * tp + fp + fn),
@@ -297,7 +302,11 @@ _mean = lambda x: sum(x) / len(x)
 def _parts(scores, tasks, mean=True): return {t: _mean(list(scores[t].values())) if mean else next(iter(scores[t].values())) for t in tasks if t in scores}
 def _average(scores): return glue_average(_parts(scores, [t for t in scores if t != "ax"]))
 
-ex2 = Exercise("14.2", "average", [(_full,), ({t: {m: v * .5 for m, v in s.items()} for t, s in _full.items() if t != "ax"},)], _average, mistakes={
+def task_by_task(scores):
+    score = lambda t: sum(scores[t].values()) / len(scores[t])
+    return (sum(map(score, ("cola", "sst2", "mrpc", "stsb", "qqp", "qnli", "rte", "wnli"))) + (score("mnli") + score("mnli-mm")) / 2) / 9
+
+ex2 = Exercise("14.2", "average", [(_full,), ({t: {m: v * .5 for m, v in s.items()} for t, s in _full.items() if t != "ax"},)], _average, also=[task_by_task], mistakes={
     "You gave MNLI two of ten places. Its halves are one task: average them first.": [lambda s: _mean(list(_parts(s, [t for t in s if t != "ax"]).values())), lambda s: sum(_parts(s, [t for t in s if t != "ax"]).values()) / 9],
     "That is the mean of all metrics, so that a task with two counts twice: average the metrics of a task first.": lambda s: _mean([v for t in s if t != "ax" for v in s[t].values()]),
     "You took the first metric of each task. Where there are two, their mean is the task's score.": lambda s: glue_average(_parts(s, [t for t in s if t != "ax"], mean=False)),
@@ -318,7 +327,7 @@ def _renumber(predicted, model_labels, data_labels):
 
 _three = ["entailment", "neutral", "contradiction"]
 ex3 = Exercise("14.3", "renumber", [([0, 2, 1, 0], ["contradiction", "entailment", "neutral"], _three), ([0, 1, 2], ["NEUTRAL", "CONTRADICTION", "ENTAILMENT"], _three), ([1, 0, 0], ["not_entailment", "entailment"], ["entailment", "not_entailment"]), ([1, 0], ["yes", "no"], ["NO", "YES"])],
-    _renumber, mistakes={
+    _renumber, also=[lambda p, m, d: [{name.lower(): n for n, name in enumerate(d)}[name.lower()] for name in (m[i] for i in p)]], mistakes={
         "The numbers are as they were: 0 of the model is not 0 of the data.": lambda p, m, d: list(p),
         "That is the other direction: you looked up the data's names among the model's.": [lambda p, m, d: [[x.casefold() for x in m].index(d[i].casefold()) for i in p], lambda p, m, d: [m.index(d[i]) for i in p]],
         "Names differ in capitals here: compare them with .casefold(), on both sides.": [lambda p, m, d: [d.index(m[i]) for i in p], lambda p, m, d: [d.index(m[i].casefold()) for i in p]],

@@ -90,6 +90,7 @@ from ftcourse.checks import Exercise
 ex1 = Exercise("15.1", "accuracy_of",
     inputs=[(np.array([[2., 1.], [0., 3.], [1., 0.]]), np.array([0, 1, 1])), (np.array([[.1, .2, .9], [5., 4., 3.]]), np.array([2, 1])), (np.array([[-3., -1.]]), np.array([1]))],
     solution=lambda z, y: {"accuracy": float((z.argmax(-1) == y).mean())},
+    also=[lambda z, y: {"accuracy": 1 - sum(max(range(len(row)), key=lambda i: row[i]) != t for row, t in zip(z, y)) / len(y)}],
     mistakes={"You return a bare number: the Trainer wants a dictionary, whose names it prints with eval_ in front.": lambda z, y: float((z.argmax(-1) == y).mean()),
               "You take the maximum over the rows: classes stand along the last axis.": lambda z, y: {"accuracy": float(np.mean([g == t for g, t in zip(z.argmax(0), y)]))},
               "You took the largest logit itself for the answer: its place is the class.": lambda z, y: {"accuracy": float((z.max(-1) == y).mean())},
@@ -113,9 +114,16 @@ def collated(rows, pad_id, width=None, mask=None, side="right"):
     masks = [fill([1] * len(r["input_ids"]), 0) for r in rows] if mask is None else [[mask(i) for i in x] for x in ids]
     return {"input_ids": ids, "attention_mask": masks, "labels": [r["labels"] for r in rows]}
 
+def grown(rows, pad_id):
+    ids, masks = [list(r["input_ids"]) for r in rows], [[1] * len(r["input_ids"]) for r in rows]
+    for i, mask in zip(ids, masks):
+        while len(i) < max(map(len, ids)): i.append(pad_id); mask.append(0)
+    return {"input_ids": ids, "attention_mask": masks, "labels": [r["labels"] for r in rows]}
+
 ex2 = Exercise("15.2", "collate",
     inputs=[([{"input_ids": [5, 6, 7], "labels": 1}, {"input_ids": [8], "labels": 0}], 0), ([{"input_ids": [5, 9], "labels": 2}, {"input_ids": [5, 6, 9], "labels": 0}], 9), ([{"input_ids": [4], "labels": 1}], 0)],
     solution=lambda rows, pad_id: collated(rows, pad_id),
+    also=[grown],
     mistakes={"Your mask asks which ids are the padding id: a real token may have it too (an end token, with GPT-2). Go by the length.": lambda rows, pad_id: collated(rows, pad_id, mask=lambda i: int(i != pad_id)),
               "You pad on the left: here it belongs on the right.": lambda rows, pad_id: collated(rows, pad_id, side="left"),
               "Your mask lets the model look at the padding: 0 there.": lambda rows, pad_id: collated(rows, pad_id, mask=lambda i: 1),
@@ -131,9 +139,11 @@ def test_exercise_2_is_sound():
     assert ex2.proves()
 
 # %% nbs/lessons/15_trainer.ipynb #f992eb82
+from fractions import Fraction
 import math
 ex3 = Exercise("15.3", "fitting", inputs=[(100, 16, 3, .1), (50, 16, 10, .15), (32, 16, 15, .1), (1000, 8, 2, .06), (70, 16, 4, .2), (30, 16, 20, .1)],
     solution=lambda rows, batch_size, epochs, share: math.ceil(round(share * math.ceil(rows / batch_size) * epochs, 6)),
+    also=[lambda rows, batch_size, epochs, share: math.ceil(Fraction(str(share)) * sum(1 for _ in range(epochs) for i in range(0, rows, batch_size)))],
     mistakes={"You left the short last batch of an epoch out: round up.": lambda rows, batch_size, epochs, share: math.ceil(round(share * (rows // batch_size) * epochs, 6)),
               "You counted one epoch: the run has several.": lambda rows, batch_size, epochs, share: math.ceil(round(share * math.ceil(rows / batch_size), 6)),
               "You counted rows: the schedule counts updates.": lambda rows, batch_size, epochs, share: math.ceil(round(share * rows * epochs, 6)),
@@ -157,8 +167,10 @@ def stopping(losses, patience, against="best", late=0, counted=True, equal=False
         if bad >= patience + late: return n if counted else n - bad
     return n
 
+def looking_back(losses, patience): return next((n for n in range(1, len(losses) + 1) if n - 1 - losses.index(min(losses[:n])) >= patience), len(losses))
 ex4 = Exercise("15.4", "stops_at", inputs=[([.7, .5, .6, .55, .4, .45, .44], 2), ([.7, .6, .5], 1), ([.5, .6, .55, .58, .57, .56, .4], 3), ([.5, .5, .5, .5], 2), ([.5, .6, .4, .5, .3, .4, .35], 2)],
     solution=stopping,
+    also=[looking_back],
     mistakes={"You compare with the validation before: a new best has to beat the best so far.": lambda losses, patience: stopping(losses, patience, against="last"),
               "You stop one validation late: stop as soon as the count reaches patience.": lambda losses, patience: stopping(losses, patience, late=1),
               "You return where the best was: asked is where you stop.": lambda losses, patience: stopping(losses, patience, counted=False),

@@ -2,6 +2,7 @@
 from ftcourse.checks import Exercise
 from ftcourse.checks import same
 from ftcourse.checks import skip
+from pathlib import Path
 from unittest import mock
 import contextlib
 import io
@@ -32,15 +33,52 @@ def test_what_is_solved_is_remembered_once_and_a_damaged_file_harms_nobody():
         for number in ("00.9", "07.2", "07.2"): room.Exercise(number, "twice", [(1,), (2,)], lambda x: 2 * x).check(lambda x: x + x)
         room.Exercise("07.3", "twice", [(1,)], lambda x: 2 * x).check(lambda x: x)
         assert list(room.solved()) == ["07.2"] and room.solved()["07.2"]["name"] == "twice"
-        seen = room.Progress(room.solved(), {"07.1": "once", "07.2": "twice", "08.1": "more"})
-        assert seen.lessons() == [("07", 1, 2, ["07.1"]), ("08", 0, 1, ["08.1"])] and "1 of 2   open: 07.1" in str(seen) and "1 solved, of 3" in str(seen)
+        room.remember("08.quiz", "quiz")
+        seen = room.Progress(room.solved(), {"07.1": "once", "07.2": "twice", "08.1": "more", "08.quiz": "quiz", "09.quiz": "quiz"})
+        assert seen.lessons() == [("07", 1, 2, ["07.1"]), ("08", 1, 2, ["08.1"]), ("09", 0, 1, ["09.quiz"])]
+        assert "1 of 2   open: 07.1" in str(seen) and str(seen).endswith("solved: 1 of 3 exercises, 1 of 2 quizzes")
         room.progress_file().write_text("{damaged")
         assert room.solved() == {}
+
+# %% nbs/toolkit/checks.ipynb #1db45f3e
+def test_the_exercises_and_quizzes_of_lessons_are_found_in_their_notebooks():
+    import json, tempfile
+    import ftcourse.checks as room
+    sources = [["ex1 = Exercise(\"03.1\", \"cut\", inputs=[])\n", "ex2 = Exercise(\n", "    \"03.2\", \"glue\", [])"], ["from ftcourse.quizzes import quiz\n", "quiz(3)"]]
+    with tempfile.TemporaryDirectory() as d:
+        (Path(d) / "03_x.ipynb").write_text(json.dumps({"cells": [{"cell_type": "code", "source": s} for s in sources] + [{"cell_type": "markdown", "source": ["answer with `quiz(4, \"b\")`"]}]}))
+        assert room.lesson_numbers(d) == {"03.1": "cut", "03.2": "glue", "03.quiz": "quiz"}
+    assert room.lesson_numbers("no/such/folder") == {}
+
+# %% nbs/toolkit/checks.ipynb #0c133616
+def test_a_class_s_progress_files_are_read_each_by_its_name_and_text_from_outside_is_escaped():
+    import json, tempfile
+    from ftcourse.checks import class_progress
+    from ftcourse.settings import CourseError
+    with tempfile.TemporaryDirectory() as d:
+        (here := Path(d) / "class").mkdir()
+        (lessons := Path(d) / "lessons").mkdir()
+        for name, code in {"06_x": 'Exercise("06.1", "f"); Exercise("06.2", "g")\nquiz(6)', "07_x": 'Exercise("07.1", "h")'}.items():
+            (lessons / f"{name}.ipynb").write_text(json.dumps({"cells": [{"cell_type": "code", "source": [code]}]}))
+        try: class_progress(here, lessons)
+        except CourseError as e: assert "NAME.json" in str(e)
+        else: raise AssertionError("an empty folder was read")
+        mark = dict(name="f", on="2026-01-01")
+        (here / "ada.json").write_text(json.dumps({"06.1": mark, "06.quiz": mark, "07.1": mark, "99.1": mark, "odd": mark}))
+        (here / "<b>bo.json").write_text("{}")
+        (here / "cy").mkdir()
+        (here / "cy" / "progress.json").write_text(json.dumps({"06.2": mark}))
+        (here / "dan.json").write_text("[damaged")
+        them = class_progress(here, lessons)
+        assert them.rows == {"<b>bo": {}, "ada": {"06": 2, "07": 1}, "cy": {"06": 1}} and them.of == {"06": 3, "07": 1} and them.unread == ["dan.json"]
+        assert them.table()[2] == ["ada", "2/3", "1/1", "3/4"] and "dan.json" in str(them) and "<b>" not in them._repr_html_() and "&lt;b&gt;bo" in them._repr_html_()
+        assert class_progress(here, Path(d) / "none").of == {"06": 3, "07": 1, "99": 1}
 
 # %% nbs/toolkit/checks.ipynb #5bd5bbc2
 def test_a_check_accepts_another_right_answer_and_names_the_mistake():
     import statistics
-    mean = Exercise("00.1", "mean", inputs=[([1., 2., 6.],), ([4.],)], solution=lambda xs: sum(xs) / len(xs), mistakes={"You returned the sum.": sum})
+    about = {"You returned the sum.": sum, "You took the middle one.": statistics.median, "You divide by one too many.": lambda xs: sum(xs) / (len(xs) + 1)}
+    mean = Exercise("00.1", "mean", inputs=[([1., 2., 6.],), ([4.],)], solution=lambda xs: sum(xs) / len(xs), also=[statistics.fmean], mistakes=about, hints=["Add.", "Divide."])
     assert mean.judge(statistics.fmean)[0] == "right" and mean.proves()
     assert mean.judge(lambda xs: sum(xs)) == ("wrong", "You returned the sum.")
     assert "wanted 3.0" in mean.judge(max)[1] and "ZeroDivisionError" in mean.judge(lambda xs: 1 / 0)[1]
@@ -51,14 +89,22 @@ def test_an_answer_that_is_printed_is_told_apart_from_a_stub_and_printing_does_n
     with contextlib.redirect_stdout(io.StringIO()) as out:
         assert spoken.judge(lambda x: print(2 * x)) == ("wrong", "It prints its answer and returns nothing: give the answer back with `return`.")
         assert spoken.judge(lambda x: (print("looking"), 2 * x)[1])[0] == "right"
-    assert out.getvalue() == "2\n4\nlooking\nlooking\n" and spoken.judge(lambda x: None)[0] == "open" and spoken.proves()
+    assert out.getvalue() == "2\n4\nlooking\nlooking\n" and spoken.judge(lambda x: None)[0] == "open"
 
 # %% nbs/toolkit/checks.ipynb #bac01f15
-def test_an_unsound_exercise_is_found_out():
-    for broken in [Exercise("00.2", "f", [(1,)], solution=lambda x: x, mistakes={"not a mistake at all": lambda x: x}), Exercise("00.3", "f", [(1,)], solution=lambda x: ...)]:
-        try: broken.proves()
-        except AssertionError as e: assert broken.number in str(e)
-        else: raise RuntimeError("an unsound exercise passed")
+def test_an_unsound_exercise_is_found_out_whatever_it_lacks():
+    from dataclasses import replace
+    wrong = {"You added one.": lambda x: x + 1, "You squared.": lambda x: x * x, "You turned the sign.": lambda x: -2 * x}
+    sound = Exercise("00.2", "double", [(1,), (3,)], lambda x: 2 * x, [lambda x: x + x], wrong, ["Twice.", "2 * x"])
+    assert sound.proves()
+    lacking = {"its solution fails": dict(solution=lambda x: ...), "no other right answer": dict(also=[]), "the other answer is the solution": dict(also=[lambda y: 2 * y]),
+               "the other answer is wrong": dict(also=[lambda x: x + 2]), "a mistake that is none": dict(mistakes=wrong | {"Right all the same.": lambda x: x + x}),
+               "two names for one mistake": dict(mistakes=wrong | {"Another name for it.": lambda x: 1 + x}), "few mistakes": dict(mistakes=dict([*wrong.items()][:2])), "one hint": dict(hints=["Twice.", "Twice."]),
+               "a constant passes": dict(inputs=[(1,)], mistakes={k: wrong[k] for k in wrong}), "an argument given back passes": dict(solution=lambda x: x, also=[lambda x: x + 0])}
+    for what, change in lacking.items():
+        try: replace(sound, **change).proves()
+        except AssertionError as e: assert "00.2" in str(e), what
+        else: raise RuntimeError(f"an unsound exercise passed: {what}")
 
 # %% nbs/toolkit/checks.ipynb #8c4e7492
 def test_a_function_that_changes_its_arguments_harms_nobody():
