@@ -20,7 +20,7 @@ from .examples import Example, Examples, ends_in, joined, look_alikes
 from .examples import answer_span as answer_span
 from .examples import answer_tokens as answer_tokens
 from .examples import check_ids as check_ids
-from .settings import CourseError
+from .settings import CourseError, warn
 from .subwords import apply_bpe as apply_bpe
 from .subwords import byte_words as byte_words
 from .subwords import learn_bpe as learn_bpe
@@ -61,7 +61,7 @@ def tell(
     "Warn, pointing at the line outside this package from which it was called."
     frame, level = sys._getframe(1), 2
     while frame.f_back and frame.f_globals.get("__name__", "").startswith("ftcourse."): frame, level = frame.f_back, level + 1
-    warnings.warn(what, stacklevel=level)
+    warn(what, level)
 
 # %% ../nbs/lessons/03_tokens.ipynb #93ce826f
 KINDS = ("classify", "multilabel", "regress", "span", "lm")

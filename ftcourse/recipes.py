@@ -39,12 +39,13 @@ def within(
     hp, model,        # HyperParams; a Model
 ):                    # HyperParams whose max_length the model has positions for
     "Longer texts than a network has positions for are cut there, as other long texts are, and a `max_length` above that is said."
-    import warnings
     from dataclasses import fields, replace
+
+    from ftcourse.settings import warn
     positions = model.info.get("positions", hp.max_length)
     if hp.max_length <= positions: return hp
     usual = next(f.default for f in fields(hp) if f.name == "max_length")
-    if hp.max_length != usual: warnings.warn(f"max_length={hp.max_length}, but this model has {positions} positions: {positions} tokens of a text are read", stacklevel=3)
+    if hp.max_length != usual: warn(f"max_length={hp.max_length}, but this model has {positions} positions: {positions} tokens of a text are read", stacklevel=3)
     return replace(hp, max_length=positions)
 
 # %% ../nbs/lessons/01_fine_tuning.ipynb #530bd485

@@ -11,14 +11,13 @@ import hashlib
 import itertools
 import math
 import random
-import warnings
 from collections.abc import Iterator
 
 import numpy as np
 import torch
 
 from .hparams import HyperParams
-from .settings import CourseError
+from .settings import CourseError, warn
 
 # %% ../nbs/lessons/07_training_loop.ipynb #6ce9ebb6
 def adamw(
@@ -53,8 +52,8 @@ def check_warmup(hp: HyperParams, total: int) -> float:
     warm = warmup_steps(hp, total)
     peak = learning_rate(min(warm, total - 1), hp, total)
     if warm >= total and hp.lr > 0:
-        warnings.warn(f"the warm-up of {warm} steps leaves nothing of a run of {total}: the learning rate reaches {peak:.3g}, {peak / hp.lr:.0%} of {hp.lr:.3g}. "
-                      f"Set warmup=0.1 ({math.ceil(total / 10)} of {total} steps) or warmup=0, or train for longer", stacklevel=3)
+        warn(f"the warm-up of {warm} steps leaves nothing of a run of {total}: the learning rate reaches {peak:.3g}, {peak / hp.lr:.0%} of {hp.lr:.3g}. "
+             f"Set warmup=0.1 ({math.ceil(total / 10)} of {total} steps) or warmup=0, or train for longer", stacklevel=3)
     return peak
 
 # %% ../nbs/lessons/07_training_loop.ipynb #ed3b3d73
@@ -108,4 +107,4 @@ def warn_unlearned(
     "Warn where the best validation came before any update with a rate above zero: the weights kept are those of the start."
     best = history.best["step"] if history.best else 0
     if best and hp.lr > 0 and not any(s.lr for s in history.steps[:best]):
-        warnings.warn(f"the best of {len(history.validations)} validations is that of step {best}, whose learning rate was 0: nothing was learned. Try more epochs, a higher lr, or warmup=0", stacklevel=4)
+        warn(f"the best of {len(history.validations)} validations is that of step {best}, whose learning rate was 0: nothing was learned. Try more epochs, a higher lr, or warmup=0", stacklevel=4)

@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import math
 import time
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -25,7 +24,7 @@ from torch import Tensor, nn
 from .hparams import HyperParams
 from .runs import History, Run, Step, best_of, optimizer_tensors, plain, put_optimizer, put_weights, rank, scores_text, weights_of
 from .schedule import adamw, check_warmup, dice, feed, learning_rate, total_steps, warn_unlearned
-from .settings import CourseError
+from .settings import CourseError, warn
 
 # %% ../nbs/lessons/07_training_loop.ipynb #63136435
 def parameter_groups(
@@ -105,7 +104,7 @@ def accelerator_for(
     options = [DistributedDataParallelKwargs(find_unused_parameters=True), GradScalerKwargs(init_scale=2.0**12)]
     try: acc = Accelerator(mixed_precision=precision, gradient_accumulation_steps=1, kwargs_handlers=options)
     except ValueError as e: raise CourseError(f"precision={precision!r} does not work here: {e}. Use precision='no'") from e
-    if precision != "no" and acc.device.type == "cpu": warnings.warn(f"precision={precision!r} can be a hundred times slower than 32-bit on a CPU: use 'no' here", stacklevel=3)
+    if precision != "no" and acc.device.type == "cpu": warn(f"precision={precision!r} can be a hundred times slower than 32-bit on a CPU: use 'no' here", stacklevel=3)
     return acc
 
 # %% ../nbs/lessons/07_training_loop.ipynb #cdb1144a

@@ -8,17 +8,17 @@ __all__ = ['SHOWN', 'TrainingPanel']
 # %% ../nbs/toolkit/widgets.ipynb #30333e83
 import base64
 import html
-import json
 import os
 import threading
 import time
-import warnings
-from dataclasses import asdict, fields
+import traceback
+from dataclasses import fields
 from pathlib import Path
 
 from .hparams import HyperParams
-from .pieces import Curves, Shown, Trial, controls, front_end, said
-from .settings import CourseError, settings
+from .pieces import Curves, Shown, controls, front_end
+from .settings import CourseError, hearing, settings, warn
+from .trials import Trial, keep, recall, said
 
 # %% ../nbs/toolkit/widgets.ipynb #34489e52
 SHOWN = ("epochs", "batch_size", "lr", "warmup", "schedule", "train", "dropout", "seed")
@@ -39,8 +39,9 @@ class TrainingPanel(Shown):
         self.given, self.rows, self.reading, self.folder = (task, model), rows, reading, Path(run) if run else None
         self.task, self.controls, self.curves = as_task(task, **reading), controls(hp or HyperParams(lr=settings().lr), names), Curves()
         self.base, self.split = self.controls.hp, next((name for name in ("validation", "test") if name in self.task.splits), None)
-        self.trials, self.thread, self.current, self.halt, self.live, self.due, self.drawn = [], None, None, threading.Event(), front_end(), 0.0, 0
-        self.recall()
+        self.thread, self.current, self.halt, self.live, self.due, self.drawn = None, None, threading.Event(), front_end(), 0.0, 0
+        self.of = dict(task=self.task.name, model=str(getattr(model, "info", {}).get("source", "a model") if hasattr(model, "info") else model), rows=rows)
+        self.trials = recall(self.folder, self.of)
         self.build()
         self.show()
 
@@ -55,7 +56,7 @@ class TrainingPanel(Shown):
 
 # %% ../nbs/toolkit/widgets.ipynb #321d8ab0
 def _begin(self: TrainingPanel, trial: Trial) -> None:
-    "Load, encode, and make the iterator."
+    "Load, encode, and make the iterator. Raises `CourseError` where the folder holds another call's run."
     from ftcourse.models import load_model
     from ftcourse.recipes import batches_of, validation_of, within
     from ftcourse.train import total_steps, train_steps
@@ -64,11 +65,11 @@ def _begin(self: TrainingPanel, trial: Trial) -> None:
     hp, trial.model.thresholds = within(trial.hp, trial.model), None
     batches, validate = batches_of(task, trial.model.tokenizer, hp), validation_of(task, trial.model.tokenizer, hp, hp.seed)
     trial.total = total_steps(batches, hp)
+    if trial.history and trial.history.steps and not trial.folder: warn("It began anew: its weights were let go when a later run began")
     trial.steps = train_steps(trial.model, batches, hp, loss=task.loss, run=trial.folder, validate=validate)
 
 def _finish(self: TrainingPanel, trial: Trial) -> None:
     "Put the best weights into the model, and score it."
-    from ftcourse.recipes import evaluate_model
     from ftcourse.runs import Run, best_of, put_weights
     from ftcourse.schedule import warn_unlearned
     found, run = trial.history.validations, trial.folder and Run(trial.folder)
@@ -78,26 +79,52 @@ def _finish(self: TrainingPanel, trial: Trial) -> None:
     if trial.best: put_weights(trial.model.network, trial.best)
     trial.model.history, trial.steps, trial.best, trial.state = trial.history, None, None, "finished"
     if self.split is None: return
-    trial.report = report = evaluate_model(trial.model, self.task, split=self.split)
+    report = self.report(trial)
     low, high = report.interval(report.main)
     trial.score = dict(name=report.main, value=report[report.main], low=low, high=high)
 
 TrainingPanel.begin, TrainingPanel.finish = _begin, _finish
 
+# %% ../nbs/toolkit/widgets.ipynb #e64cbb70
+def _model(
+    self: TrainingPanel, number: int | None = None,   # of a run that has finished, the newest by default
+):
+    "The Model of a run, with the weights of its best validation: that of the newest run is in memory, others come from their folder. Raises `CourseError` where there is neither."
+    from ftcourse.runs import Run, put_weights
+    trial = self.trial(number)
+    if trial.state != "finished": raise CourseError(f"{trial.name} has not finished: resume({trial.number}) goes on with it")
+    if trial.model: return trial.model
+    if not trial.folder: raise CourseError(f"the weights of {trial.name} were let go when a later run began: give the panel a folder, run=, to keep them, or make them again with the cell that code({trial.number}) returns")
+    if self.busy: raise CourseError("a run is under way: stop it first")         # loading draws from the generators that it trains with
+    with hearing(): self.begin(trial)
+    put_weights(trial.model.network, Run(trial.folder).load(Run(trial.folder).best())[0])
+    trial.model.history = trial.history
+    model = trial.model
+    trial.let_go()
+    return model
+
+def _report(self: TrainingPanel, trial: Trial):
+    "Report of a finished run on the split that runs are compared by."
+    from ftcourse.recipes import evaluate_model
+    if trial.report is None: trial.report = evaluate_model(trial.model or self.model(trial.number), self.task, split=self.split)
+    return trial.report
+
+TrainingPanel.model, TrainingPanel.report = _model, _report
+
 # %% ../nbs/toolkit/widgets.ipynb #9d40b3f7
 def _train(self: TrainingPanel, trial: Trial) -> None:
     "The body of the thread: one run, until it ends or Stop is pressed."
     from ftcourse.runs import History, weights_of
-    trial.history = trial.history or History()
+    trial.history, first = trial.history or History(), None
     if trial.steps is None: self.begin(trial)
-    done, began = len(trial.history.steps), time.monotonic()
     for step in trial.steps:
         del trial.history.steps[step.n - 1:]           # what a killed kernel had done after its last checkpoint is done again
         trial.history.steps.append(step)
         if step.validation and not trial.folder and not trial.history.stale: trial.best = {k: t.detach().clone() for k, t in weights_of(trial.model.network).items()}
         if self.halt.is_set(): trial.state = "stopped"; break
-        left = (time.monotonic() - began) / max(1, step.n - done) * (trial.total - step.n)
-        self.show(f"{trial.name}: update {step.n} of {trial.total}, loss {step.loss:.3f}, {left:.0f} s left", trial)
+        first = first or (time.monotonic(), step.n)    # before it came the loading, which says nothing of the pace
+        left = (time.monotonic() - first[0]) / max(1, step.n - first[1]) * (trial.total - step.n)
+        self.show(f"{trial.name}: update {step.n} of {trial.total}, loss {step.loss:.3f}" + f", {left:.0f} s left" * (step.n > first[1]), trial)
     else: self.finish(trial)
     if trial.folder and trial.steps: trial.steps.close(); trial.steps = None      # a checkpoint is written
 
@@ -106,39 +133,16 @@ def _work(self: TrainingPanel, trial: Trial) -> None:
     "What the thread runs: whatever happens is kept, and said in the panel."
     began, told = time.monotonic(), []
     try:
-        self.keep(trial)
-        with warnings.catch_warnings(record=True) as told:
-            warnings.simplefilter("always", UserWarning)
-            self.train(trial)
-    except Exception as e: trial.state, trial.error, trial.steps = "failed", e, None
-    trial.seconds, trial.note = trial.seconds + time.monotonic() - began, " ".join(str(w.message) for w in told if w.category is UserWarning)
-    try: self.keep(trial)
+        keep(trial, self.of)
+        with hearing() as told: self.train(trial)
+    except Exception as e:
+        trial.state, trial.error, trial.steps = "failed", e, None
+        traceback.clear_frames(e.__traceback__)        # it can still be read, and holds no network
+    trial.seconds, trial.note = trial.seconds + time.monotonic() - began, " ".join(told)
+    try: keep(trial, self.of)
     finally: self.show(said(trial), final=True)
 
 TrainingPanel.train, TrainingPanel.work = _train, _work
-
-# %% ../nbs/toolkit/widgets.ipynb #2caa3e7f
-def _keep(self: TrainingPanel, trial: Trial) -> None:
-    "Write what the table needs beside the run, so that a new kernel knows it."
-    if trial.folder is None: return
-    from ftcourse.runs import write_atomic
-    trial.folder.mkdir(parents=True, exist_ok=True)
-    kept = {k: getattr(trial, k) for k in ("state", "score", "seconds", "total", "note")}
-    write_atomic(trial.folder / "panel.json", json.dumps(kept | {"hp": asdict(trial.hp), "of": self.of, "error": trial.error and str(trial.error)}, indent=1) + "\n")
-
-def _recall(self: TrainingPanel) -> None:
-    "List the runs that the folder holds."
-    task, model = self.given
-    self.of = dict(task=self.task.name, model=str(getattr(model, "info", {}).get("source", "a model") if hasattr(model, "info") else model), rows=self.rows)
-    for file in sorted(self.folder.glob("[0-9]*/panel.json")) if self.folder else ():
-        from ftcourse.runs import Run
-        kept, folder = json.loads(file.read_text(encoding="utf-8")), file.parent
-        of, hp, error = kept.pop("of"), HyperParams.from_kwargs(**kept.pop("hp")), kept.pop("error")
-        if of != self.of: raise CourseError(f"{self.folder} holds runs of {of}, and this panel is for {self.of}: give run= another folder")
-        if kept["state"] == "running": kept["state"] = "stopped"           # its kernel died
-        self.trials.append(Trial(int(folder.name), hp, folder, history=Run(folder).history(), error=error and CourseError(error), **kept))
-
-TrainingPanel.keep, TrainingPanel.recall = _keep, _recall
 
 # %% ../nbs/toolkit/widgets.ipynb #3e8a7af6
 def _run(
@@ -161,8 +165,12 @@ def _start(self: TrainingPanel, trial: Trial, wait: bool) -> Trial:
     if self.thread: self.thread.join()               # it may still be drawing
     if not (wait or self.live): print("no notebook here that shows widgets: this call returns when the run is done; Ctrl-C stops it, resume() goes on")
     if trial not in self.trials: self.trials.append(trial)
-    self.current, trial.state, trial.error = trial, "running", None
+    for other in self.trials:                        # weights of one run at a time: networks are large
+        if other is not trial: other.let_go()
+    self.current, trial.state, trial.error, trial.report = trial, "running", None, None
     self.halt.clear()
+    self.say(f"{trial.name}: reading the rows and the model")
+    self.allow(busy=True)
     self.thread = threading.Thread(target=self.work, args=(trial,), daemon=True)
     self.thread.start()
     if wait or not self.live: self.wait()
@@ -174,7 +182,10 @@ def _wait(self: TrainingPanel) -> None:
     except KeyboardInterrupt: self.halt.set(); self.thread.join()
     if self.current.error: raise self.current.error
 
-def _stop(self: TrainingPanel) -> None: "Stop after the update that is being made."; self.halt.set()
+def _stop(self: TrainingPanel) -> None:
+    "Stop after the update that is being made."
+    self.halt.set()
+    if self.busy: self.say(f"{self.current.name}: stopping after this update")
 
 TrainingPanel.run, TrainingPanel.resume, TrainingPanel.start, TrainingPanel.wait, TrainingPanel.stop = _run, _resume, _start, _wait, _stop
 
@@ -208,15 +219,15 @@ def _show(self: TrainingPanel, text: str = "", trial: Trial | None = None, final
     began = time.monotonic()
     if trial and (not self.live or began < self.due): return
     self.say(text, wrong=final and self.current.error is not None)
-    self.allow(final)
+    self.allow(busy=self.busy and not final)
     self.image.value, self.drawn = self.curves.draw({t.name: t.history for t in self.trials if t.history}), self.drawn + 1
     self.table.value, self.image.layout.display = self.table_html() if self.trials else "", "" if self.trials else "none"
     if (now := self.current) and now.history: self.progress.max, self.progress.value = max(1, now.total), len(now.history.steps)
     self.due = time.monotonic() + max(.2, 4 * (time.monotonic() - began))
 
-def _allow(self: TrainingPanel, final: bool = False) -> None:
+def _allow(self: TrainingPanel, busy: bool | None = None) -> None:
     "Which buttons can be pressed, and which runs chosen."
-    busy, names = self.busy and not final, [(t.name, t.number) for t in self.trials]
+    busy, names = self.busy if busy is None else busy, [(t.name, t.number) for t in self.trials]
     if tuple(names) != tuple(self.which.options): self.which.options = names; self.which.value = names[-1][1]
     self.buttons["Run"].disabled, self.buttons["Stop"].disabled = busy or bool(self.controls.complaint.value), not busy
     self.buttons["Compare"].disabled = self.buttons["Code"].disabled = not names
@@ -257,8 +268,7 @@ def _compare(
     pair = [self.trial(first), self.trial(second)]
     for t in pair:
         if t.state != "finished" or not self.split: raise CourseError(f"{t.name} {'has not finished' if self.split else 'could not be scored'}: whole runs with scores are compared")
-        if t.report is None: self.train(t)               # from its folder: the same call returns at once, with the best weights
-    return compare(*(t.report for t in pair), names=tuple(t.name for t in pair))
+    return compare(*map(self.report, pair), names=tuple(t.name for t in pair))
 
 def _code(
     self: TrainingPanel, number: int | None = None,   # of a run, the newest by default

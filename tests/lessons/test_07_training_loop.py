@@ -28,7 +28,6 @@ import math
 import numpy as np
 import random
 import torch
-import warnings
 
 # %% nbs/lessons/07_training_loop.ipynb #02877c4f
 def test_adamw_by_hand_is_the_optimizer_s():
@@ -72,6 +71,7 @@ def test_r02_the_rate_is_a_function_of_the_step_so_a_resumed_run_continues_it():
 
 # %% nbs/lessons/07_training_loop.ipynb #54466358
 def test_r01_a_warm_up_longer_than_the_run_warns_with_the_rate_it_reaches():
+    import warnings
     with warnings.catch_warnings(record=True) as said0:
         warnings.simplefilter("always")
         assert abs(check_warmup(HyperParams(lr=5e-5, warmup=500), 60) - 5.9e-6) < 1e-12 and learning_rate(0, HyperParams(warmup=500), 60) == 0

@@ -2,9 +2,25 @@
 from ftcourse.settings import CourseError
 from ftcourse.settings import DEFAULTS
 from ftcourse.settings import find_settings
+from ftcourse.settings import hearing
 from ftcourse.settings import seed_everything
 from ftcourse.settings import settings
+from ftcourse.settings import warn
 from pathlib import Path
+
+# %% nbs/toolkit/settings.ipynb #d7d4c34a
+def test_a_warning_is_heard_in_its_own_thread_alone():
+    import threading, warnings
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("always")
+        with hearing() as mine:
+            warn("mine"); warn("mine")
+            other = threading.Thread(target=warn, args=("of another thread",))
+            other.start(); other.join()
+            warnings.warn("of another library", stacklevel=1)
+        warn("afterwards")
+    assert mine == ["mine"] and [str(w.message) for w in shown] == ["of another thread", "of another library", "afterwards"]
+    assert all(w.category is UserWarning for w in shown)
 
 # %% nbs/toolkit/settings.ipynb #e34e497f
 def test_the_package_and_settings_ini_agree():
