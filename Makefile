@@ -7,7 +7,7 @@ RUN := HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 TOKENIZERS_PARALLELISM=false $(BIN
 # tests and notebooks at a time: one a core, at most 4 (each takes up to 1 GB)
 JOBS ?= $(shell $(PYTHON) -c 'import os; print(min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))')
 LESSON ?= nbs/lessons/01_fine_tuning.ipynb
-.PHONY: help lab test lessons export assets bench real aims check style clean
+.PHONY: colab help lab test lessons export assets bench real aims check style clean
 
 help:           ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -27,6 +27,7 @@ test: check style $(READY)      ## everything that must hold: exports, floors, s
 	$(RUN) -m ftcourse._lessons --jobs $(JOBS)
 
 check: $(READY) ## exported files equal their notebooks, imports go downward
+	$(RUN) -m ftcourse._stamp --check
 	$(RUN) -m ftcourse._nbtests --check
 	$(BIN)/lint-imports --no-cache
 
@@ -37,6 +38,7 @@ lessons: $(READY)       ## run every notebook, with seconds and peak memory
 	$(RUN) -m ftcourse._lessons
 
 export: $(READY)        ## notebooks -> ftcourse/ and tests/
+	$(RUN) -m ftcourse._stamp
 	$(RUN) -m ftcourse._nbtests
 
 assets: $(READY)        ## rebuild the built-in models
@@ -44,6 +46,9 @@ assets: $(READY)        ## rebuild the built-in models
 
 aims: $(READY)          ## measure what the built-in models transfer, over seeds
 	$(RUN) measure/aims.py
+
+colab: $(READY)         ## lessons on a stand-in for Colab: its versions, its Drive
+	FTCOURSE_COLAB=1 OMP_NUM_THREADS=1 $(RUN) -m pytest -v tests/test_colab.py
 
 bench: $(READY)         ## our loop against the Trainer, interleaved
 	$(RUN) measure/bench.py

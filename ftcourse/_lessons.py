@@ -76,8 +76,8 @@ def write(nb, path):
 
 
 def folded(source):
-    "Metadata of a cell: where an exercise's answers stand, JupyterLab shows the cell folded."
-    return {"jupyter": {"source_hidden": True}} if source.startswith("#| test_setup") and "Exercise(" in source else {}
+    "Metadata of a cell: where an exercise's answers stand, and what only Colab needs, JupyterLab shows the cell folded."
+    return {"jupyter": {"source_hidden": True}} if source.startswith("#| hide") or source.startswith("#| test_setup") and "Exercise(" in source else {}
 
 
 def without_places(text):
