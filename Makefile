@@ -7,7 +7,7 @@ RUN := HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 TOKENIZERS_PARALLELISM=false $(BIN
 # tests and notebooks at a time: one a core, at most 4 (each takes up to 1 GB)
 JOBS ?= $(shell $(PYTHON) -c 'import os; print(min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))')
 LESSON ?= nbs/lessons/01_fine_tuning.ipynb
-.PHONY: colab help lab test lessons export assets bench real aims check style clean
+.PHONY: colab site newest help lab test lessons export assets bench real aims check style clean
 
 help:           ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -50,6 +50,15 @@ aims: $(READY)          ## measure what the built-in models transfer, over seeds
 colab: $(READY)         ## lessons on a stand-in for Colab: its versions, its Drive
 	FTCOURSE_COLAB=1 OMP_NUM_THREADS=1 $(RUN) -m pytest -v tests/test_colab.py
 
+site: $(READY)          ## the pages of the site in _docs, every link checked; with Quarto where it is installed
+	$(RUN) -W ignore -m ftcourse._site
+
+newest: ## all tests with the newest versions that pyproject.toml admits, in an environment of their own
+	@test -x .venv-newest/bin/python || $(PYTHON) -m venv .venv-newest
+	.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager -e '.[dev]'
+	@touch .venv-newest/.ready
+	$(MAKE) test BIN=.venv-newest/bin READY=.venv-newest/.ready
+
 bench: $(READY)         ## our loop against the Trainer, interleaved
 	$(RUN) measure/bench.py
 
@@ -58,4 +67,4 @@ real: $(READY)          ## real models, real data, three seeds
 	$(BIN)/python measure/tasks.py
 
 clean:          ## remove the environment and what was built
-	rm -rf .venv build dist *.egg-info _docs _proc
+	rm -rf .venv .venv-newest build dist *.egg-info _docs _proc

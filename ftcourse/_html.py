@@ -1,0 +1,72 @@
+"""Plain HTML of a page, without Quarto: nbconvert's cells in a frame with a sidebar. By hand, not exported."""
+import html
+import json
+import os
+import re
+from functools import cache
+
+from ftcourse import _links
+
+CELLS = """{%- extends 'basic/index.html.j2' -%}
+{%- block input_group -%}
+{%- if cell.metadata.fold -%}<details><summary>{{ cell.metadata.fold | escape }}</summary>{{ super() }}</details>{%- else -%}{{ super() }}{%- endif -%}
+{%- endblock input_group -%}"""
+STYLE = """body{margin:0;font:16px/1.55 system-ui,sans-serif;color:#222;display:flex}nav{flex:0 0 15rem;padding:1rem;background:#f5f5f5;font-size:.85rem;min-height:100vh;box-sizing:border-box}
+nav a{display:block;color:#333;text-decoration:none;padding:.1rem 0}nav a[aria-current]{font-weight:700}nav details{margin:.4rem 0}main{flex:1;min-width:0;max-width:52rem;padding:1rem 2rem}
+pre{background:#f6f8fa;padding:.6rem .8rem;overflow-x:auto;font:13px/1.45 ui-monospace,monospace;border-radius:4px}code{font-family:ui-monospace,monospace;font-size:.9em}
+.jp-OutputArea pre,.output pre{background:none;border-left:3px solid #ddd;border-radius:0}table{border-collapse:collapse;font-size:.9rem}td,th{border-bottom:1px solid #ddd;padding:.25rem .6rem;text-align:left}
+summary{cursor:pointer;color:#0072B2}img{max-width:100%}blockquote{color:#555;border-left:3px solid #0072B2;margin-left:0;padding-left:1rem}.prompt,.jp-InputPrompt,.jp-OutputPrompt,.anchor-link{display:none}
+@media(max-width:50rem){body{display:block}nav{min-height:0}}"""
+MATH = "https://cdn.jsdelivr.net/npm/mathjax@3/es5/tex-mml-chtml.js"
+
+
+@cache
+def exporter():
+    from nbconvert import HTMLExporter
+    return HTMLExporter(raw_template=CELLS, template_name="basic")
+
+
+def notebook(nb):
+    "Body of a notebook's page."
+    import nbformat
+    front = "".join(nb["cells"][0]["source"]) if nb["cells"] and nb["cells"][0]["cell_type"] == "raw" else ""
+    rest = nb | {"cells": [c for c in nb["cells"] if c["cell_type"] != "raw"]}
+    body, _ = exporter().from_notebook_node(nbformat.reads(json.dumps(rest), as_version=4))
+    return head(front) + as_html_links(body)
+
+
+def markdown(text):
+    "Body of a markdown page."
+    from nbconvert.filters.markdown_mistune import markdown2html_mistune
+    hit = re.match(r"---\n.*?\n---\n", text, re.S)
+    return head(hit[0] if hit else "") + as_html_links(markdown2html_mistune(text[hit.end() if hit else 0:]))
+
+
+def head(front):
+    "Title and promise, from a page's front matter."
+    import yaml
+    said = yaml.safe_load(front.strip().strip("-")) if front else {}
+    return "".join(f"<{tag}>{html.escape(said[key])}</{tag}>\n" for key, tag in (("title", "h1"), ("description", "blockquote")) if said.get(key))
+
+
+def as_html_links(body):
+    "Links between pages lead to .html; headings have the anchors that GitHub and Quarto give them."
+    body = re.sub(r'(<a\b[^>]*\bhref=")([^":#]+)\.(?:ipynb|md)(?=["#])', r"\1\2.html", body)
+    heading = re.compile(r"<h([1-6])([^>]*)>(.*?)</h\1>", re.S)
+    def named(m):
+        title = re.sub(r'<a class="anchor-link".*?</a>', "", m[3])
+        return f'<h{m[1]} id="{_links.slug(html.unescape(title))}">{title}</h{m[1]}>'
+    return heading.sub(named, body)
+
+
+def framed(body, page, every, here):
+    "A whole page: sidebar, body, style."
+    from ftcourse._site import SECTIONS, html_name
+    def link(p): return os.path.relpath(html_name(p.target), os.path.dirname(page.target) or ".").replace(os.sep, "/")
+    def entry(p): return f'<a href="{link(p)}"' + (' aria-current="page"' if p == page else "") + f">{html.escape(p.title)}</a>"
+    groups = [(name, [p for p in every if p.target.startswith(folder + "/")]) for name, folder in SECTIONS]
+    side = entry(every[0]) + "".join(f"<details{' open' if page in group or name == 'Lessons' else ''}><summary>{name}</summary>{''.join(map(entry, group))}</details>" for name, group in groups)
+    side += entry(every[-1]) + f'<a href="{here.url}">Source</a>'
+    title = html.escape(f"{page.title} · ftcourse")
+    top = f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>{title}</title><style>{STYLE}</style>'
+    return f'{top}<script defer src="{MATH}"></script></head>\n<body><nav>{side}</nav>\n<main>{body}</main></body></html>\n'
