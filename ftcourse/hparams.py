@@ -47,7 +47,7 @@ class HyperParams:
     eval_every: int | None = option(None, "updates between two validations; None validates after each epoch", 1, 10**9, "log")
     patience: int | None = option(None, "stop after so many validations without a better one", 1, 10_000)
     keep: int = option(2, "checkpoints that are kept; the best and the newest always are", 1, 1_000)
-    precision: str = option("no", "mixed precision: no is 32-bit throughout", choices=("no", "bf16", "fp16"))
+    precision: str = option("auto", "mixed precision: no is 32-bit throughout; auto takes what the graphics card is fast in, and no without one", choices=("auto", "no", "bf16", "fp16"))
     seed: int = option(0, "where all random numbers of the run begin", 0, 2**32 - 1)
 
     def __post_init__(self):

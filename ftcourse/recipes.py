@@ -66,6 +66,7 @@ def fine_tune_model(
     hyperparameters that cannot be used, before anything is trained.
     """
     from ftcourse.hparams import HyperParams
+    from ftcourse.memory import in_memory
     from ftcourse.models import load_model
     from ftcourse.tasks import as_task
     from ftcourse.train import fit
@@ -74,7 +75,8 @@ def fine_tune_model(
     if rows: task = task.take(rows, seed=seed)
     model = load_model(model, task=task, seed=hp.seed, dropout=hp.dropout)      # a Model given is copied; a head that does not fit is made anew
     hp = within(hp, model)
-    batches, validate = batches_of(task, model.tokenizer, hp), validation_of(task, model.tokenizer, hp, seed)
+    batches, hp = in_memory(model, batches_of(task, model.tokenizer, hp), hp, loss=task.loss)
+    validate = validation_of(task, model.tokenizer, hp, seed)
     model.thresholds = None                       # chosen for other weights
     model.history = fit(model, batches, hp, validate=validate, run=run, loss=task.loss, progress=progress)
     return model

@@ -21,6 +21,7 @@ from accelerate import Accelerator, DistributedDataParallelKwargs, GradScalerKwa
 from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 
+from .hardware import card, precision_for
 from .hparams import HyperParams
 from .runs import History, Run, Step, best_of, optimizer_tensors, plain, put_optimizer, put_weights, rank, scores_text, weights_of
 from .schedule import adamw, check_warmup, dice, feed, learning_rate, total_steps, warn_unlearned
@@ -97,9 +98,10 @@ def update(
 
 # %% ../nbs/lessons/07_training_loop.ipynb #b5e30bee
 def accelerator_for(
-    precision: str,     # "no", "bf16" or "fp16"
+    precision: str,     # "auto", "no", "bf16" or "fp16"
 ) -> Accelerator:
     "Device, precision and processes of this run. Accelerate keeps them once per process, so they are made anew when the precision changes."
+    if precision == "auto": precision = precision_for(card())
     if AcceleratorState._shared_state and AcceleratorState().mixed_precision != precision: AcceleratorState._reset_state()
     options = [DistributedDataParallelKwargs(find_unused_parameters=True), GradScalerKwargs(init_scale=2.0**12)]
     try: acc = Accelerator(mixed_precision=precision, gradient_accumulation_steps=1, kwargs_handlers=options)
@@ -248,7 +250,7 @@ def train_steps(
     groups = parameter_groups(model, hp)
     objective = acc.prepare_model(Objective(network, loss, model))
     optimizer = acc.prepare_optimizer(adamw(groups))
-    return iterate(Loop(model, network, objective, optimizer, acc, hp, total, run, validate, per_epoch=len(batches) if hasattr(batches, "__len__") else None), batches)
+    return iterate(Loop(model, network, objective, optimizer, acc, hp.replace(precision=acc.mixed_precision), total, run, validate, per_epoch=len(batches) if hasattr(batches, "__len__") else None), batches)
 
 # %% ../nbs/lessons/07_training_loop.ipynb #6fa184b3
 def iterate(loop: Loop, batches: Iterable) -> Iterator[Step]:

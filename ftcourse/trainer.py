@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from transformers import DataCollatorWithPadding, PrinterCallback, Trainer, TrainingArguments
 
+from .hardware import card, precision_for
 from .hparams import HyperParams
 from .settings import CourseError
 
@@ -24,10 +25,11 @@ def arguments(
     usual = {"head_lr": 1.0, "layer_decay": 1.0, "train": "full", "class_weights": "none", "patience": None}
     if lost := [name for name, value in usual.items() if getattr(hp, name) != value]:
         raise CourseError(f"the Trainer has no word for {', '.join(lost)}: set {', '.join(f'{n}={usual[n]!r}' for n in lost)}, or train with fit")
+    precision = precision_for(card()) if hp.precision == "auto" else hp.precision
     gpu, falls = torch.accelerator.is_available(), {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
     words = dict(num_train_epochs=hp.epochs, max_steps=hp.max_steps or -1, per_device_train_batch_size=hp.batch_size, gradient_accumulation_steps=hp.accumulate,
                  learning_rate=hp.lr, weight_decay=hp.weight_decay, warmup_steps=hp.warmup, lr_scheduler_type=falls[hp.schedule], max_grad_norm=hp.clip,
-                 bf16=hp.precision == "bf16", fp16=hp.precision == "fp16", seed=hp.seed, logging_steps=1, logging_nan_inf_filter=False,
+                 bf16=precision == "bf16", fp16=precision == "fp16", seed=hp.seed, logging_steps=1, logging_nan_inf_filter=False,
                  save_strategy="no", report_to="none", disable_tqdm=True, use_cpu=not gpu, dataloader_pin_memory=gpu)
     return TrainingArguments(str(folder), **(words | changes))
 
