@@ -9,6 +9,7 @@ import builtins
 import hashlib
 import io
 import json
+import os
 import re
 import shutil
 import sys
@@ -177,33 +178,50 @@ def one_at_a_time(root=ROOT):
     return FileLock(Path(tempfile.gettempdir()) / f"ftcourse-export-{hashlib.sha256(str(root).encode()).hexdigest()[:12]}.lock")
 
 
-def export_all(root=ROOT):
-    export(notebooks(root), root)
-    for p in stale(root): print(f"removed {p.relative_to(root)}: no notebook exports it any more"); p.unlink()
-
-
 def generated(root=ROOT):
     "{relative path: text} of all exported files."
     files = [*(root / "ftcourse").rglob("*.py"), *(root / "tests").glob("*/test_*.py")]
     return {p.relative_to(root).as_posix(): p.read_text(encoding="utf-8") for p in files if MARK in p.read_text(encoding="utf-8")[:4000] and p.name != "_nbtests.py"}
 
 
-def drift(root=ROOT):
-    "Differences between the exported files in the tree and a fresh export of the notebooks; and test cells that were lost."
-    found = []
+def fresh(root=ROOT):
+    "({relative path: text} of an export of all notebooks, made in a copy of them; what refused notebooks raised)."
+    errors = []
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "copy"
-        for name in ("nbs", "ftcourse"): shutil.copytree(root / name, copy / name, ignore=shutil.ignore_patterns("assets", "__pycache__", ".ipynb_checkpoints"))
+        for name in ("nbs", "ftcourse"): shutil.copytree(root / name, copy / name, ignore=shutil.ignore_patterns("assets", "__pycache__", ".ipynb_checkpoints", "*.tmp"))
         shutil.copy(root / "pyproject.toml", copy)
         (copy / "tests").mkdir()
         for p in (copy / "ftcourse").rglob("*.py"):
             if MARK in p.read_text(encoding="utf-8")[:4000] and p.name != "_nbtests.py": p.unlink()
-        export(notebooks(copy), copy)
-        fresh, here = generated(copy), generated(root)
-    for name in sorted(fresh.keys() | here.keys()):
+        for path in notebooks(copy):
+            try: export([path], copy)
+            except Exception as e: errors.append(e)
+        return generated(copy), errors
+
+
+def export_all(root=ROOT):
+    "Write what differs from a fresh export, each file in one piece: who runs tests meanwhile never sees half a module."
+    made, errors = fresh(root)
+    for name, text in made.items():
+        file = root / name
+        if file.exists() and file.read_text(encoding="utf-8") == text: continue
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temp = file.with_suffix(".tmp")
+        temp.write_text(text, encoding="utf-8")
+        os.replace(temp, file)
+    for p in stale(root): print(f"removed {p.relative_to(root)}: no notebook exports it any more"); p.unlink()
+    if errors: raise errors[0]
+
+
+def drift(root=ROOT):
+    "Differences between the exported files in the tree and a fresh export of the notebooks; and test cells that were lost."
+    found, (made, errors), here = [], fresh(root), generated(root)
+    if errors: raise errors[0]
+    for name in sorted(made.keys() | here.keys()):
         if name not in here: found.append(f"{name} is missing: run `make export`")
-        elif name not in fresh: found.append(f"{name} has no notebook any more: run `make export`")
-        elif fresh[name] != here[name]: found.append(f"{name} differs from its notebook: edit the notebook, then run `make export`")
+        elif name not in made: found.append(f"{name} has no notebook any more: run `make export`")
+        elif made[name] != here[name]: found.append(f"{name} differs from its notebook: edit the notebook, then run `make export`")
     for path in notebooks(root):
         wanted = test_cells(path)
         tests = root / "tests" / path.parent.name / f"test_{path.stem}.py"
