@@ -57,7 +57,7 @@ def fine_tune_model(
     seed: int = 0,            # of the rows, the head and the order
     run=None,                 # a run folder: the same call on it resumes, and returns at once when it has finished
     text=None, label=None, kind=None, on_bad: str = "error",  # how to read `task`: see `load_task`
-    progress: bool = False,   # print a line per validation
+    progress=False,           # print a line per validation; or a function that is given each Step
     **hyper,                  # fields of HyperParams: epochs, lr, batch_size, …
 ):
     """A copy of `model`, trained on the training split of `task`; its `history` tells how it went.
@@ -112,7 +112,7 @@ def train_model(
     run=None,                 # a run folder, as in fine_tune_model
     layers: int = 2, hidden: int = 128,   # size of the network
     tokenizer=None,           # a fast tokenizer; None: the built-in vocabulary for "world", one learned from the text otherwise
-    progress: bool = False,
+    progress=False,
     **hyper,                  # fields of HyperParams; lr is 1e-3 and epochs 1 unless you say otherwise
 ):
     "A new model, pretrained on text without labels. Raises `CourseError` for text or settings that cannot be used."

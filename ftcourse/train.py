@@ -277,7 +277,7 @@ def fit(
     run: Run | str | Path | None = None,
     loss: Callable | None = None,
     total: int | None = None,
-    progress: bool = False,         # print a line every ten updates, and at each validation
+    progress: bool | Callable = False,     # print a line every ten updates, and at each validation; or a function that is given each Step
 ) -> History:
     """Train to the end. With `validate` the model leaves with the weights of its best validation, and `history.best` says which.
 
@@ -288,7 +288,8 @@ def fit(
     for step in train_steps(model, batches, hp, loss=loss, total=total, run=run, validate=validate):
         history.steps.append(step)
         if step.validation and not run and not history.stale: best = {k: t.detach().clone() for k, t in weights_of(network).items()}
-        if progress and (step.validation or step.n % 10 == 0): print(f"step {step.n}  epoch {step.epoch:.2f}  loss {step.loss:.4f}  {scores_text(step.validation)}".rstrip())
+        if callable(progress): progress(step)
+        elif progress and (step.validation or step.n % 10 == 0): print(f"step {step.n}  epoch {step.epoch:.2f}  loss {step.loss:.4f}  {scores_text(step.validation)}".rstrip())
     if run: history = run.history()
     if history.validations: best_of(history.validations)      # raises when none is finite
     if run: best = run.load(run.best())[0] if history.validations and run.best() != run.newest() else None

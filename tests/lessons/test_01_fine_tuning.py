@@ -95,3 +95,27 @@ ex2 = Exercise("01.2", "always_the_commonest", inputs=[(["spam", "ham", "ham", "
 # %% nbs/lessons/01_fine_tuning.ipynb #ac319de0
 def test_exercise_2_is_sound():
     assert ex2.proves()
+
+# %% nbs/lessons/01_fine_tuning.ipynb #09c4c261
+def shares(table): return [row[i] / sum(row) for i, row in enumerate(table)]
+def over_classes(table, share): return sum(share(i) for i in range(len(table))) / len(table)
+def of_claims(table, i): claimed = sum(row[i] for row in table); return table[i][i] / claimed if claimed else 0.
+
+ex3 = Exercise("01.3", "found_on_average", inputs=[([[497, 3], [17, 483]],), ([[0, 500], [0, 500]],), ([[90, 10], [5, 5]],), ([[8, 1, 1], [0, 4, 0], [3, 3, 0]],)],
+    solution=lambda table: sum(shares(table)) / len(table),
+    also=[lambda table: over_classes(table, lambda i: 1 - sum(n for j, n in enumerate(table[i]) if j != i) / sum(table[i]))],
+    mistakes={"That is accuracy, in which a large class counts for more: take the share of each class first, then the mean of the shares.": lambda table: sum(row[i] for i, row in enumerate(table)) / sum(map(sum, table)),
+              "You divide by the columns: that is how much of what was *called* a class is right. The rows are the true classes.":
+                  [lambda table: over_classes(table, lambda i: of_claims(table, i)), lambda table: over_classes(table, lambda i: table[i][i] / sum(row[i] for row in table))],
+              "You added the shares up: divide by how many classes there are.": lambda table: sum(shares(table)),
+              "Those are the shares of all classes: one number is asked for, their mean.": shares,
+              "That is the share that the model got wrong.": lambda table: 1 - sum(shares(table)) / len(table),
+              "That is a percentage: scores in this course are shares from 0 to 1.": lambda table: 100 * sum(shares(table)) / len(table),
+              "What is right stands on the diagonal from the upper left to the lower right: row 0 and column 0, row 1 and column 1.": lambda table: over_classes(table, lambda i: table[i][-1 - i] / sum(table[i]))},
+    hints=["In row i, what the model got right stands in column i.", "Divide `table[i][i]` by `sum(table[i])`, for each row; then take the mean."])
+
+# %% nbs/lessons/01_fine_tuning.ipynb #a56865a9
+def test_exercise_3_is_sound_and_its_answer_is_the_balanced_accuracy_of_a_report():
+    from ftcourse.metrics import balanced_accuracy
+    assert ex3.proves()
+    assert abs(ex3.solution([[90, 10], [5, 5]]) - balanced_accuracy([0] * 100 + [1] * 10, [0] * 90 + [1] * 10 + [0] * 5 + [1] * 5)) < 1e-12

@@ -11,7 +11,6 @@ import argparse
 import csv
 import io
 import json
-import os
 import pytest
 import tempfile
 
@@ -24,14 +23,21 @@ def test_flags_are_the_fields_of_hyperparams_and_nothing_is_passed_on_that_was_n
     assert given == {"epochs": 2, "batch_size": 4, "buckets": False, "schedule": "cosine", "max_steps": None, "lr": 1e-3} and HyperParams(**given).batch_size == 4
     with redirect_stderr(io.StringIO()), pytest.raises(SystemExit): flags.parse_args(["--schedule", "zigzag"])
 
-# %% nbs/toolkit/cli.ipynb #378e8eac
-def test_the_doctor_names_what_will_not_work():
-    import ftcourse.cli as rooms
-    healthy = rooms.examine(seconds=.1)
-    assert [p for p in healthy["problems"] if "GiB" not in p] == [] and healthy["origin"]["encoder"] == "built in" and healthy["packages"]["torch"]
-    with mock.patch.dict(os.environ, {"FTCOURSE_PROFILE": "gpu"}), mock.patch("ftcourse.settings._chosen", None), mock.patch("ftcourse.settings.reachable", lambda seconds: False):
-        far = rooms.examine()
-    assert far["profile"] == "gpu" and not far["hub"] and any("encoder" in p and "hub" in p for p in far["problems"]) and "problem" in rooms.examined_text(far)
+# %% nbs/toolkit/cli.ipynb #ba4ba4b2
+def test_a_terminal_gets_a_bar_that_ends_at_its_end_a_log_gets_lines():
+    from ftcourse.cli import bar as progress_bar
+    from ftcourse.hparams import HyperParams as Choices
+    from ftcourse.runs import Step
+    class Terminal(io.StringIO):
+        def isatty(self): return True
+
+    def steps(n, per_epoch): return [Step(i + 1, (i + 1) / per_epoch, .7, 16, 1e-4, 1., 100, .1, {"accuracy": .9} if i == 3 else None) for i in range(n)]
+    for choices, made in ((Choices(epochs=2), steps(10, 5)), (Choices(epochs=2, max_steps=4), steps(4, 5))):
+        screen = Terminal()
+        with redirect_stderr(screen), progress_bar(choices) as show:
+            for one in made: show(one)
+        assert "100%|" in screen.getvalue() and "loss 0.700" in screen.getvalue() and "accuracy 0.9" in screen.getvalue(), screen.getvalue()
+    with redirect_stderr(io.StringIO()), progress_bar(Choices()) as show: assert show is True
 
 # %% nbs/toolkit/cli.ipynb #f7aa692a
 def test_from_a_messy_file_to_a_model_that_transformers_alone_reloads():
@@ -76,3 +82,18 @@ def test_texts_come_from_the_line_a_file_or_standard_input():
         assert texts_of(arguments.Namespace(file=lines, text=None)) == ["one", "two"] and texts_of(arguments.Namespace(file=table, text="body")) == ["a, b", "c"]
         with pytest.raises(CourseError, match="no column 'text', it has body, n"): texts_of(arguments.Namespace(file=table, text=None))
     with mock.patch("sys.stdin", ["first\n", "\n", "second"]): assert texts_of(arguments.Namespace(file=None, text=None)) == ["first", "second"]
+
+# %% nbs/toolkit/cli.ipynb #ba4ba4b3
+def test_the_doctor_and_a_class_s_progress_by_name():
+    from ftcourse.cli import main as asked
+    with tempfile.TemporaryDirectory() as place:
+        for who, done in (("ada", {"01.1": {"name": "accuracy", "on": "2026-11-01"}}), ("bo", {})): (Path(place) / f"{who}.json").write_text(json.dumps(done))
+        heard = io.StringIO()
+        with redirect_stdout(heard): code = asked(["progress", place])
+        assert code == 0 and "ada" in heard.getvalue() and "bo" in heard.getvalue()
+        wrong = io.StringIO()
+        with redirect_stderr(wrong): code = asked(["progress", str(Path(place) / "nobody")])
+        assert code == 1 and "no progress files" in wrong.getvalue()
+        heard = io.StringIO()
+        with redirect_stdout(heard): code = asked(["doctor", "--json"])
+        assert json.loads(heard.getvalue())["names"]["encoder"]
