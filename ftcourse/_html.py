@@ -11,12 +11,12 @@ CELLS = """{%- extends 'basic/index.html.j2' -%}
 {%- block input_group -%}
 {%- if cell.metadata.fold -%}<details><summary>{{ cell.metadata.fold | escape }}</summary>{{ super() }}</details>{%- else -%}{{ super() }}{%- endif -%}
 {%- endblock input_group -%}"""
-STYLE = """body{margin:0;font:16px/1.55 system-ui,sans-serif;color:#222;display:flex}nav{flex:0 0 15rem;padding:1rem;background:#f5f5f5;font-size:.85rem;min-height:100vh;box-sizing:border-box}
+STYLE = """body{margin:0;font:16px/1.55 system-ui,sans-serif;color:#222;display:flex}nav{flex:0 0 15rem;padding:1rem;background:#f5f5f5;font-size:.85rem;height:100vh;overflow:auto;position:sticky;top:0;box-sizing:border-box}
 nav a{display:block;color:#333;text-decoration:none;padding:.1rem 0}nav a[aria-current]{font-weight:700}nav details{margin:.4rem 0}main{flex:1;min-width:0;max-width:52rem;padding:1rem 2rem}
 pre{background:#f6f8fa;padding:.6rem .8rem;overflow-x:auto;font:13px/1.45 ui-monospace,monospace;border-radius:4px}code{font-family:ui-monospace,monospace;font-size:.9em}
 .jp-OutputArea pre,.output pre{background:none;border-left:3px solid #ddd;border-radius:0}table{border-collapse:collapse;font-size:.9rem}td,th{border-bottom:1px solid #ddd;padding:.25rem .6rem;text-align:left}
 summary{cursor:pointer;color:#0072B2}img{max-width:100%}blockquote{color:#555;border-left:3px solid #0072B2;margin-left:0;padding-left:1rem}.prompt,.jp-InputPrompt,.jp-OutputPrompt,.anchor-link{display:none}
-@media(max-width:50rem){body{display:block}nav{min-height:0}}"""
+@media(max-width:50rem){body{display:block}nav{height:auto;position:static}}"""
 MATH = "https://cdn.jsdelivr.net/npm/mathjax@3/es5/tex-mml-chtml.js"
 
 
@@ -24,6 +24,12 @@ MATH = "https://cdn.jsdelivr.net/npm/mathjax@3/es5/tex-mml-chtml.js"
 def exporter():
     from nbconvert import HTMLExporter
     return HTMLExporter(raw_template=CELLS, template_name="basic")
+
+
+@cache
+def colours():
+    from pygments.formatters import HtmlFormatter
+    return HtmlFormatter(style="default").get_style_defs(".highlight")
 
 
 def notebook(nb):
@@ -68,5 +74,5 @@ def framed(body, page, every, here):
     side = entry(every[0]) + "".join(f"<details{' open' if page in group or name == 'Lessons' else ''}><summary>{name}</summary>{''.join(map(entry, group))}</details>" for name, group in groups)
     side += entry(every[-1]) + f'<a href="{here.url}">Source</a>'
     title = html.escape(f"{page.title} · ftcourse")
-    top = f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>{title}</title><style>{STYLE}</style>'
+    top = f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>{title}</title><style>{STYLE}\n{colours()}</style>'
     return f'{top}<script defer src="{MATH}"></script></head>\n<body><nav>{side}</nav>\n<main>{body}</main></body></html>\n'

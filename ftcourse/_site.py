@@ -3,6 +3,7 @@
 A page is a lesson, a toolkit notebook, a module's docstrings, or a markdown file of the repository. Where the program
 `quarto` is on PATH it renders _proc, and its pages replace the plain ones. By hand, not exported.
 """
+import dataclasses
 import importlib
 import inspect
 import json
@@ -105,9 +106,20 @@ def api_page(page, every):
         if inspect.isclass(thing) or inspect.isfunction(thing): parts.append(shown(show_doc(thing, name=name, title_level=2)))
         else: parts.append(f"## {name}\n\n```python\n{name} = {value if len(value := repr(thing)) < 300 else value[:297] + '…'}\n```")
         if inspect.isclass(thing):
+            parts.append(fields_table(thing))
             own = [(n, m) for n, m in vars(thing).items() if inspect.isfunction(m) and n[0] != "_" and m.__doc__]
             parts += [shown(show_doc(m, name=f"{name}.{n}", title_level=3)) for n, m in own]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def fields_table(cls):
+    "Markdown table of a dataclass's fields: what each means, by its help or the comment on its line; empty for another class."
+    from fastcore.docments import docments
+    if not dataclasses.is_dataclass(cls): return ""
+    said, missing = docments(cls), dataclasses.MISSING
+    rows = [(f.name, "" if f.default is missing else f"`{f.default!r}`", f.metadata.get("help") or said.get(f.name) or "") for f in dataclasses.fields(cls) if f.name[0] != "_"]
+    cell = lambda text: " ".join(text.split()).replace("|", "\\|")
+    return "| field | default | |\n|---|---|---|\n" + "\n".join(f"| `{n}` | {cell(default)} | {cell(what)} |" for n, default, what in rows) if any(r[2] for r in rows) else ""
 
 
 def shown(documented): return documented._repr_markdown_().removeprefix("---").strip()

@@ -3,12 +3,15 @@
 The versions are those of Colab's image of August 2026, as far as the index serves them. torch is this environment's own
 (Colab's is built for CUDA), and so is everything that is not listed: a .pth file lets the stand-in see it.
 """
+import json
 import os
 import shutil
 import subprocess
 import sys
 import sysconfig
 from pathlib import Path
+
+from ftcourse._nbtests import one_at_a_time
 
 ROOT = Path(__file__).resolve().parent.parent
 PLACE = Path(sys.prefix) / "colab"                    # inside .venv: ignored by git, removed by `make clean`
@@ -65,14 +68,15 @@ def image():
     return once(PLACE, make, IMAGE, BESIDE, DRIVE, sys.version) / "bin" / "python"
 
 
-def repository(folder):
+def repository(folder, branch):
     "A git repository that holds the working tree as it is now: what a push would put on the hosted address."
     files = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
-    for name in filter(None, files):
-        if not (ROOT / name).is_file(): continue
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, folder / name, follow_symlinks=False)
-    git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost", "-c", "init.defaultBranch=main"]
+    with one_at_a_time():                             # not in the middle of an export
+        for name in filter(None, files):
+            if not (ROOT / name).is_file(): continue
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name, follow_symlinks=False)
+    git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost", "-c", f"init.defaultBranch={branch}"]
     for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "-m", "as it is"]): subprocess.run([*git, *command], cwd=folder, check=True)
     return folder
 
@@ -83,11 +87,9 @@ class Session:
         self.folder, self.python = folder, image()
         for name in ("content", "home", "drive"): (folder / name).mkdir(exist_ok=True)
         hosted = folder / "hosted"
-        if not hosted.exists(): repository(hosted)
-        subprocess.run(["git", "branch", "--quiet", "--force", branch], cwd=hosted, check=False)
+        if not hosted.exists(): repository(hosted, branch)
         spec = folder / "share" / "kernels" / "colab"
         spec.mkdir(parents=True, exist_ok=True)
-        import json
         (spec / "kernel.json").write_text(json.dumps({"argv": [str(self.python), "-c", KERNEL, "-f", "{connection_file}"], "display_name": "Colab", "language": "python"}))
         self.env = {k: v for k, v in os.environ.items() if not k.startswith(("FTCOURSE_", "PYTEST_"))} | {
             "COLAB_MOUNTS": str(folder / "mounts"), "FTCOURSE_DRIVE": str(folder / "drive"), "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": "1",
@@ -101,5 +103,5 @@ class Session:
         from nbclient import NotebookClient
         specs = KernelSpecManager(kernel_dirs=[str(self.folder / "share" / "kernels")])
         client = NotebookClient(nb, km=AsyncKernelManager(kernel_name="colab", kernel_spec_manager=specs), timeout=timeout, resources={"metadata": {"path": str(self.folder / "content")}})
-        client.execute(env=self.env)
+        client.execute(cleanup_kc=True, env=self.env)          # the machine is given back
         return "".join(o.get("text", "") for c in nb.cells if c.cell_type == "code" for o in c.outputs)
