@@ -178,6 +178,33 @@ ex2 = Exercise("02.2", "class_numbers", solution=numbered_by(sized),
     },
     hints=["Build one dictionary from the labels of train.", "dictionary.get(label, -1) answers for labels that are not in it."])
 
+# %% nbs/lessons/02_data.ipynb #4e0c18a5
+import zlib
+def number(text, form=normalise, scale=2**32): return zlib.crc32(form(text).encode()) / scale
+def below(**how): return lambda texts, share: [number(text, **how) < share for text in texts]
+def smallest(texts, share): return [sorted(map(number, texts)).index(number(t)) < round(share * len(texts)) for t in texts]
+def dealt(texts, share, seen=None): seen = {} if seen is None else seen; return [seen.setdefault(normalise(t), number(t)) < share for t in texts]
+
+film = ["Great film", "so dull", "GREAT  film", "ok", "Straße", "STRASSE", "not for me", "cafe\u0301", "café", "a", "b", "c", "d", "So  Dull"]
+ex3 = Exercise("02.3", "in_test", inputs=[(film, .5), (film, .3), (film[::-1], .5), ([], .5), (["no", "yes", "maybe", "never", "always"], .7)], solution=below(),
+    also=[dealt, lambda texts, share: [zlib.crc32(normalise(t).encode("utf-8")) < share * 2**32 for t in texts]],
+    mistakes={
+        "You did not normalise: a repeat in other capitals may land in the other split.": below(form=keep),
+        "Small letters are not all: normalise(text) looks past blanks, and past the several forms of one letter, too.": [below(form=str.lower), below(form=str.casefold), below(form=lambda t: " ".join(t.lower().split()))],
+        "You cut by place: put the rows in another order, and others are tested. Let the text decide.": [lambda texts, share: [i < share * len(texts) for i in range(len(texts))], lambda texts, share: [i < int(share * len(texts)) for i in range(len(texts))]],
+        "You take a fixed number of rows, those with the smallest numbers: whether a row is among them depends on the others. Compare each number with `share`.": smallest,
+        "Those are the rows that stay in train: True is for a number below `share`.": lambda texts, share: [not x for x in below()(texts, share)],
+        "Return True or False for each text, not the places or the texts that go to test.": [lambda texts, share: [i for i, x in enumerate(below()(texts, share)) if x], lambda texts, share: [t for t in texts if number(t) < share]],
+        "Those are the numbers: compare each with `share`.": lambda texts, share: [number(t) for t in texts],
+        "A checksum is a whole number up to 2**32: divide it before you compare it with a share.": below(scale=1)},
+    hints=["Take the number of one text first, and look at it.", "`zlib.crc32(normalise(text).encode()) / 2**32 < share`, for each text."])
+
+# %% nbs/lessons/02_data.ipynb #9245b3a9
+def test_exercise_3_is_sound_and_its_answer_keeps_repeats_together():
+    assert ex3.proves()
+    split = ex3.solution(film, .5)
+    assert split[0] == split[2] and split[1] == split[-1] and split[4] == split[5] and split[7] == split[8] and True in split and False in split
+
 # %% nbs/lessons/02_data.ipynb #7d1dcfe9
 def test_the_exercises_are_sound():
     assert ex1.proves() and ex2.proves()

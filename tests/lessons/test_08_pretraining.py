@@ -123,3 +123,31 @@ ex2 = Exercise("08.2", "pmi", inputs=[(10, 20, 30, 1000), (5, 5, 5, 100), (0, 4,
 # %% nbs/lessons/08_pretraining.ipynb #e6b5e3f7
 def test_exercise_2_is_sound():
     assert ex2.proves()
+
+# %% nbs/lessons/08_pretraining.ipynb #b29d71fd
+def seen_by(rule): return lambda ids, chosen, dice, mask, other: [[rule(t, c, d, mask, o) for t, c, d, o in zip(*rows)] for rows in zip(ids, chosen, dice, other)]
+def unless_chosen(rule): return seen_by(lambda t, c, d, m, o: rule(t, d, m, o) if c else t)
+def in_place(ids, chosen, dice, mask, other):
+    for i, row in enumerate(ids):
+        for j, d in enumerate(dice[i]):
+            if chosen[i][j] and d < .9: row[j] = mask if d < .8 else other[i][j]
+    return ids
+
+both = [[True, True, True, False], [True, False, True, True]]
+ex3 = Exercise("08.3", "disguised", inputs=[([[5, 6, 7, 8], [9, 10, 11, 12]], both, [[.1, .85, .95, .2], [.79, .84, .8, .9]], 4, [[20, 21, 22, 23], [24, 25, 26, 27]]),
+                                            ([[7, 7]], [[True, False]], [[.89, .99]], 4, [[30, 31]]), ([[5]], [[False]], [[0.]], 4, [[9]]), ([[6, 3]], [[True, True]], [[.799, .05]], 1, [[8, 8]])],
+    solution=unless_chosen(lambda t, d, m, o: m if d < .8 else o if d < .9 else t), also=[in_place], mistakes={
+        "You put the mask on every chosen token: then the model listens only at masks. Ask the dice.": unless_chosen(lambda t, d, m, o: m),
+        "You never leave a chosen token as it is: from 0.9 on it stays.": unless_chosen(lambda t, d, m, o: m if d < .8 else o),
+        "You never put in the other token. Both bounds are counted from 0: it comes from 0.8 to below 0.9.": [unless_chosen(lambda t, d, m, o: m if d < .8 else t), unless_chosen(lambda t, d, m, o: m if d < .8 else o if d < .1 else t)],
+        "You disguise tokens that were not chosen: they stay as they are.": seen_by(lambda t, c, d, m, o: m if d < .8 else o if d < .9 else t),
+        "Those that are not chosen are disguised in yours, and the chosen ones stay.": seen_by(lambda t, c, d, m, o: t if c else m if d < .8 else o if d < .9 else t),
+        "The mask and the other token have changed places: eight times of ten it is the mask.": unless_chosen(lambda t, d, m, o: o if d < .8 else m if d < .9 else t),
+        "The dice are turned round: *below* 0.8 is the mask.": [unless_chosen(lambda t, d, m, o: m if d > .8 else o if d > .9 else t), unless_chosen(lambda t, d, m, o: m if d > .2 else o if d > .1 else t)],
+        "A bound belongs to the part above it: 0.8 is no mask any more, and at 0.9 the token stays.": unless_chosen(lambda t, d, m, o: m if d <= .8 else o if d <= .9 else t),
+        "Those are the labels of exercise 1: what the model *sees* has no −100.": seen_by(lambda t, c, d, m, o: t if c else -100)},
+    hints=["First ask whether the token was chosen; only then look at its number.", "`mask if d < .8 else o if d < .9 else t`, for a chosen token `t`."])
+
+# %% nbs/lessons/08_pretraining.ipynb #bc850ca5
+def test_exercise_3_is_sound():
+    assert ex3.proves()

@@ -91,3 +91,37 @@ ex2 = Exercise("09.2", "updates", inputs=[(32, 16, 20), (33, 16, 2), (31, 16, 3)
 def test_exercise_2_is_sound():
     import math
     assert ex2.proves() and -(-40 // 16) * 3 == 9 and ex2.judge(lambda rows, batch_size, epochs: math.ceil(rows / batch_size) * epochs)[0] == "right"
+
+# %% nbs/lessons/09_fine_tuning.ipynb #51b8e46d
+def up_to(parts): return [p for p in parts if p.startswith("layer")]
+def kept(parts, train, above=("pooler", "head"), top=lambda layers, n: layers[len(layers) - n:], low=(), all_of=lambda parts: list(parts)):
+    if train == "full": return all_of(parts)
+    names = top(up_to(parts), int(train.partition("-")[2] or 0))
+    return [p for p in parts if p in above or p in names or names and p in low]
+def from_an_index(parts, train):
+    first = {"full": 0, "head": parts.index("pooler")}.get(train)
+    return parts[parts.index("pooler") - int(train[5:]) if first is None else first:]
+
+two, six = (["embeddings", *(f"layer {i}" for i in range(1, n + 1)), "pooler", "head"] for n in (2, 12))
+ex3 = Exercise("09.3", "learning", inputs=[(two, "full"), (two, "head"), (two, "last-1"), (two, "last-2"), (six, "last-3"), (six, "last-10")], solution=kept, also=[from_an_index], mistakes={
+    "The pooler stands above the layers, too: with `head` it learns like what is new.": lambda parts, train: kept(parts, train, above=("head",)),
+    "Without the head nothing can learn your labels: it learns in each of the three.": [lambda parts, train: kept(parts, train, above=() if "-" in train else ("pooler", "head")), lambda parts, train: kept(parts, train, above=("pooler",) if "-" in train else ("pooler", "head"))],
+    "You count layers from the bottom: the last ones are the uppermost.": lambda parts, train: kept(parts, train, top=lambda layers, n: layers[:n]),
+    "`last-2` is two layers, not the second from above alone.": lambda parts, train: kept(parts, train, top=lambda layers, n: layers[len(layers) - n:][:1]),
+    "You took one layer, whatever the number says.": lambda parts, train: kept(parts, train, top=lambda layers, n: layers[-1:] if n else []),
+    "The number is of one digit in yours: it may be 10.": lambda parts, train: kept(parts, train[:6]),
+    "The embeddings learn with `full` alone: they are below all layers.": lambda parts, train: kept(parts, train, low=("embeddings",)),
+    "`head` gives you all layers: `layers[-0:]` is the whole list.": lambda parts, train: kept(parts, train, top=lambda layers, n: layers[-n:]),
+    "`full` is everything, the embeddings included.": lambda parts, train: kept(parts, train, all_of=lambda parts: parts[1:]),
+    "Those are the parts that are frozen.": lambda parts, train: [p for p in parts if p not in kept(parts, train)]},
+    hints=["What learns is the end of the list: from which place on?", "The layers end at `parts.index(\"pooler\")`; go back from there by the number behind the dash, `int(train.removeprefix(\"last-\"))`."])
+
+# %% nbs/lessons/09_fine_tuning.ipynb #75f98a00
+def test_exercise_3_is_sound_and_its_answer_is_what_freeze_leaves_free():
+    from ftcourse.models import freeze, parts
+    assert ex3.proves()
+    for what in ("full", "last-2", "last-1", "head"):
+        judge = load_model("tiny-bert", task="reviews", seed=0)
+        freeze(judge, what)
+        part_names = parts(judge.network)
+        assert list(dict.fromkeys(p for name, p in part_names.items() if dict(judge.network.named_parameters())[name].requires_grad)) == ex3.solution(two, what)
