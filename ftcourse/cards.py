@@ -49,7 +49,7 @@ def card(
     from huggingface_hub import EvalResult, ModelCardData
     results = [EvalResult(task_type="question-answering" if report.kind == "span" else "text-classification", dataset_type=cell(report.source), dataset_name=cell(report.name), metric_type=k, metric_value=v)
                for k, v in report.scores.items() if v is not None]
-    meta = ModelCardData(library_name="transformers", tags=["ftcourse"], model_name=name, eval_results=results)
+    meta = ModelCardData(library_name="transformers", tags=["ftcourse"], model_name=cell(name), eval_results=results)
     changed = {k: v for k, v in (asdict(hp) if hp else {}).items() if v != type(hp).__dataclass_fields__[k].default}
     labels = ", ".join(cell(x) for x in task.labels) if task.labels else "none: it gives a number, a span or text"
     parts = [f"# {cell(name)}", f"A model of kind *{model.kind}*, made from {cell(model.info.get('source', 'memory'))} with ftcourse {__version__} on {date.today()}. Labels: {labels}.",

@@ -115,9 +115,13 @@ def _from_examples(
     examples,                    # a list of Example, or of anything with its attributes
     **others,
 ) -> Examples:
-    "Examples from a list of Example."
+    "Examples from a list of Example. Raises `CourseError` where some have a label (or types, …) and others do not: nothing is dropped."
     if isinstance(examples, Examples): return examples
-    get = lambda name: None if any(getattr(e, name, None) is None for e in examples) else [getattr(e, name) for e in examples]
+    def get(name):
+        found = [getattr(e, name, None) for e in examples]
+        lack = [i for i, x in enumerate(found) if x is None]
+        if 0 < len(lack) < len(found): raise CourseError(f"{name}: {len(lack)} of {len(found)} examples have none, the first at position {lack[0]}, and the others do. Give it to all of them, or keep the two sorts apart")
+        return None if lack else found
     return cls.from_lists([e.ids for e in examples], get("label"), supervised=get("supervised"), types=get("types"), rows=get("row"), **others)
 
 Examples.from_lists, Examples.from_examples = classmethod(_from_lists), classmethod(_from_examples)

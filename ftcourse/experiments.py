@@ -209,7 +209,9 @@ class Sweep:
         return [[self.metric if n == "score" else n for n in names], *([f"{r[n]:.3f}" if n == "score" else f"{r[n]:.1f}" if n == "seconds" else f"{r[n]:g}" for n in names] for r in self.runs)]
 
     def __str__(self): return f"{self.task}: validation, best first\n{table(self.lines())}"
-    def _repr_html_(self): return f"<p>{self.task}: validation, best first</p>" + html_table(self.lines())
+    def _repr_html_(self):
+        from html import escape
+        return f"<p>{escape(self.task)}: validation, best first</p>" + html_table(self.lines())
     __repr__ = __str__
 
 # %% ../nbs/toolkit/experiments.ipynb #afe212d6

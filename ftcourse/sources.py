@@ -198,6 +198,8 @@ def open_source(
     revision=None, seed: int = 0,
 ) -> Source:
     "The pieces of a source. Raises `CourseError` when nothing of that name or kind can be had."
+    here = not isinstance(source, (str, Path)) or source in builtin_names() or Path(source).expanduser().exists()
+    if revision and here: raise CourseError(f"revision={revision!r} is of a hub data set, and {str(source)[:80] if isinstance(source, (str, Path)) else 'what was given'} is not on the hub: leave it out")
     if isinstance(source, dict): return from_splits(source, "the data", how)
     if hasattr(source, "column_names") or isinstance(source, list): return Source("the data", [from_rows(source, None, "data")])
     if not isinstance(source, (str, Path)): raise CourseError(f"a {type(source).__name__} is no data source. Pass a built-in name, a path, a hub id, a Dataset or a list of rows")

@@ -10,6 +10,7 @@ from ftcourse.examples import answer_span
 from ftcourse.examples import answer_tokens
 from ftcourse.examples import check_ids
 from ftcourse.examples import ends_in
+from ftcourse.settings import CourseError
 from ftcourse.subwords import apply_bpe
 from ftcourse.subwords import byte_words
 from ftcourse.subwords import count_pairs
@@ -79,6 +80,12 @@ def test_examples_read_like_a_list():
     assert [e.ids for e in three] == [[2, 5, 3], [2, 6, 7, 3], [2, 3]] and three[-1].label == 1 and three[1].types == [0, 0, 1, 1]
     assert [e.row for e in three[1:]] == [1, 2] and [e.ids for e in three.select([2, 0])] == [[2, 3], [2, 5, 3]]
     assert [e.ids for e in Examples.from_examples(list(three))] == [e.ids for e in three]
+    from ftcourse.examples import Example
+    for mixed0, kept0 in (([Example([1, 2], 0), Example([3], None)], "label"), ([Example([1], 0, types=[0]), Example([3], 1)], "types")):
+        try: Examples.from_examples(mixed0)
+        except CourseError as e: assert kept0 in str(e) and "1 of 2" in str(e) and "position 1" in str(e)
+        else: raise AssertionError("labels were dropped without a word")
+    assert Examples.from_examples([Example([1], None), Example([3], None)]).labels is None
 
 # %% nbs/lessons/03_tokens.ipynb #93cac4b7
 def test_answers_are_cut_from_the_original_text():

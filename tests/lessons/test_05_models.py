@@ -218,6 +218,15 @@ def test_saving_replaces_a_model_keeps_what_is_not_one_and_refuses_other_folders
         with pytest.raises(CourseError, match="Nothing was written"): m_.save(home / "thesis")
         assert sorted(p_.name for p_ in home.iterdir()) == ["m", "thesis"]
 
+# %% nbs/lessons/05_models.ipynb #ca11c002
+def test_a_revision_of_what_is_not_on_the_hub_is_refused_not_ignored():
+    from ftcourse.models import load_model as load_at
+    from ftcourse.settings import assets as shipped_folder
+    for wanted0 in (lambda: load_at("tiny-bert", head="lm", revision="v1"), lambda: load_at("tiny-bert@v1", head="lm"), lambda: load_at(str(shipped_folder() / "tiny-bert"), head="lm", revision="v1")):
+        try: wanted0()
+        except CourseError as said0: assert "'v1'" in str(said0) and "no revisions" in str(said0)
+        else: raise AssertionError("a revision was ignored")
+
 # %% nbs/lessons/05_models.ipynb #b0d57f68
 def test_a_pinned_hub_id_is_a_name_and_a_revision():
     try: load_model("somebody/some-model@0123abc", head="lm")

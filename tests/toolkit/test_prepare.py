@@ -7,6 +7,19 @@ from ftcourse.prepare import decide
 from ftcourse.prepare import read_pieces
 from ftcourse.settings import CourseError
 
+# %% nbs/toolkit/prepare.ipynb #ca11c001
+def test_a_file_without_rows_says_what_to_write_into_it():
+    import tempfile
+    from pathlib import Path as Place
+    from ftcourse.data import load_task as load_rows
+    for name0, inside0, cure0 in (("a.txt", "", "one text a line"), ("a.txt", " \n\n", "one text a line"), ("a.csv", "text,label\n", "header and at least one row"), ("a.tsv", "", "header"), ("a.jsonl", "", "one object a line")):
+        with tempfile.TemporaryDirectory() as folder0:
+            file0 = Place(folder0) / name0
+            file0.write_text(inside0)
+            try: load_rows(str(file0))
+            except CourseError as e: assert name0 in str(e) and cure0 in str(e) and (name0.endswith("sv") or "header" not in str(e)), e
+            else: raise AssertionError("a task without rows")
+
 # %% nbs/toolkit/prepare.ipynb #13951302
 import tempfile
 from pathlib import Path

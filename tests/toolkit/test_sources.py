@@ -87,3 +87,10 @@ def test_every_source_becomes_pieces():
                           ({"train": place / "x.csv", "test": [{"text": "b", "label": 0}]}, ["train", "test"]), ([{"text": "b"}], [None])]:
         assert [p.split for p in open_source(given, {}).pieces] == splits
     assert open_source(place / "x.txt", {}).kind == "lm" and open_source("world", {}).kind == "lm" and open_source(place / "x.txt", {"pattern": "."}).kind is None
+
+# %% nbs/toolkit/sources.ipynb #ca11c003
+def test_a_revision_of_what_is_not_on_the_hub_is_refused():
+    for local0 in ("reviews", [{"text": "a", "label": 1}], {"train": [{"text": "a", "label": 1}]}, "."):
+        try: open_source(local0, {}, revision="v1")
+        except CourseError as e: assert "'v1'" in str(e) and "not on the hub" in str(e)
+        else: raise AssertionError(f"the revision of {local0!r} was ignored")
