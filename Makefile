@@ -7,7 +7,7 @@ RUN := HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 TOKENIZERS_PARALLELISM=false $(BIN
 # tests and notebooks at a time: one a core, at most 4 (each takes up to 1 GB)
 JOBS ?= $(shell $(PYTHON) -c 'import os; print(min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))')
 LESSON ?= nbs/lessons/01_fine_tuning.ipynb
-.PHONY: colab site newest help lab test lessons export assets bench real aims check style clean
+.PHONY: chromium colab site newest help lab test lessons export assets bench real aims check style clean
 
 help:           ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -25,6 +25,11 @@ lab: $(READY)   ## open the course in JupyterLab
 test: check style $(READY)      ## everything that must hold: exports, floors, style, tests, lessons
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS) --dist worksteal
 	$(RUN) -m ftcourse._lessons --jobs $(JOBS)
+
+chromium: $(READY)      ## a browser for tests/test_browser.py, which is skipped without one
+	@if $(BIN)/python -c 'import sys; sys.path.insert(0, "tests"); import lab; sys.exit(bool(lab.missing()))'; then echo "there is one"; \
+	elif [ "$$(id -u)" = 0 ] && grep -qs '^ID=debian' /etc/os-release; then apt-get update -qq && apt-get install -y --no-install-recommends chromium fonts-dejavu-core; \
+	else $(BIN)/playwright install --with-deps chromium; fi
 
 check: $(READY) ## exported files equal their notebooks, imports go downward
 	$(RUN) -m ftcourse._stamp --check

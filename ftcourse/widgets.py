@@ -16,7 +16,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from .hparams import HyperParams
-from .pieces import Curves, Shown, controls, front_end
+from .pieces import ROOM, Curves, Shown, controls, front_end
 from .settings import CourseError, hearing, settings, warn
 from .trials import Trial, keep, recall, said
 
@@ -193,8 +193,8 @@ TrainingPanel.run, TrainingPanel.resume, TrainingPanel.start, TrainingPanel.wait
 def _build(self: TrainingPanel) -> None:
     "The widgets, once."
     import ipywidgets as w
-    self.image, self.progress, self.status, self.table = w.Image(format="png", layout=w.Layout(align_self="flex-start", max_width="100%")), w.IntProgress(description="updates"), w.HTML(), w.HTML()
-    self.which, self.code_box = w.Dropdown(description="run", options=[]), w.Textarea(description="code", layout=w.Layout(width="640px", height="90px", display="none"))
+    self.image, self.progress, self.status, self.table = w.Image(format="png", layout=w.Layout(align_self="flex-start", max_width="100%")), w.IntProgress(description="updates", style=ROOM), w.HTML(), w.HTML()
+    self.which, self.code_box = w.Dropdown(description="run", options=[], style=ROOM), w.Textarea(description="code", style=ROOM, layout=w.Layout(width="640px", height="90px", display="none"))
     self.buttons = {}
     for name, help, do in (("Run", "train with these hyperparameters", self.run), ("Stop", "stop after this update", self.stop), ("Resume", "go on with the chosen run", lambda: self.resume(self.which.value)),
                            ("Compare", "the chosen run with the newest other one", self.show_comparison), ("Code", "a cell that makes the chosen run again", self.show_code)):
@@ -220,9 +220,9 @@ def _show(self: TrainingPanel, text: str = "", trial: Trial | None = None, final
     if trial and (not self.live or began < self.due): return
     self.say(text, wrong=final and self.current.error is not None)
     self.allow(busy=self.busy and not final)
-    self.image.value, self.drawn = self.curves.draw({t.name: t.history for t in self.trials if t.history}), self.drawn + 1
     self.table.value, self.image.layout.display = self.table_html() if self.trials else "", "" if self.trials else "none"
     if (now := self.current) and now.history: self.progress.max, self.progress.value = max(1, now.total), len(now.history.steps)
+    self.image.value, self.drawn = self.curves.draw({t.name: t.history for t in self.trials if t.history}), self.drawn + 1      # last: it takes longest
     self.due = time.monotonic() + max(.2, 4 * (time.monotonic() - began))
 
 def _allow(self: TrainingPanel, busy: bool | None = None) -> None:
