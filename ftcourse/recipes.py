@@ -70,8 +70,7 @@ def fine_tune_model(
     from ftcourse.models import load_model
     from ftcourse.tasks import as_task
     from ftcourse.train import fit
-    hp = HyperParams.from_kwargs(seed=seed, **hyper)
-    task = as_task(task, text=text, label=label, kind=kind, on_bad=on_bad)
+    hp, task = HyperParams.from_kwargs(seed=seed, **hyper), as_task(task, text=text, label=label, kind=kind, on_bad=on_bad)
     if rows: task = task.take(rows, seed=seed)
     model = load_model(model, task=task, seed=hp.seed, dropout=hp.dropout)      # a Model given is copied; a head that does not fit is made anew
     hp = within(hp, model)

@@ -27,6 +27,22 @@ def test_the_interval_covers_the_mean_as_often_as_it_says():
         covered += low <= .8 <= high
     assert .935 < covered / 2000 < .965        # 0.95 give or take three standard errors of 2000 trials
 
+# %% nbs/toolkit/experiments.ipynb #5eed0002
+def test_two_arms_are_paired_by_their_seeds_and_a_claim_takes_what_was_measured():
+    from ftcourse.experiments import Seeds as Runs, over_seeds as each_seed
+    from ftcourse.ledger import claim as stated
+    from ftcourse.settings import CourseError as Unpaired
+    luck = [.1, -.2, .3]
+    better, worse = Runs([0, 1, 2], {"accuracy": [.7 + x for x in luck]}, 2.), Runs([0, 1, 2], {"accuracy": [.6 + x for x in luck]}, 3.)
+    gain = better.minus(worse, "accuracy")
+    low, high = gain.interval()
+    assert abs(gain.mean() - .1) < 1e-12 and high - low < 1e-9 and better.interval()[1] - better.interval()[0] > 1 and gain.seconds == 5
+    assert stated("10.gain", "Better", low > 0, **gain.measured()).n == 3 and Runs([7], {"a": [.5]}).measured()["interval"] is None
+    assert each_seed(lambda seed: seed, seeds=2).seconds >= 0
+    try: better.minus(Runs([0, 1, 3], {"accuracy": [0, 0, 0]}))
+    except Unpaired as e: assert "[0, 1, 3]" in str(e)
+    else: raise AssertionError("runs of other seeds were paired")
+
 # %% nbs/toolkit/experiments.ipynb #1914eb8f
 def test_over_seeds_keeps_every_value():
     runs = over_seeds(lambda seed: {"a": seed, "b": 1.0}, seeds=[3, 4, 5])
