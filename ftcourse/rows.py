@@ -227,7 +227,7 @@ def read_whole_json(
         rows = squad_rows(whole["data"]) if isinstance(whole.get("data"), list) else whole.values() if whole and all(isinstance(x, dict) for x in whole.values()) else None
         if rows is None: raise CourseError(f"{path} is one object with {', '.join(map(repr, list(whole)[:8]))}, not rows. Load it with json and pass the list of rows you mean")
         yield from enumerate(rows, 1)
-    except json.JSONDecodeError as e: raise CourseError(f"{path}:{e.lineno}: not JSON ({e.msg}). Mend it there, or write one object per line and call the file .jsonl") from e
+    except json.JSONDecodeError as e: raise CourseError(f"{path}:{e.lineno}: not JSON ({e.msg}). {'Write one whole object on each line' if str(path).endswith('l') else 'Mend it there, or write one object per line and call the file .jsonl'}") from e
     except (KeyError, TypeError) as e: raise CourseError(f"{path} looks like SQuAD, but an article, paragraph or question has no {e}. See any SQuAD file for the form") from e
 
 # %% ../nbs/toolkit/rows.ipynb #f629ce86

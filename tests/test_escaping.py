@@ -140,7 +140,13 @@ def tables():
     return html_table([[NASTY, "b"], ["c", NASTY]])
 
 
+def claimed():
+    ledger = pytest.importorskip("ftcourse.ledger")
+    return ledger, ledger.claim("99.nasty", NASTY, True, .5, None, 3, 1.)
+
+
 VIEWS = {
+    "ledger._repr_html_": lambda: claimed()[1]._repr_html_(), "ledger.Ledger._repr_html_": lambda: claimed()[0].Ledger([claimed()[1]])._repr_html_(),
     "reports.as_html": lambda: report()._repr_html_(), "reports.Hardest._repr_html_": lambda: report().hardest(3)._repr_html_(), "encode.Tokens._repr_html_": lambda: tokens()._repr_html_(),
     "experiments.html_table": tables, "experiments.board_html": lambda: scoreboard()._repr_html_(), "experiments.Sweep._repr_html_": lambda: sweep()._repr_html_(),
     "explorers.Pieces.static": lambda: pieces().static(), "pieces.Shown.static": lambda: shown().static(), "pieces.Controls.look": lambda: typed().complaint.value, "pieces._static": lambda: typed().static(),
@@ -185,7 +191,7 @@ def test_every_function_that_writes_html_is_tried():
     known = {*VIEWS, *NO_DATA}
     new = {name: line for name, line in makers().items() if name not in known and name.split(".")[0] not in known}
     assert new == {}, "these write HTML: add a call with hostile text to VIEWS, or the reason why none is needed to NO_DATA"
-    gone = set(VIEWS) - set(makers())
+    gone = {name for name in set(VIEWS) - set(makers()) if (PACKAGE / f"{name.split('.')[0]}.py").exists()}
     assert gone == set(), "these are no longer found: are they written in another way?"
 
 
