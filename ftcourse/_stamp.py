@@ -56,10 +56,8 @@ def lesson(path, nb, here):
 
 
 def links(text, here):
-    "A text with its links into the repository: those that Colab opens, and those to files, issues and workflows."
-    text = re.sub(r"https://colab\.research\.google\.com/github/[\w.-]+/[\w.-]+/blob/[\w.-]+/", lambda m: here.colab(""), text)
-    text = re.sub(r"https://github\.com/[\w.-]+/[\w.-]+/blob/[\w.-]+/", lambda m: here.file(""), text)
-    return re.sub(r"https://github\.com/[\w.-]+/[\w.-]+(?=/(?:issues|actions|discussions|pulls)\b)", lambda m: here.url, text)
+    "A text with its links that Colab opens: every one of them is to this repository. Other links to GitHub are left alone, since they may be somebody else's."
+    return re.sub(r"https://colab\.research\.google\.com/github/[\w.-]+/[\w.-]+/blob/[\w.-]+/", lambda m: here.colab(""), text)
 
 
 def site(text, here):
