@@ -110,6 +110,9 @@ def _from_lists(
     if others.get("rows") is not None: others["rows"] = np.asarray(others["rows"], np.int64)
     return cls(flat(ids, np.int32), np.concatenate([[0], np.cumsum([len(x) for x in ids], dtype=np.int64)]), labels=labels, **packed, **others)
 
+Examples.from_lists = classmethod(_from_lists)
+
+# %% ../nbs/lessons/03_tokens.ipynb #afa4088d
 def _from_examples(
     cls,
     examples,                    # a list of Example, or of anything with its attributes
@@ -124,7 +127,7 @@ def _from_examples(
         return None if lack else found
     return cls.from_lists([e.ids for e in examples], get("label"), supervised=get("supervised"), types=get("types"), rows=get("row"), **others)
 
-Examples.from_lists, Examples.from_examples = classmethod(_from_lists), classmethod(_from_examples)
+Examples.from_examples = classmethod(_from_examples)
 
 # %% ../nbs/lessons/03_tokens.ipynb #9f09aec8
 def _original(

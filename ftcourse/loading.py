@@ -32,6 +32,7 @@ def shipped_models() -> list[str]:
 def find_model(
     name: str | os.PathLike,   # "tiny-bert", "tiny-gpt", a folder, a hub id
     weights: bool = True,      # whether its weights are wanted
+    revision: str | None = None,   # that is asked for
 ) -> tuple[str, bool]:         # where transformers finds it; whether that is a folder
     "Resolve a model's name. Raises `CourseError` for a folder that is none, or holds no safetensors."
     if not isinstance(name, (str, os.PathLike)): raise CourseError(f"{name!r} names no model: give a built-in name ({', '.join(shipped_models())}), a folder, or a hub id")
@@ -44,6 +45,7 @@ def find_model(
     if not (folder / "config.json").exists():
         what = "an adapter, which needs its base model" if (folder / "adapter_config.json").exists() else "no model"
         raise CourseError(f"{folder} holds {what}: a model's folder has config.json, model.safetensors and tokenizer.json")
+    if revision: raise CourseError(f"revision {revision!r} is asked for, and {text!r} is a folder here ({folder}), which has no revisions: leave it out, or give the hub's id where no folder has its name")
     if weights and not any(folder.glob("*.safetensors")):
         if any(folder.glob("*.bin")):
             raise CourseError(f"{folder} holds its weights as a pickle (.bin), and opening a pickle runs whatever code is inside. {CONVERT.format(str(folder))}")

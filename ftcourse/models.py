@@ -207,8 +207,7 @@ def load_model(
     if isinstance(name, Model): return _from_memory(name, options)
     if isinstance(task, (str, os.PathLike)): task = as_task(task)
     if "@" in str(name) and not Path(name).exists(): name, revision = str(name).rsplit("@", 1)     # as settings.ini writes a pinned hub id
-    source, local = find_model(name, weights=not random)
-    if local and revision: raise CourseError(f"revision {revision!r} is asked for, and {str(name)!r} is a folder here ({source}), which has no revisions: leave it out, or give the hub's id where no folder has its name")
+    source, local = find_model(name, weights=not random, revision=revision)
     hub = {} if local else dict(local_files_only=not reachable()) | ({"revision": revision} if revision else {})
     with explained(str(name), local, revision): config, tokenizer, note = read_checkpoint(source, tokenizer, hub)
     labels, keep, said = _settle(config, kind := kind_of(config, note, head, task), wanted := _wanted(labels, task, kind))

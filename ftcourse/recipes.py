@@ -75,9 +75,8 @@ def fine_tune_model(
     model = load_model(model, task=task, seed=hp.seed, dropout=hp.dropout)      # a Model given is copied; a head that does not fit is made anew
     hp = within(hp, model)
     batches, hp = in_memory(model, batches_of(task, model.tokenizer, hp), hp, loss=task.loss)
-    validate = validation_of(task, model.tokenizer, hp, seed)
     model.thresholds = None                       # chosen for other weights
-    model.history = fit(model, batches, hp, validate=validate, run=run, loss=task.loss, progress=progress)
+    model.history = fit(model, batches, hp, validate=validation_of(task, model.tokenizer, hp, seed), run=run, loss=task.loss, progress=progress)
     return model
 
 # %% ../nbs/lessons/01_fine_tuning.ipynb #81bb6438
