@@ -14,6 +14,18 @@ def test_same_compares_contents():
     assert same(torch.tensor([1., 2.]), [1, 2]) and same(torch.tensor(3.), 3) and same(np.float64(.5), .5) and same({"a": [1]}, {"a": (1,)})
     assert not same([1, 2], [1, 2, 3]) and not same("1", 1) and not same(None, 0) and not same(float("nan"), 0.) and not same({"a": 1}, {"b": 1})
 
+# %% nbs/toolkit/checks.ipynb #9a537719
+def test_a_message_shows_where_an_answer_differs_spaces_and_late_differences_too():
+    from ftcourse.checks import Exercise as Asked
+    two_spaces = Asked("00.7", "tidy", [("a  b",)], solution=lambda text: " ".join(text.split()))
+    assert two_spaces.judge(lambda text: text)[1] == "for 'a  b' got 'a  b', wanted 'a b'"
+    long = Asked("00.8", "count_up", [(60,)], solution=lambda n: list(range(n)))
+    late = long.judge(lambda n: [*range(n - 1), -1])[1]
+    assert "58, -1]" in late and "58, 59]" in late and len(late) < 200
+    assert "list(…)" in long.judge(lambda n: (i for i in range(n)))[1] and "list(…)" in long.judge(lambda n: map(int, range(n)))[1]
+    alike = Asked("00.9", "word", [("a",)], solution=lambda text: text).judge(lambda text: type("Text", (str,), {})(text))[1]
+    assert "(Text)" in alike and "(str)" in alike
+
 # %% nbs/toolkit/checks.ipynb #c0ffeee2
 def test_a_test_that_is_left_out_is_skipped_under_pytest_and_said_in_a_notebook():
     import subprocess, sys
