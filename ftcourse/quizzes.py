@@ -106,7 +106,7 @@ def _box(self: Quiz):
     "The widget: made when it is first asked for."
     import ipywidgets as w
     if hasattr(self, "_made"): return self._made
-    self.buttons = [w.ToggleButtons(options=list(q.letters()), value=None, style=w.ToggleButtonsStyle(button_width="3em")) for q in self.questions]
+    self.buttons = [w.ToggleButtons(options=list(q.letters()), value=None, tooltips=[o.text for o in q.options], style=w.ToggleButtonsStyle(button_width="3em")) for q in self.questions]
     self.words = [w.HTML() for _ in self.questions]
     self.check = w.Button(description="Check", button_style="primary")
     self.last = w.HTML()
@@ -115,7 +115,7 @@ def _box(self: Quiz):
     parts = []
     for n, q in enumerate(self.questions):
         options = "".join(f"<li>{marked(o.text)}</li>" for o in q.options)
-        parts += [w.HTML(f'<div style="line-height:1.5"><b>{n + 1}.</b> {marked(q.ask)}<ol type="a">{options}</ol></div>'), self.buttons[n], self.words[n]]
+        parts += [w.HTML(f'<div style="line-height:1.5;margin-top:.8em"><b>{n + 1}.</b> {marked(q.ask)}<ol type="a">{options}</ol></div>'), self.buttons[n], self.words[n]]
     self._made = w.VBox([*parts, w.HBox([self.check, self.last])])
     return self._made
 
