@@ -119,6 +119,9 @@ def _box(self: Quiz):
     self._made = w.VBox([*parts, w.HBox([self.check, self.last])])
     return self._made
 
+Quiz.box = property(_box)
+
+# %% ../nbs/toolkit/quizzes.ipynb #767f60bd
 def look(self: Quiz, button=None) -> None:
     "Judge what is chosen, and say it."
     self.answers = self.read([b.value for b in self.buttons])
@@ -132,9 +135,9 @@ def show(self: Quiz) -> None:
         box.value = f'<p role="status" style="line-height:1.5;border-left:3px solid {colour.get(o and o.right, "#999999")};padding-left:.6em">{marked(said(o))}</p>'
     self.last.value = f'<span role="status">{marked(self.verdict())}</span>'
 
-Quiz.box, Quiz.look, Quiz.show = property(_box), look, show
+Quiz.look, Quiz.show = look, show
 
-# %% ../nbs/toolkit/quizzes.ipynb #767f60bd
+# %% ../nbs/toolkit/quizzes.ipynb #e053f16a
 def quiz(
     lesson: int,        # its number
     *answers: str,      # a letter for each question; none: the questions are shown

@@ -8,7 +8,7 @@ from unittest import mock
 import html
 import tempfile
 
-# %% nbs/toolkit/quizzes.ipynb #06cf5c05
+# %% nbs/toolkit/quizzes.ipynb #c0696ad1
 def test_every_quiz_has_three_to_five_questions_and_one_right_option_among_three_or_four_each_with_its_reason():
     import tomllib
     from importlib.resources import files
@@ -27,7 +27,7 @@ def test_every_quiz_has_three_to_five_questions_and_one_right_option_among_three
         assert [q["right"][0] for q in raw] == [next(o.text for o in q.options if o.right) for q in asked]
     assert len(told) == len(set(told))
 
-# %% nbs/toolkit/quizzes.ipynb #c0696ad1
+# %% nbs/toolkit/quizzes.ipynb #3a460691
 def test_neither_the_place_of_an_option_nor_its_length_gives_the_answer_away():
     from collections import Counter
     places, longest, shortest, n = Counter(), 0, 0, 0
@@ -42,12 +42,12 @@ def test_neither_the_place_of_an_option_nor_its_length_gives_the_answer_away():
     assert max(places.values()) < .36 * n and min(places[i] for i in range(4)) > .12 * n, places       # of four options, a quarter each by chance
     assert longest < .3 * n and shortest < .3 * n, (longest, shortest, n)
 
-# %% nbs/toolkit/quizzes.ipynb #3a460691
+# %% nbs/toolkit/quizzes.ipynb #e57c8a89
 def test_the_order_of_options_is_the_same_on_every_machine():
     letters = "".join("abcd"[next(i for i, o in enumerate(q.options) if o.right)] for q in questions(1))
     assert letters == "addbd" and [o.text for o in shuffled(1, questions(1)[0].options[::-1])] == [o.text for o in questions(1)[0].options]
 
-# %% nbs/toolkit/quizzes.ipynb #e57c8a89
+# %% nbs/toolkit/quizzes.ipynb #3e892591
 def test_right_and_wrong_answers_are_told_apart_each_with_its_own_reason_and_what_was_solved_is_counted():
     from ftcourse.checks import progress, solved
     key = ["abcd"[next(i for i, o in enumerate(q.options) if o.right)] for q in questions(6)]
@@ -63,7 +63,7 @@ def test_right_and_wrong_answers_are_told_apart_each_with_its_own_reason_and_wha
         assert done.solved() and list(solved()) == ["06.quiz"] and "All 5 right" in str(done) and all(o.why in " ".join(str(done).split()) for q in questions(6) for o in q.options if o.right)
         assert "1 of" in progress().count(True)
 
-# %% nbs/toolkit/quizzes.ipynb #3e892591
+# %% nbs/toolkit/quizzes.ipynb #1289e5d9
 def test_a_quiz_that_is_shown_tells_no_answer_and_says_how_to_give_one():
     for lesson in range(1, 16):
         shown = quiz(lesson)
@@ -71,14 +71,14 @@ def test_a_quiz_that_is_shown_tells_no_answer_and_says_how_to_give_one():
             assert not any(o.why in view for q in shown.questions for o in q.options) and "✓" not in view
         assert how(shown) in str(shown) and f"quiz({lesson}, " in html.unescape(shown.static()) and "<li>" in shown.static()
 
-# %% nbs/toolkit/quizzes.ipynb #1289e5d9
+# %% nbs/toolkit/quizzes.ipynb #dcf0fef3
 def test_answers_that_are_none_are_refused_with_the_cure():
     for given, cure in [((6, "a"), "one letter for each"), ((6, *"abcx?"), "none of a, b, c"), ((6, *"abc", "ab", "a"), "none of"), ((6, "", *"abcd"), "none of"), ((6, 1, *"abcd"), "none of"), ((99,), "no quiz")]:
         try: quiz(*given)
         except CourseError as e: assert cure in str(e), (given, e)
         else: raise AssertionError(f"quiz{given} was taken")
 
-# %% nbs/toolkit/quizzes.ipynb #dcf0fef3
+# %% nbs/toolkit/quizzes.ipynb #db5b0f49
 def test_text_of_a_quiz_is_escaped():
     import ftcourse.quizzes as room
     evil = "<script>alert(1)</script> <img src=x onerror=alert(1)> `<b>`"
@@ -89,7 +89,7 @@ def test_text_of_a_quiz_is_escaped():
             drawn = [q.static()] + [w.value for w in (*q.box.children, *q.words, q.last) if isinstance(getattr(w, "value", None), str)]
             assert not any(bad in text for text in drawn for bad in ("<script", "<img", "<b>`", "<code><b>")) and "<code>&lt;b&gt;</code>" in drawn[0]
 
-# %% nbs/toolkit/quizzes.ipynb #db5b0f49
+# %% nbs/toolkit/quizzes.ipynb #8b2b0245
 def test_the_widget_judges_what_is_chosen_says_what_is_missing_and_counts_only_when_all_is_right():
     from ftcourse.checks import solved
     key = ["abcd"[next(i for i, o in enumerate(q.options) if o.right)] for q in questions(8)]
@@ -109,7 +109,7 @@ def test_the_widget_judges_what_is_chosen_says_what_is_missing_and_counts_only_w
         again = quiz(8, *key)
         assert again.box and [b.value for b in again.buttons] == key and all("✓" in w.value for w in again.words)
 
-# %% nbs/toolkit/quizzes.ipynb #8b2b0245
+# %% nbs/toolkit/quizzes.ipynb #9afc89c8
 def test_the_module_is_light():
     import subprocess, sys
     loaded = subprocess.run([sys.executable, "-c", "import sys, ftcourse.quizzes; print([m for m in ('torch', 'matplotlib', 'ipywidgets', 'IPython') if m in sys.modules])"], capture_output=True, text=True, check=True)
