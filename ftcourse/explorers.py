@@ -168,12 +168,16 @@ def nucleus(
     return p, np.where(kept, p, 0) / p[kept].sum()
 
 # %% ../nbs/toolkit/widgets.ipynb #bd4b15af
-def sampling_picture(model, shown: int = 12):
+def sampling_picture(model, shown: int = 10):
     "Figure of the likeliest next tokens, and the function that updates it."
+    from matplotlib.collections import PolyCollection
+
     from ftcourse.plots import COLOURS, axes
     figure, ax = axes(1, 6, 3.4)
     place, read = np.arange(shown), {}
-    model_bars, drawn_bars = ax.barh(place, np.zeros(shown), color="none", edgecolor="black", label="at this temperature"), ax.barh(place, np.zeros(shown), .5, color=COLOURS[0], label="drawn from")
+    boxes = lambda widths, half: [[(0, i - half), (w, i - half), (w, i + half), (0, i + half)] for i, w in enumerate(widths)]      # one artist, not ten
+    model_bars = ax.add_collection(PolyCollection(boxes(np.zeros(shown), .4), facecolors="none", edgecolors="black", label="at this temperature"))
+    drawn_bars = ax.add_collection(PolyCollection(boxes(np.zeros(shown), .25), facecolors=COLOURS[0], label="drawn from"))
     ax.set(xlabel="probability", xlim=(0, 1), yticks=[], ylim=(shown - .4, -.6))
     ax.grid(axis="x", alpha=.25)
     beside = dict(ha="right", va="center", family="monospace", transform=ax.get_yaxis_transform())
@@ -184,12 +188,11 @@ def sampling_picture(model, shown: int = 12):
         if read.get("prompt") != prompt: read.update(prompt=prompt, logits=next_logits(model, prompt))
         p, drawn = nucleus(read["logits"], temperature, top_p)
         best = np.argsort(-p, kind="stable")[:shown]
-        for bars, values in ((model_bars, p), (drawn_bars, drawn)):
-            for bar, value in zip(bars, values[best]): bar.set_width(value)
+        for bars, values, half in ((model_bars, p, .4), (drawn_bars, drawn, .25)): bars.set_verts(boxes(values[best], half))
         words = [repr(model.tokenizer.decode([int(i)])) for i in best]
         for name, word in zip(names, words): name.set_text(literal(word if len(word) <= 13 else f"{word[:12]}…"))
         ax.set_title(f"{(drawn > 0).sum():,} of {len(p):,} tokens are drawn from; entropy {abs((drawn[drawn > 0] * np.log(drawn[drawn > 0])).sum()):.2f} nats", fontsize=9)
-        return [*model_bars, *drawn_bars, *names, ax.title], None
+        return [model_bars, drawn_bars, *names, ax.title], None
     return figure, update
 
 def plot_sampling(prompt: str = "The waiter", temperature: float = 1.0, top_p: float = 1.0, model=None):
