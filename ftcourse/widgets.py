@@ -121,7 +121,10 @@ def _train(self: TrainingPanel, trial: Trial) -> None:
         del trial.history.steps[step.n - 1:]           # what a killed kernel had done after its last checkpoint is done again
         trial.history.steps.append(step)
         if step.validation and not trial.folder and not trial.history.stale: trial.best = {k: t.detach().clone() for k, t in weights_of(trial.model.network).items()}
-        if self.halt.is_set(): trial.state = "stopped"; break
+        if self.halt.is_set():
+            trial.state = "stopped"
+            self.say(f"{trial.name} stopped after {step.n} updates, and is being kept")
+            break
         first = first or (time.monotonic(), step.n)    # before it came the loading, which says nothing of the pace
         left = (time.monotonic() - first[0]) / max(1, step.n - first[1]) * (trial.total - step.n)
         self.show(f"{trial.name}: update {step.n} of {trial.total}, loss {step.loss:.3f}" + f", {left:.0f} s left" * (step.n > first[1]), trial)
