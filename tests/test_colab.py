@@ -97,7 +97,8 @@ def test_every_widget_works_with_the_ipywidgets_of_colab():
     seen = subprocess.run([sys.executable, "-c", "import ipywidgets; print(ipywidgets.__version__)"], env=env, capture_output=True, text=True, check=True).stdout.strip()
     assert seen == "7.7.1"
     tests = [str(p) for name in ("toolkit/test_widgets.py", "toolkit/test_explorers.py", "toolkit/test_task_explorers.py") if (p := ROOT / "tests" / name).exists()]
-    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *tests], cwd=ROOT, env=env, capture_output=True, text=True, timeout=900)
+    few = [] if os.environ.get("FTCOURSE_COLAB") else ["-k", "not equal_weights and not resume_ends and not one_run_at_a_time and not new_kernel"]       # what trains longest runs in `make colab` only
+    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *few, *tests], cwd=ROOT, env=env, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stdout[-4000:]
 
 
