@@ -62,7 +62,7 @@ def write(nb, path):
         cell.metadata = nbformat.from_dict(folded(cell.source))
         if cell.cell_type == "code":
             cell.execution_count = None
-            cell.outputs = [o for o in cell.outputs if not (o.output_type == "stream" and o.name == "stderr" and "%|" in o.text)]      # progress bars
+            cell.outputs = joined(o for o in cell.outputs if not (o.output_type == "stream" and o.name == "stderr" and "%|" in o.text))      # progress bars
             for o in cell.outputs:
                 if "execution_count" in o: o.execution_count = None
                 if "text" in o: o.text = without_places(o.text)
@@ -73,6 +73,15 @@ def write(nb, path):
     temp = path.with_suffix(".tmp")
     nbformat.write(nb, temp)
     os.replace(temp, path)
+
+
+def joined(outputs):
+    "Outputs with neighbouring pieces of one stream put together: where a kernel cuts what is printed depends on its clock."
+    found = []
+    for o in outputs:
+        if found and o.output_type == found[-1].output_type == "stream" and o.name == found[-1].name: found[-1].text += o.text
+        else: found.append(o)
+    return found
 
 
 def folded(source):

@@ -76,7 +76,7 @@ def plot_intervals(
         ax.plot([low, high], [i, i], color=colour, lw=2, solid_capstyle="round")
         ax.plot(mean, i, MARKERS[i % len(MARKERS)], color=colour)
     if chance is not None: ax.axvline(chance, color="grey", lw=1, ls=":")
-    ax.set(yticks=range(len(scores)), yticklabels=list(scores), xlabel=xlabel, ylim=(len(scores) - .5, -.5))
+    ax.set(yticks=range(len(scores)), yticklabels=list(scores), xlabel=xlabel + " (dotted: guessing)" * (chance is not None), ylim=(len(scores) - .5, -.5))
     ax.grid(axis="x", alpha=.25)
     ax.grid(axis="y", visible=False)
     return fig

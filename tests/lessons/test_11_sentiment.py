@@ -124,6 +124,8 @@ ex1 = Exercise("11.1", "flip", solution=flipped,
     mistakes={"You negate every verb: two negations in a review of one mood are two contrasts. Only the first.": lambda t: re.sub(r"\b(was|were|is|are)\b( not\b)?", lambda m: m[1] if m[2] else m[1] + " not", t),
               "You only put *not* in: where it stands already, it has to go.": lambda t: re.sub(r"\b(was|were|is|are)\b", r"\1 not", t, count=1),
               "You look for *was* alone: *were*, *is* and *are* are verbs too.": lambda t: re.sub(r"\b(was)\b( not\b)?", lambda m: m[1] if m[2] else m[1] + " not", t, count=1),
+              "A text without any of the four verbs comes back as it is, and yours gives nothing back.": lambda t: flipped(t) if re.search(r"\b(was|were|is|are)\b", t) else None,
+              "You put *not* in front of the verb: it goes behind it.": lambda t: re.sub(r"\b(was|were|is|are)\b( not\b)?", lambda m: m[1] if m[2] else "not " + m[1], t, count=1),
               "You find the verbs inside other words, such as the *is* of *This*: look for whole words.": lambda t: re.sub(r"(was|were|is|are)( not\b)?", lambda m: m[1] if m[2] else m[1] + " not", t, count=1),
               "You take the beginning of *notable* for a *not*.": lambda t: re.sub(r"\b(was|were|is|are)\b( not)?", lambda m: m[1] if m[2] else m[1] + " not", t, count=1)},
     hints=["re.sub with count=1, and a function as the replacement.", r"r'\b(was|were|is|are)\b( not\b)?' finds the verb, and *not* if it is there."])
@@ -141,11 +143,16 @@ def walking(true, probability, thresholds, miss, alarm):
         if cost < least: best, least = cut, cost
     return best
 ex2 = Exercise("11.2", "cheapest", solution=lambda true, probability, thresholds, miss, alarm: min(thresholds, key=lambda c: costs(true, probability, c, miss, alarm)),
-    inputs=[([0, 0, 1, 0, 1], [.1, .3, .4, .6, .9], [.2, .5, .8], 10, 1), ([0, 0, 1, 0, 1], [.1, .3, .4, .6, .9], [.2, .5, .8], 1, 10), ([1, 0, 1], [.5, .2, .7], [.5, .3], 2, 2)],
+    inputs=[([0, 0, 1, 0, 1], [.1, .3, .4, .6, .9], [.2, .5, .8], 10, 1), ([0, 0, 1, 0, 1], [.1, .3, .4, .6, .9], [.2, .5, .8], 1, 10), ([1, 0, 1], [.5, .2, .7], [.5, .3], 2, 2), ([0, 1], [.2, .8], [.7, .3, .5], 1, 1)],
     also=[walking],
     mistakes={"You swapped the costs: a miss is a 1 that was called 0.": lambda true, probability, thresholds, miss, alarm: min(thresholds, key=lambda c: costs(true, probability, c, alarm, miss)),
               "You count mistakes without weighing them: that is accuracy.": lambda true, probability, thresholds, miss, alarm: min(thresholds, key=lambda c: costs(true, probability, c, 1, 1)),
               "You call a row 1 where its probability equals the threshold: it has to lie above.": lambda true, probability, thresholds, miss, alarm: min(thresholds, key=lambda c: sum(miss * (t == 1 and p < c) + alarm * (t == 0 and p >= c) for t, p in zip(true, probability))),
+              "Of equals you take the last: the first in the list is asked for.": lambda true, probability, thresholds, miss, alarm: min(reversed(thresholds), key=lambda c: costs(true, probability, c, miss, alarm)),
+              "Of equals you take the smallest: the first in the list is asked for.": lambda true, probability, thresholds, miss, alarm: min((costs(true, probability, c, miss, alarm), c) for c in thresholds)[1],
+              "You weigh one kind of mistake only: misses cost, and alarms do too.": [lambda true, probability, thresholds, miss, alarm: min(thresholds, key=lambda c: costs(true, probability, c, miss, 0)),
+                                                                                     lambda true, probability, thresholds, miss, alarm: min(thresholds, key=lambda c: costs(true, probability, c, 0, alarm))],
+              "You return the place of the threshold in the list: the threshold itself is asked for.": lambda true, probability, thresholds, miss, alarm: min(range(len(thresholds)), key=lambda i: costs(true, probability, thresholds[i], miss, alarm)),
               "You return the cost: the threshold is asked for.": lambda true, probability, thresholds, miss, alarm: min(costs(true, probability, c, miss, alarm) for c in thresholds),
               "You chose the dearest threshold: min, not max.": lambda true, probability, thresholds, miss, alarm: max(thresholds, key=lambda c: costs(true, probability, c, miss, alarm))},
     hints=["First write the cost of one threshold, then take the min over all of them.", "min(thresholds, key=…) returns the first of equals."])
@@ -163,7 +170,9 @@ def test_exercise_2_is_sound():
 ex3 = Exercise("11.3", "weights", inputs=[([9, 1],), ([50, 50],), ([6, 3, 1],)], solution=lambda counts: [sum(counts) / (len(counts) * n) for n in counts],
     also=[lambda counts: [1 / (n * len(counts) / sum(counts)) for n in counts]],
     mistakes={"Your weights follow how frequent a class is: the rare one should weigh more.": lambda counts: [n * len(counts) / sum(counts) for n in counts],
-              "Every class has the same total, but a row does not weigh 1 on average: multiply by the number of rows and divide by the number of classes.": lambda counts: [1 / n for n in counts],
+              "Every class has the same total, but a row does not weigh 1 on average: multiply by the number of rows and divide by the number of classes.": [lambda counts: [1 / n for n in counts], lambda counts: [max(counts) / n for n in counts]],
+              "Your weights are 1 on average over the *classes*: it is the rows that should weigh 1 on average, and frequent classes have more of them.": lambda counts: [len(counts) / n / sum(1 / m for m in counts) for n in counts],
+              "A rare class weighs more, but the totals (rows times weight) differ: divide by the number of rows, do not subtract.": lambda counts: [1 - n / sum(counts) for n in counts],
               "You left out how many classes there are: a row weighs as much as there are classes, on average.": lambda counts: [sum(counts) / n for n in counts],
               "Your weights add up to 1, and two classes of 50 rows weigh half: it is the *rows* that should weigh 1 on average.": lambda counts: [(1 / n) / sum(1 / m for m in counts) for n in counts]},
     hints=["If class k has n rows of weight w, its total is n · w. All totals are the same.", "The totals add up to the number of rows, and there are as many totals as classes."])

@@ -251,6 +251,10 @@ ex1 = Exercise("12.1", "name_labels", inputs=[(named, [[.6, .3, .4], [.4, .2, .9
               "You give each row its best label only: a row may have several, or none.": lambda labels, probs, thresholds: [[labels[row.index(max(row))]] for row in probs],
               "You use the first threshold for all labels: they come in the order of the labels.": lambda labels, probs, thresholds: [[name for name, p in zip(labels, row) if p > thresholds[0]] for row in probs],
               "You also name a label whose probability equals its threshold: it has to lie above.": lambda labels, probs, thresholds: [[name for name, p, t in zip(labels, row, thresholds) if p >= t] for row in probs],
+              "Where no label lies above its threshold you name the best one all the same: a row may get none.":
+                  lambda labels, probs, thresholds: [[name for name, p, t in zip(labels, row, thresholds) if p > t] or [labels[row.index(max(row))]] for row in probs],
+              "The names do not stand in the order of the labels: give a list for each row, neither sorted nor a set.": lambda labels, probs, thresholds: [sorted(name for name, p, t in zip(labels, row, thresholds) if p > t) for row in probs],
+              "You take one threshold for each *row*: there is one for each label.": lambda labels, probs, thresholds: [[name for name, p in zip(labels, row) if p > t] for row, t in zip(probs, thresholds)],
               "You return one list for all rows together: each row has a list of its own.": lambda labels, probs, thresholds: [name for row in probs for name, p, t in zip(labels, row, thresholds) if p > t],
               "You name what lies below its threshold: a label is given where its probability is above.": lambda labels, probs, thresholds: [[name for name, p, t in zip(labels, row, thresholds) if p <= t] for row in probs]},
     hints=["Walk through labels, probabilities and thresholds together.", "zip(labels, row, thresholds)"])
@@ -270,6 +274,12 @@ ex2 = Exercise("12.2", "both_accuracies", inputs=[(*one_wrong, 4), ([{"a"}, {"b"
                   lambda true, pred, k: (sum(t == p for t, p in zip(true, pred)) / len(true), sum(len(t & p) for t, p in zip(true, pred)) / max(1, sum(len(t | p) for t, p in zip(true, pred)))),
               "Per label, you count wrong claims but not misses: both are errors.":
                   lambda true, pred, k: (sum(t == p for t, p in zip(true, pred)) / len(true), 1 - sum(len(p - t) for t, p in zip(true, pred)) / (k * len(true))),
+              "Per label, you count misses but not wrong claims: both are errors.":
+                  lambda true, pred, k: (sum(t == p for t, p in zip(true, pred)) / len(true), 1 - sum(len(t - p) for t, p in zip(true, pred)) / (k * len(true))),
+              "Per label, you divide by the labels that occur in these rows: all k count, also those that nobody has.":
+                  lambda true, pred, k: (sum(t == p for t, p in zip(true, pred)) / len(true), 1 - sum(len(t ^ p) for t, p in zip(true, pred)) / (len(set().union(*true, *pred)) * len(true))),
+              "Your second number is the share of errors: the share that is right is 1 less that.":
+                  lambda true, pred, k: (sum(t == p for t, p in zip(true, pred)) / len(true), sum(len(t ^ p) for t, p in zip(true, pred)) / (k * len(true))),
               "Per label, you divide by the rows alone: each row has k labels to be right about.":
                   lambda true, pred, k: (sum(t == p for t, p in zip(true, pred)) / len(true), 1 - sum(len(t ^ p) for t, p in zip(true, pred)) / len(true)),
               "The other way round: exact rows first, labels second.":
@@ -292,12 +302,14 @@ def added_up(labels, probs):
     sums = {}
     for label, p in zip(labels, probs): sums[label.partition(":")[0]] = sums.get(label.partition(":")[0], 0) + p
     return max(sums, key=sums.get)
-ex3 = Exercise("12.3", "coarse_answer", inputs=[(tree, [.3, .05, .2, .2, .15, .1]), (tree, [.1, .1, .1, .1, .1, .5]), (tree, [.2, .2, .15, .15, .2, .1]), (tree, [.34, .2, .12, .12, .12, .1])],
+ex3 = Exercise("12.3", "coarse_answer", inputs=[(tree, [.3, .05, .2, .2, .15, .1]), (tree, [.1, .1, .1, .1, .1, .5]), (tree, [.2, .2, .15, .15, .2, .1]), (tree, [.34, .2, .12, .12, .12, .1]), (tree, [.05, .3, .3, .25, .05, .05])],
     solution=lambda labels, probs: max((sum(p for name, p in zip(labels, probs) if name.startswith(c + ":")), c) for c in {name.split(":")[0] for name in labels})[1],
     also=[added_up],
     mistakes={"You take the parent of the best label: add up the children first.": lambda labels, probs: labels[probs.index(max(probs))].split(":")[0],
               "You average over the children: probabilities of things that exclude each other are added.":
                   lambda labels, probs: max((sum(p for name, p in zip(labels, probs) if name.startswith(c + ":")) / sum(name.startswith(c + ":") for name in labels), c) for c in {name.split(":")[0] for name in labels})[1],
+              "You keep the probability of the last child only: add each to those before it.": lambda labels, probs: max((by := dict(zip((name.split(":")[0] for name in labels), probs))), key=by.get),
+              "You return the sum as well: only the name is asked for.": lambda labels, probs: (best := added_up(labels, probs), sum(p for name, p in zip(labels, probs) if name.startswith(best + ":"))),
               "You return the fine label: the question is for the part in front of the colon.": lambda labels, probs: labels[probs.index(max(probs))],
               "You return the parent with the most children, whatever their probability.": lambda labels, probs: max({name.split(":")[0] for name in labels}, key=lambda c: sum(name.startswith(c + ":") for name in labels))},
     hints=["Collect a sum for each parent in a dictionary.", "The parent of a label is label.split(':')[0]."])

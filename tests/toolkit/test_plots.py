@@ -35,6 +35,7 @@ def test_every_plot_draws():
     run = SimpleNamespace(steps=[SimpleNamespace(n=i, loss=1 / i, lr=.1) for i in range(1, 9)], validations=[{"step": 4, "loss": .3}, {"step": 8, "loss": None}])
     assert len(plot_history(run).axes) == 2 and [t.get_text() for t in plot_history({"a": run, "b": run}).legends[0].texts] == ["a training", "a validation", "b training", "b validation"]
     assert [t.get_text() for t in plot_history({"c": SimpleNamespace(steps=run.steps, validations=[])}).legends[0].texts] == ["c"]
+    assert [plot_intervals({"a": (.5, .4, .6)}, "share", c).axes[0].get_xlabel() for c in (None, 0., .5)] == ["share", *["share (dotted: guessing)"] * 2]
     assert len(plot_intervals({"a": (.5, .4, .6)}, chance=.5).axes) == 1 and len(plot_confusion([[1, 0], [0, 1]], ["x", "y"]).axes[0].texts) == 4
     drawn = plot_draws([.1, .2, .2], [0, .15, .25], "share", {"edges": [.1, .2]})
     assert [bar.get_height() for bar in drawn.axes[0].patches] == [1, 2] and len(drawn.axes[0].lines) == 2 and len(drawn.legends[0].texts) == 1
