@@ -7,7 +7,7 @@ import tempfile
 
 # %% nbs/toolkit/ledger.ipynb #1ed60014
 def test_a_claim_says_what_was_measured_and_refuses_what_is_no_measurement():
-    from ftcourse.ledger import Claim as C, claim as claimed
+    from ftcourse.ledger import claim as claimed
     from ftcourse.settings import CourseError as Refused
     one = claimed("09.a-claim", "More is better", .3 > 0, .3, (.1, .5), n=5, seconds=12)
     assert one.holds and "✓ holds: More is better" in str(one) and "0.3 [0.1, 0.5], n = 5; 12 s" in str(one) and one.date and one.profile == "tiny"
