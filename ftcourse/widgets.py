@@ -253,10 +253,12 @@ def _table_html(self: TrainingPanel) -> str:
 def _panel_text(self: TrainingPanel) -> str:
     rows = self.table_rows()
     wide = [max(len(r[i]) for r in rows) for i in range(len(rows[0]))]
-    return "\n".join("  ".join(c.ljust(n) for c, n in zip(r, wide)).rstrip() for r in rows)
+    table = "\n".join("  ".join(c.ljust(n) for c, n in zip(r, wide)).rstrip() for r in rows) if self.trials else "no run yet"
+    return table + ("" if front_end() else "\n(no notebook here that shows widgets: `panel.controls.set(lr=…)` moves what the sliders move, `panel.run()` does what the Run button does)")
 
 def _panel_static(self: TrainingPanel) -> str:
     "The picture and the table, for pages where nothing can be pressed."
+    if not self.trials: return f"<pre>{html.escape(str(self))}</pre>"
     return f'<img alt="loss and learning rate" src="data:image/png;base64,{base64.b64encode(self.image.value).decode()}">{self.table_html()}{self.status.value}'
 
 TrainingPanel.table_rows, TrainingPanel.table_html, TrainingPanel.__str__, TrainingPanel.static = _rows, _table_html, _panel_text, _panel_static

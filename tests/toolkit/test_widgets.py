@@ -21,6 +21,7 @@ import html
 import io
 import math
 import numpy as np
+import os
 import pytest
 import tempfile
 import threading
@@ -96,6 +97,17 @@ def test_the_module_is_light():
     import subprocess, sys
     loaded = subprocess.run([sys.executable, "-c", "import sys, ftcourse.widgets, ftcourse.pieces, ftcourse.explorers; print([m for m in ('torch', 'matplotlib', 'ipywidgets', 'IPython') if m in sys.modules])"], capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "[]", loaded.stdout
+
+# %% nbs/toolkit/widgets.ipynb #88f371ef
+def test_without_runs_and_without_widgets_the_panel_says_what_to_call_and_draws_no_empty_picture():
+    from unittest import mock
+    from ftcourse.widgets import TrainingPanel as Panel
+    idle = Panel("reviews", "tiny-bert")
+    with mock.patch.dict(os.environ, {"FTCOURSE_STATIC": "1"}): told_idle, page_idle = str(idle), idle.static()
+    assert told_idle.startswith("no run yet") and "panel.run()" in told_idle and "panel.controls.set(" in told_idle and "<img" not in page_idle and "panel.run()" in page_idle
+    idle.controls.set(max_steps=2)
+    idle.run(wait=True)
+    assert "<img" in idle.static() and "no run yet" not in str(idle)
 
 # %% nbs/toolkit/widgets.ipynb #7fba3408
 def small_panel(**more):
