@@ -10,12 +10,14 @@ def test_a_claim_says_what_was_measured_and_refuses_what_is_no_measurement():
     from ftcourse.ledger import claim as claimed
     from ftcourse.settings import CourseError as Refused
     one = claimed("09.a-claim", "More is better", .3 > 0, .3, (.1, .5), n=5, seconds=12)
-    assert one.holds and "✓ holds: More is better" in str(one) and "0.3 [0.1, 0.5], n = 5; 12 s" in str(one) and one.date and one.profile == "tiny"
+    assert one.holds and "✓ holds: More is better" in str(one) and "0.300 [0.100, 0.500], n = 5; 12 s" in str(one) and one.date and one.profile == "tiny"
     assert "✗ does not hold" in str(claimed("09.a-claim", "More is better", False, 0.))
     for wrong in (dict(id="nine"), dict(id="09.Nine"), dict(holds=None), dict(holds="yes"), dict(value=float("nan")), dict(n=0), dict(interval=(.4, .5)), dict(seconds=float("inf"))):
         try: claimed(**dict(id="09.a-claim", text="More", holds=True, value=.3, interval=(.1, .5), n=5, seconds=1.) | wrong)
         except Refused as e: assert "claim" in str(e)
         else: raise AssertionError(f"{wrong} was taken for a measurement")
+    from ftcourse.ledger import number as figure
+    assert [figure(x) for x in (2e-17, -2e-17, -.0116, 39.04, 1234.5)] == ["0.000", "0.000", "-0.012", "39", "1.23e+03"]
     import numpy as np
     assert claimed("09.a-claim", "More", np.bool_(True), np.float64(.3), (np.float64(.1), .5)).holds is True
 
@@ -45,7 +47,7 @@ def test_a_claim_stands_beside_the_course_s_own_and_its_text_is_escaped():
     import ftcourse.ledger as room
     mine = room.Claim("09.x", "<script>alert(1)</script>", True, .3, (.1, .5), 5, 1.)
     with mock.patch.object(room, "ledger", lambda: room.Ledger([room.Claim("09.x", "the same", True, .4, (.2, .6), 5, 1., date="2026-11-26")])):
-        assert "the course's run of 2026-11-26: 0.4 [0.2, 0.6], n = 5" in str(mine) and "differs" not in str(mine)
+        assert "the course's run of 2026-11-26: 0.400 [0.200, 0.600], n = 5" in str(mine) and "differs" not in str(mine)
         assert "yours differs: it held" in str(room.Claim("09.x", "the same", False, 0., (-.1, .1), 5, 1.))
     assert "<script" not in mine._repr_html_() and "<script" not in room.Ledger([mine])._repr_html_()
     for shipped in room.ledger().values(): assert shipped.seconds > 0 and shipped.date and shipped.machine
