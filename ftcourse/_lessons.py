@@ -62,7 +62,7 @@ def write(nb, path):
         cell.metadata = nbformat.from_dict(folded(cell.source))
         if cell.cell_type == "code":
             cell.execution_count = None
-            cell.outputs = joined(o for o in cell.outputs if not (o.output_type == "stream" and o.name == "stderr" and "%|" in o.text))      # progress bars
+            cell.outputs = joined(o for o in cell.outputs if not progress_bar(o))
             for o in cell.outputs:
                 if "execution_count" in o: o.execution_count = None
                 if "text" in o: o.text = without_places(o.text)
@@ -73,6 +73,12 @@ def write(nb, path):
     temp = path.with_suffix(".tmp")
     nbformat.write(nb, temp)
     os.replace(temp, path)
+
+
+def progress_bar(o):
+    "Whether an output is a bar: as text, or as the widget that a notebook gets."
+    if o.output_type == "stream": return o.name == "stderr" and "%|" in o.text
+    return "application/vnd.jupyter.widget-view+json" in o.get("data", {}) and "%|" in o.data.get("text/plain", "")
 
 
 def joined(outputs):

@@ -185,11 +185,13 @@ def test_a_kernel_that_dies_or_hangs_is_an_error_of_its_cell(tmp_path):
 
 
 def test_saving_keeps_outputs_and_drops_what_changes_from_run_to_run(tmp_path):
-    path = notebook(tmp_path, "print(6 * 7)", "import sys; print('  5%| bar', file=sys.stderr)", "import sys\nfor out in (sys.stdout, sys.stdout, sys.stderr): print('one', file=out, flush=True)")
+    path = notebook(tmp_path, "print(6 * 7)", "import sys; print('  5%| bar', file=sys.stderr)", "import sys\nfor out in (sys.stdout, sys.stdout, sys.stderr): print('one', file=out, flush=True)",
+                    "from IPython.display import display\ndisplay({'application/vnd.jupyter.widget-view+json': {}, 'text/plain': 'Map:   0%|          | 0/32'}, raw=True)")
     assert _lessons.main([str(path), "--save"]) == 0
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     assert "".join(cells[0]["outputs"][0]["text"]) == "42\n" and cells[1]["outputs"] == []
     assert [(o["name"], "".join(o["text"])) for o in cells[2]["outputs"]] == [("stdout", "one\none\n"), ("stderr", "one\n")], "a stream in one piece"
+    assert cells[3]["outputs"] == [], "a bar that is a widget"
     assert all(c["execution_count"] is None and c["metadata"] == {} for c in cells)
 
 
