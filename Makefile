@@ -53,7 +53,7 @@ aims: $(READY)          ## measure what the built-in models transfer, over seeds
 	$(RUN) measure/aims.py
 
 colab: $(READY)         ## lessons on a stand-in for Colab: its versions, its Drive
-	FTCOURSE_COLAB=1 OMP_NUM_THREADS=1 $(RUN) -m pytest -v tests/test_colab.py
+	FTCOURSE_COLAB=1 OMP_NUM_THREADS=1 $(RUN) -m pytest -v tests/test_colab_machine.py
 
 site: $(READY)          ## the pages of the site in _docs, every link checked; with Quarto where it is installed
 	$(RUN) -W ignore -m ftcourse._site

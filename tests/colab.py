@@ -1,4 +1,4 @@
-"""A stand-in for a Colab machine, for tests/test_colab.py: the versions of its image, its `google.colab`, its Drive, no browser.
+"""A stand-in for a Colab machine, for tests/test_colab_machine.py: the versions of its image, its `google.colab`, its Drive, no browser.
 
 The versions are those of Colab's image of August 2026, as far as the index serves them. torch is this environment's own
 (Colab's is built for CUDA), and so is everything that is not listed: a .pth file lets the stand-in see it.

@@ -87,3 +87,9 @@ def test_settings_say_where_the_other_settings_are():
 def test_lesson_numbers_are_used_once():
     numbers = [p.stem[:2] for p in LESSONS]
     assert len(set(numbers)) == len(numbers) and all(re.fullmatch(r"\d\d_[a-z_0-9]+", p.stem) for p in LESSONS)
+
+
+def test_no_two_test_files_share_a_name():
+    "pytest imports them by their bare names, and a run of all of them would stop at the second."
+    names = [p.name for p in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
