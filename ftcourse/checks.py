@@ -21,6 +21,7 @@ from datetime import date
 from pathlib import Path
 
 from .settings import CourseError, cache_folder, find_settings
+from .tables import html_table, text_table
 
 # %% ../nbs/toolkit/checks.ipynb #905b28b3
 def same(
@@ -257,18 +258,9 @@ class ClassProgress:
     def note(self) -> str: return f"not progress files, left out: {', '.join(self.unread)}" if self.unread else ""
     def to_dict(self) -> dict: return {"rows": self.rows, "of": self.of, "unread": self.unread}
 
-    def __str__(self):
-        cells = self.table()
-        wide = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
-        return "\n".join([*("  ".join([row[0].ljust(wide[0]), *(c.rjust(w) for c, w in zip(row[1:], wide[1:]))]) for row in cells), *([self.note()] if self.unread else [])])
-
+    def __str__(self): return text_table(self.table(), right=True) + f"\n{self.note()}" * bool(self.unread)
     __repr__ = __str__
-    def _repr_html_(self):
-        cells = lambda row, tag: "".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in row)
-        head, *rows = self.table()
-        body = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in rows)
-        return f"<table><tr>{cells(head, 'th')}</tr>{body}</table><p>{html.escape(self.note())}</p>"
-
+    def _repr_html_(self): return html_table(self.table()) + f"<p>{html.escape(self.note())}</p>"
 
 # %% ../nbs/toolkit/checks.ipynb #2c5196f7
 def class_progress(

@@ -17,6 +17,7 @@ from datetime import date
 from pathlib import Path
 
 from .settings import CourseError, assets, settings
+from .tables import html_table, text_table
 
 # %% ../nbs/toolkit/ledger.ipynb #1ed60006
 @dataclass(frozen=True, repr=False)
@@ -116,13 +117,9 @@ class Ledger(dict):
         head, *rows = ["| " + " | ".join(line) + " |" for line in cells]
         return "\n".join([head, "| --- " * len(cells[0]) + "|", *rows])
 
-    def __str__(self): return "\n".join("  ".join(x.ljust(w) for x, w in zip(line, (6, 90, 13, 28, 7))).rstrip() for line in self.lines()) if self else "no claim is measured yet"
+    def __str__(self): return text_table(self.lines()) if self else "no claim is measured yet"
     __repr__ = __str__
-
-    def _repr_html_(self):
-        row = lambda line, tag: "<tr>" + "".join(f'<{tag} style="text-align:left">{html.escape(x)}</{tag}>' for x in line) + "</tr>"
-        head, *rows = self.lines()
-        return f"<table>{row(head, 'th')}{''.join(row(r, 'td') for r in rows)}</table>"
+    def _repr_html_(self): return html_table(self.lines())
 
 # %% ../nbs/toolkit/ledger.ipynb #1ed60012
 def read_claims(

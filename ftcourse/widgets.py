@@ -19,6 +19,7 @@ from .hparams import HyperParams
 from .pieces import ROOM, Curves, Shown, controls, front_end
 from .settings import CourseError, hearing, settings, warn
 from .trials import Trial, keep, recall, said
+from .tables import html_table, text_table
 
 # %% ../nbs/toolkit/widgets.ipynb #34489e52
 SHOWN = ("epochs", "batch_size", "lr", "warmup", "schedule", "train", "dropout", "seed")
@@ -245,16 +246,11 @@ def _rows(self: TrainingPanel) -> list[tuple]:
     return [("run", "hyperparameters", f"score on {self.split}, 95% interval" if self.split else "no split to score", "updates", "seconds", "")] + [
         (str(t.number), differs(t), t.scored(), str(len(t.history.steps) if t.history else 0), f"{t.seconds:.1f}", t.state) for t in self.trials]
 
-def _table_html(self: TrainingPanel) -> str:
-    row = lambda cells, tag="td": "<tr>" + "".join(f'<{tag} style="text-align:left;padding-right:1em">{html.escape(c)}</{tag}>' for c in cells) + "</tr>"
-    first, *rest = self.table_rows()
-    return f"<table>{row(first, 'th')}{''.join(map(row, rest))}</table>"
+def _table_html(self: TrainingPanel) -> str: return html_table(self.table_rows())
 
 def _panel_text(self: TrainingPanel) -> str:
-    rows = self.table_rows()
-    wide = [max(len(r[i]) for r in rows) for i in range(len(rows[0]))]
-    table = "\n".join("  ".join(c.ljust(n) for c, n in zip(r, wide)).rstrip() for r in rows) if self.trials else "no run yet"
-    return table + ("" if front_end() else "\n(no notebook here that shows widgets: `panel.controls.set(lr=…)` moves what the sliders move, `panel.run()` does what the Run button does)")
+    shown = text_table(self.table_rows()) if self.trials else "no run yet"
+    return shown + ("" if front_end() else "\n(no notebook here that shows widgets: `panel.controls.set(lr=…)` moves what the sliders move, `panel.run()` does what the Run button does)")
 
 def _panel_static(self: TrainingPanel) -> str:
     "The picture and the table, for pages where nothing can be pressed."

@@ -136,7 +136,7 @@ def pieces():
 
 
 def tables():
-    from ftcourse.experiments import html_table
+    from ftcourse.tables import html_table
     return html_table([[NASTY, "b"], ["c", NASTY]])
 
 
@@ -148,7 +148,7 @@ def claimed():
 VIEWS = {
     "ledger._repr_html_": lambda: claimed()[1]._repr_html_(), "ledger.Ledger._repr_html_": lambda: claimed()[0].Ledger([claimed()[1]])._repr_html_(),
     "reports.as_html": lambda: report()._repr_html_(), "reports.Hardest._repr_html_": lambda: report().hardest(3)._repr_html_(), "encode.Tokens._repr_html_": lambda: tokens()._repr_html_(),
-    "experiments.html_table": tables, "experiments.board_html": lambda: scoreboard()._repr_html_(), "experiments.Sweep._repr_html_": lambda: sweep()._repr_html_(),
+    "tables.html_table": tables, "experiments.board_html": lambda: scoreboard()._repr_html_(), "experiments.Sweep._repr_html_": lambda: sweep()._repr_html_(),
     "explorers.Pieces.static": lambda: pieces().static(), "pieces.Shown.static": lambda: shown().static(), "pieces.Controls.look": lambda: typed().complaint.value, "pieces._static": lambda: typed().static(),
     "pieces.Explorer.redraw": lambda: prompted().complaint.value, "pieces._explorer_static": lambda: prompted().static(), "task_explorers._picked_html": lambda: picked().static(),
     "tasks.qa.Highlight._repr_html_": lambda: highlight()._repr_html_(), "widgets._say": lambda: panel().status.value, "widgets._table_html": lambda: table_of_panel(),
@@ -180,7 +180,7 @@ def makers():
             for child in ast.iter_child_nodes(node):
                 names = [*inside, child.name] if isinstance(child, (ast.FunctionDef, ast.ClassDef)) else inside
                 tag = isinstance(child, ast.Constant) and isinstance(child.value, str) and TAG.search(child.value)
-                rich = isinstance(child, ast.Call) and getattr(child.func, "attr", getattr(child.func, "id", "")) in ("HTML", "display_html", "Markdown", "SVG", "HTMLMath") and child.args
+                rich = isinstance(child, ast.Call) and getattr(child.func, "attr", getattr(child.func, "id", "")) in ("HTML", "display_html", "Markdown", "SVG", "HTMLMath", "html_table") and child.args
                 if tag or rich: found.setdefault(".".join([module, *names[:2 if inside and names[0][:1].isupper() else 1]]), child.lineno)
                 look(child, names)
         look(ast.parse(file.read_text(encoding="utf-8")), [])
