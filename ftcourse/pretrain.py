@@ -147,10 +147,10 @@ PLANS = {   # the shipped models
     "tiny-gpt": dict(stages=(12_000,), batch_size=8, lr=1e-3, layers=2),
 }
 
-def empty_network(name: str, tokenizer, layers: int = 2):
+def empty_network(name: str, tokenizer, layers: int = 2, hidden: int = 128):
     "The network of a shipped model before it has read anything. BERT's comes with the pooler, which a classifier will read."
     from transformers import BertForPreTraining
-    model = new_model(tokenizer, "mlm" if name == "tiny-bert" else "clm", layers=layers)
+    model = new_model(tokenizer, "mlm" if name == "tiny-bert" else "clm", layers=layers, hidden=hidden)
     return BertForPreTraining(model.network.config) if name == "tiny-bert" else model.network
 
 # %% ../nbs/lessons/08_pretraining.ipynb #489c5cf6
@@ -165,12 +165,13 @@ def pretrain(
     plan, tokenizer = PLANS[name], shipped_tokenizer("mlm" if name == "tiny-bert" else "clm")
     torch.set_flush_denormal(True)
     counts = count_tokens(tokenizer, list(documents(counted, seed="counts")))
-    network, heads, log = empty_network(name, tokenizer, plan["layers"]), Heads(128, counts.share), []
+    network, log = empty_network(name, tokenizer, plan["layers"], plan.get("hidden", 128)), []
+    heads = Heads(network.config.hidden_size, counts.share)
     start_from_counts(network, counts)
     for stage, n in enumerate([steps] if steps else plan["stages"]):
         if stage:
             torch.manual_seed(seed + stage)
-            heads = Heads(128, counts.share)
+            heads = Heads(network.config.hidden_size, counts.share)
         read(name, network, heads, tokenizer, counts, n, stage, seed, every, log)
     return network, tokenizer, log
 

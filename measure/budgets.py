@@ -1,0 +1,246 @@
+"""How many labels a task needs: part of `make claims`. Writes ftcourse/assets/budgets.json, which lesson 16 draws.
+
+For each task, arm and number of labels, five runs: each has a pool of training rows, a test draw, a head and an order of
+its own, and its smaller sets of labels lie inside its larger ones. All networks get the same updates for the same labels,
+round(14 √n), and a learning rate chosen for the task and the arm at 32 and at 512 labels, on a validation draw that is used for nothing
+else; the last weights are scored. The bag of words chooses how far it trusts single words in the same way. Then the same
+for networks of other sizes, and for networks that were pretrained on other parts of the world.
+
+About an hour of CPU time in two processes of one thread each; a run that was made before with the same weights is not
+repeated (`--fresh` repeats it). `--only pretraining`, `--only curves`, `--only variants` make a part; `--quick` tries it.
+"""
+import argparse
+import contextlib
+import hashlib
+import io
+import json
+import math
+import os
+import time
+import warnings
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+
+from common import Kept, alone, machine, threads_from
+
+TASKS, SEEDS, TUNING = ("topics", "reviews", "reviews-negation", "pairs"), 5, 900
+LABELS, MORE = (8, 16, 32, 64, 128, 256, 512), (1024, 2048)      # more where pretraining is what is being made up for
+RATES = {"pretrained": (2e-4, 5e-4, 1e-3), "frozen": (5e-4, 2e-3, 8e-3), "random": (2e-4, 5e-4, 1e-3), "bag of words": (1., 10., 100.)}
+TUNED_AT = (32, 512)                  # the rate of fewer than 128 labels, and of 128 and more
+TEST_ROWS, POOL = 600, 2048
+SIZES = {"1×64": (1, 64), "2×128": (2, 128), "4×128": (4, 128)}      # layers × width
+STEPS, FEW = 6_000, (8, 32, 128)      # updates of each pretraining of its own, and the labels that are tried after it
+HALVES = ("restaurant", "hotel", "film", "book"), ("phone", "car", "concert", "museum")
+RELATED = {     # name: (what was read, its topics, its shares of reviews and of facts)
+    "all topics": ("reviews, facts and talk on all eight topics", HALVES[0] + HALVES[1], (.65, .20)),
+    "the same topics": ("the same, on the four topics of the task only", HALVES[1], (.65, .20)),
+    "other topics": ("the same, on the four other topics only", HALVES[0], (.65, .20)),
+    "no opinions": ("facts and talk on all eight topics, no review", HALVES[0] + HALVES[1], (0., .50)),
+}
+
+
+def updates(labels): return round(14 * math.sqrt(labels))
+
+
+@dataclass(frozen=True)
+class Job:
+    task: str
+    arm: str
+    labels: int
+    rate: float
+    seed: int
+    split: str = "test"       # that is scored: "validation" when rates are chosen, "test" when they are measured
+    weights: str = "tiny-bert"
+    topics: tuple = ()        # of the task's rows; none: all
+
+
+# ------------------------------------------------------------------ one run
+def world_of(topics):
+    "From now on this process writes about these topics only."
+    from ftcourse import world
+    if topics: world.TOPICS = tuple(topics)
+
+
+def rows_of(job, pool):
+    from ftcourse import load_task
+    from ftcourse.world import TASKS, generate
+    world_of(job.topics)
+    rows = {"train": generate(job.task, "train", pool, seed=1000 + job.seed), "test": generate(job.task, job.split, TEST_ROWS, seed=2000 + job.seed)}
+    kind = TASKS[job.task]
+    return load_task(rows, kind=kind.kind, text=kind.text if len(kind.text) > 1 else kind.text[0], label=kind.label, labels=list(kind.labels), validation=0)
+
+
+def score(job):
+    "One run -> (accuracy on rows that it has not seen, CPU seconds of its training)."
+    from ftcourse.settings import set_threads
+    set_threads(1)
+    warnings.filterwarnings("ignore")
+    task = rows_of(job, max(POOL, job.labels)).take(job.labels, seed=job.seed)
+    run = counted_words if job.arm == "bag of words" else tuned
+    with contextlib.redirect_stdout(io.StringIO()): return run(task, job)
+
+
+def tuned(task, job):
+    from ftcourse import evaluate_model, fine_tune_model, load_model
+    model = load_model(job.weights, task=task, random=job.arm == "random", seed=job.seed)
+    start, n = time.process_time(), updates(job.labels)
+    part = "head" if job.arm == "frozen" else "full"
+    model = fine_tune_model(model, task, seed=job.seed, epochs=math.ceil(n * 16 / job.labels) + 1, max_steps=n, lr=job.rate, batch_size=16, train=part)
+    spent = time.process_time() - start
+    return round(evaluate_model(model, task)["accuracy"], 4), round(spent, 2)
+
+
+def counted_words(task, job):
+    "TF-IDF of words and pairs of neighbours, and logistic regression; the texts of a pair one after the other."
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    texts = lambda split: [" ".join(row) for row in zip(*(task.split(split)[c] for c in task.text))]
+    start = time.process_time()
+    bag = make_pipeline(TfidfVectorizer(token_pattern=r"\w+", sublinear_tf=True, ngram_range=(1, 2)), LogisticRegression(C=job.rate, max_iter=500, random_state=job.seed))
+    bag.fit(texts("train"), task.label_ids("train"))
+    return round(float(bag.score(texts("test"), task.label_ids("test"))), 4), round(time.process_time() - start, 2)
+
+
+# ------------------------------------------------------------------ pretraining of other sizes, and on other text
+def pretrained(layers, hidden, topics, mix, steps, folder):
+    "Make a network as `make assets` does, in one stage; its folder, CPU seconds and probe are written beside it."
+    from ftcourse import objectives, pretrain
+    from ftcourse.settings import set_threads
+    set_threads(1)
+    world_of(topics)
+    from ftcourse.world import documents
+    chosen = lambda n, seed=0, mix_=None, **how: documents(n, seed, how.get("mix", mix))
+    objectives.documents = pretrain.documents = chosen
+    pretrain.PLANS["tiny-bert"] = pretrain.PLANS["tiny-bert"] | dict(layers=layers, hidden=hidden)
+    start = time.process_time()
+    with contextlib.redirect_stdout(io.StringIO()): network, tokenizer, log = pretrain.pretrain("tiny-bert", steps, every=max(1, steps // 4))
+    about = {"layers": layers, "hidden": hidden, "parameters": sum(p.numel() for p in network.parameters()), "pretraining_seconds": round(time.process_time() - start),
+             "tokens": log[-1]["tokens"], "probe": log[-1]["probe"], "steps": steps}
+    network.config.hidden_dropout_prob = .1              # for fine-tuning, as in the shipped model
+    network.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    (Path(folder) / "about.json").write_text(json.dumps(about) + "\n", encoding="utf-8")
+    return about
+
+
+def variants(steps):
+    "{name: (folder, what `pretrained` takes)}; the middle size is the network that read everything."
+    from ftcourse.settings import cache_folder
+    plan = {f"size {name}": (*shape, RELATED["all topics"][1], RELATED["all topics"][2]) for name, shape in SIZES.items()}
+    plan |= {name: (2, 128, topics, mix) for name, (_, topics, mix) in RELATED.items() if name != "all topics"}
+    stamp_ = recipe_stamp()
+    return {name: (cache_folder() / "budgets" / f"{name.replace(' ', '-').replace('×', 'x')}-{steps}-{stamp_}", what) for name, what in plan.items()}
+
+
+def made(workers, steps, fresh):
+    todo = {name: (folder, what) for name, (folder, what) in variants(steps).items() if fresh or not (folder / "about.json").exists()}
+    print(f"pretraining: {len(todo)} networks, {len(variants(steps)) - len(todo)} known", flush=True)
+    with ThreadPoolExecutor(workers) as two:          # each in a process of its own, whose world it changes
+        running = {name: two.submit(alone, pretrained, *what, steps, str(folder)) for name, (folder, what) in todo.items()}
+        for name, future in running.items(): print(f"  {name}: {future.result()}", flush=True)
+    return {name: json.loads((folder / "about.json").read_text(encoding="utf-8")) | {"folder": str(folder)} for name, (folder, _) in variants(steps).items()}
+
+
+# ------------------------------------------------------------------ all runs
+class Done(dict):
+    "{job: (score, seconds)}, made by a pool of processes; what was made before from the same files is kept."
+    def __init__(self, pool, fresh): self.pool, self.kept, self.fresh = pool, Kept("budgets"), fresh
+
+    def key(self, job): return f"{job} {stamp(job.weights, job.arm)}"
+
+    def make(self, what, jobs):
+        if not self.fresh: self |= {job: self.kept[self.key(job)] for job in jobs if self.key(job) in self.kept}
+        todo = [job for job in jobs if job not in self]
+        print(f"{what}: {len(todo)} runs, {len(jobs) - len(todo)} known", flush=True)
+        for i, (job, x) in enumerate(zip(todo, self.pool.map(score, todo)), 1):
+            self[job] = self.kept[self.key(job)] = x
+            if i % 20 == 0 or i == len(todo): print(f"  {i:>4} {job.task:<18} {job.arm:<12} {job.labels:>5} labels, seed {job.seed}: {x[0]:.3f}", flush=True)
+
+
+@cache
+def stamp(weights, arm):
+    "Hash of the files that a run stands on: random weights need the configuration and the tokenizer only, counted words neither."
+    from ftcourse.settings import assets
+    folder = Path(weights) if os.path.isdir(weights) else assets() / weights
+    files = [assets() / "world.toml", *(folder / f for f in ("config.json", "tokenizer.json", "model.safetensors")[:{"random": 2, "bag of words": 0}.get(arm, 3)])]
+    return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:12]
+
+
+def recipe_stamp():
+    "Hash of what a pretraining of its own stands on."
+    from ftcourse.settings import assets
+    return hashlib.sha256(b"".join(f.read_bytes() for f in (assets() / "world.toml", assets() / "tiny-bert" / "tokenizer.json"))).hexdigest()[:8]
+
+
+def chosen_rates(done, pairs, labels, **more):
+    "{(task, arm): {labels: rate}}: the best of three on a validation draw, at few labels and at many."
+    at = [n for n in TUNED_AT if n <= max(labels) * 4]
+    tries = {(t, a, n): [Job(t, a, n, r, TUNING, "validation", **more) for r in RATES[a]] for t, a in pairs for n in at}
+    done.make("choosing rates", [j for js in tries.values() for j in js])
+    best = {key: max(js, key=lambda j: done[j][0]).rate for key, js in tries.items()}
+    return {(t, a): {n: best[t, a, at[0] if n < 128 else at[-1]] for n in labels} for t, a in pairs}
+
+
+def curves(done, tasks, labels, seeds):
+    from ftcourse.world import TASKS as BUILT_IN
+    pairs = [(t, a) for t in tasks for a in RATES]
+    tried = lambda t, a: labels + MORE if len(labels) > 2 and a in ("random", "bag of words") and t in TASKS[:2] else labels
+    rates = chosen_rates(done, pairs, labels + MORE)
+    jobs = {(t, a, n): [Job(t, a, n, rates[t, a][n], seed) for seed in range(seeds)] for n in labels + MORE for t, a in pairs if n in tried(t, a)}
+    done.make("curves", [j for js in jobs.values() for j in js])
+    point = lambda t, a, n: {"scores": [done[j][0] for j in jobs[t, a, n]], "seconds": [done[j][1] for j in jobs[t, a, n]],
+                             **({"C": rates[t, a][n]} if a == "bag of words" else {"updates": updates(n), "lr": rates[t, a][n]})}
+    return {t: {"chance": round(1 / len(BUILT_IN[t].labels), 4), "arms": {a: {str(n): point(t, a, n) for n in tried(t, a)} for a in RATES}} for t in tasks}
+
+
+def after(done, weights, arms, labels, seeds, topics=()):
+    "{arm: {labels: scores}} on reviews, from given weights."
+    rates = chosen_rates(done, [("reviews", a) for a in arms], labels, weights=weights, topics=topics)
+    jobs = {(a, n): [Job("reviews", a, n, rates["reviews", a][n], seed, weights=weights, topics=topics) for seed in range(seeds)] for a in arms for n in labels}
+    done.make(Path(weights).name, [j for js in jobs.values() for j in js])
+    return {a: {str(n): [done[j][0] for j in jobs[a, n]] for n in labels} for a in arms}
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--only", choices=("pretraining", "curves", "variants"), help="a part; nothing is written but what later runs reuse")
+    p.add_argument("--quick", action="store_true", help="one seed, few labels, short pretraining, nothing written: does it run?")
+    p.add_argument("--fresh", action="store_true", help="repeat runs that were made before")
+    p.add_argument("--workers", type=int, default=2, help="processes, of one thread each")
+    args = p.parse_args()
+    args.threads = 1
+    threads_from(args)
+    from ftcourse.settings import assets
+    seeds, labels, steps, few, tasks = (1, LABELS[:2], 40, FEW[:1], TASKS[1:2]) if args.quick else (SEEDS, LABELS, STEPS, FEW, TASKS)
+    record = {"made by": "make claims (measure/budgets.py)"} | machine(1)
+    record |= {"weights": stamp("tiny-bert", "pretrained"), "seeds": seeds, "labels": list(labels + MORE), "test_rows": TEST_ROWS}
+    with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool:
+        done = Done(pool, args.fresh)
+        if args.only != "curves": networks = made(args.workers, steps, args.fresh)
+        if args.only == "pretraining": return
+        if args.only != "variants": record["tasks"] = curves(done, tasks, labels, seeds)
+        if args.only == "curves": return
+        keys = ("layers", "hidden", "parameters", "pretraining_seconds", "tokens", "probe", "steps")
+        folder = lambda name: networks[name]["folder"]
+        sized = {name: after(done, folder(f"size {name}"), ("pretrained", "random"), few, seeds) for name in SIZES}
+        record["sizes"] = {name: {k: networks[f"size {name}"][k] for k in keys} | {"scores": sized[name]} for name in SIZES}
+        with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as half:        # writes about four topics only
+            done.pool, start = half, {name: "size 2×128" if name == "all topics" else name for name in RELATED}
+            scores = {name: after(done, folder(n), ("pretrained",), few, seeds, HALVES[1])["pretrained"] for name, n in start.items()}
+            nothing = after(done, folder("size 2×128"), ("random",), few, seeds, HALVES[1])["random"]
+        record["related"] = {name: {"about": RELATED[name][0], "probe": networks[n]["probe"], "scores": scores[name]} for name, n in start.items()}
+        record["related"]["nothing"] = {"about": "random weights", "scores": nothing}
+    if args.only or args.quick: return print(json.dumps(record, indent=1)[:3000])
+    log = json.loads((assets() / "tiny-bert" / "log.json").read_text(encoding="utf-8"))
+    record["pretraining"] = {k: log[-1][k] for k in ("seconds", "tokens", "step")}
+    file = assets() / "budgets.json"
+    file.with_suffix(".tmp").write_text(json.dumps(record, indent=None, separators=(",", ":"), ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(file.with_suffix(".tmp"), file)
+    print(f"wrote {file}")
+
+
+if __name__ == "__main__": main()
