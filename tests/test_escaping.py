@@ -145,6 +145,15 @@ def claimed():
     return ledger, ledger.claim("99.nasty", NASTY, True, .5, None, 3, 1.)
 
 
+def attributed():
+    from ftcourse.attribution_explorer import explore_attribution
+    made = explore_attribution(tuned(), NASTY, "occlusion")
+    kept, made.now = made.now, lambda: (_ for _ in ()).throw(CourseError(NASTY))
+    made.redraw()
+    made.now = kept
+    return made
+
+
 VIEWS = {
     "ledger._repr_html_": lambda: claimed()[1]._repr_html_(), "ledger.Ledger._repr_html_": lambda: claimed()[0].Ledger([claimed()[1]])._repr_html_(),
     "reports.as_html": lambda: report()._repr_html_(), "reports.Hardest._repr_html_": lambda: report().hardest(3)._repr_html_(), "encode.Tokens._repr_html_": lambda: tokens()._repr_html_(),
@@ -152,6 +161,7 @@ VIEWS = {
     "explorers.Pieces.static": lambda: pieces().static(), "pieces.Shown.static": lambda: shown().static(), "pieces.Controls.look": lambda: typed().complaint.value, "pieces._static": lambda: typed().static(),
     "pieces.Explorer.redraw": lambda: prompted().complaint.value, "pieces._explorer_static": lambda: prompted().static(), "task_explorers._picked_html": lambda: picked().static(),
     "tasks.qa.Highlight._repr_html_": lambda: highlight()._repr_html_(), "widgets._say": lambda: panel().status.value, "widgets._table_html": lambda: table_of_panel(),
+    "attribution_explorer.coloured": lambda: attributed().static(), "attribution_explorer.redraw": lambda: attributed().complaint.value,
     "widgets._panel_static": lambda: panel().static(), "checks.Progress._repr_html_": lambda: progress()._repr_html_(), "checks.ClassProgress._repr_html_": lambda: classes()._repr_html_(),
 }
 NO_DATA = {
@@ -225,7 +235,7 @@ def results():
     return {"task": task(), "problems": bad.problems, "leaks": bad.leaks(), "a problem": Problem(NASTY, 1, NASTY, NASTY), "history": tuned().history, "model": tuned(), "report": report(), "hardest": report().hardest(),
             "predictions": tuned().predict([NASTY]), "probabilities": tuned().probabilities([NASTY]), "comparison": compare(report(), report(), names=(NASTY, NASTY)), "examples": split, "tokens": tokens(),
             "unknown words": unk_report(task(), tuned().tokenizer), "answers": reader().answers([(NASTY, NASTY)]), "asked": ask(reader(), NASTY, NASTY), "scoreboard": scoreboard(), "sweep": sweep(), "progress": progress(),
-            "panel": panel(), "controls": typed(), "explorer": prompted(), "pieces": pieces(), "span": picked(), "error": CourseError(NASTY)}
+            "panel": panel(), "controls": typed(), "explorer": prompted(), "pieces": pieces(), "attribution": attributed(), "span": picked(), "error": CourseError(NASTY)}
 
 
 def test_whatever_a_cell_ends_with_is_escaped():
@@ -244,7 +254,7 @@ def test_widgets_hold_no_raw_markup():
     from ftcourse.task_explorers import explore_span
     tokens_ = explore_tokens(NASTY)
     span = explore_span(reader(), NASTY, f"{SCRIPT} was founded by {IMAGE}.")
-    held = [p.value for made in (panel(), typed(), prompted(), tokens_, span) for p in parts(made.box) if isinstance(p, w.HTML)]
+    held = [p.value for made in (panel(), typed(), prompted(), tokens_, span, attributed()) for p in parts(made.box) if isinstance(p, w.HTML)]
     assert len(held) > 8 and any("&lt;" in x for x in held) and not [x for x in held if RAW.search(x)]
 
 

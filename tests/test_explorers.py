@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ftcourse import evaluate_model, explorers, load_model, task_explorers
+from ftcourse import attribution_explorer, evaluate_model, explorers, load_model, task_explorers
 from ftcourse.pieces import Shown
 from ftcourse.settings import assets
 
@@ -38,6 +38,13 @@ def reader():
     return model
 
 
+@cache
+def sure():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return load_model("tiny-bert", head="classify", labels=["negative", "positive"], seed=1)
+
+
 MADE = {
     "explore_softmax": lambda: explorers.explore_softmax((2., 0., -1., 1., .5)),
     "explore_schedule": lambda: explorers.explore_schedule(),
@@ -48,6 +55,7 @@ MADE = {
     "explore_calibration": lambda: task_explorers.explore_calibration(report().probs, report().true),
     "explore_span": lambda: task_explorers.explore_span(reader(), "who founded the mill?", TEXT),
     "explore_budget": lambda: task_explorers.explore_budget(),
+    "explore_attribution": lambda: attribution_explorer.explore_attribution(sure()),
 }
 
 
@@ -71,7 +79,7 @@ def inputs_of(explorer):
 
 
 def test_none_is_forgotten():
-    there = {name for module in (explorers, task_explorers) for name, f in vars(module).items() if name.startswith("explore_") and inspect.isfunction(f)}
+    there = {name for module in (explorers, task_explorers, attribution_explorer) for name, f in vars(module).items() if name.startswith("explore_") and inspect.isfunction(f)}
     assert there == set(MADE), "an explorer without its line in MADE is not measured"
 
 
@@ -110,13 +118,13 @@ def test_an_explorer_without_a_front_end_is_a_picture_and_names_the_plain_call(n
     assert "application/vnd.jupyter.widget-view+json" not in bundle and ("<img" in bundle["text/html"] or "<span" in bundle["text/html"])
     assert "no notebook here that shows widgets" in bundle["text/plain"], "it does not say that there is no widget here"
     assert callable(getattr(explorers, name.replace("explore_", "plot_"), None) or getattr(task_explorers, name.replace("explore_", "plot_"), None)
-                    or {"explore_tokens": explorers.show_pieces, "explore_span": task_explorers.show_span}[name])
+                    or {"explore_tokens": explorers.show_pieces, "explore_span": task_explorers.show_span, "explore_attribution": attribution_explorer.show_attribution}[name])
 
 
 def test_only_parts_of_ipywidgets_7_are_used():
     "7.7.1 is the version on Colab; these came later."
     later = {"Stack", "TagsInput", "ColorsInput", "FloatsInput", "IntsInput", "TimePicker", "NaiveDatetimePicker", "DatetimePicker"}
-    for file in ("pieces", "explorers", "task_explorers", "widgets"):
+    for file in ("pieces", "explorers", "task_explorers", "attribution_explorer", "widgets"):
         text = (ROOT / "ftcourse" / f"{file}.py").read_text(encoding="utf-8")
         assert not [name for name in later if f"w.{name}(" in text or f"import {name}" in text]
 
