@@ -1,0 +1,137 @@
+"""What each cure of lesson 17 does against overfitting, by labels and by wrong labels: `python measure/overfitting.py`.
+
+A long run of tiny-bert on few labels of `reviews`, a share of them wrong, against the same run with one change: the same
+rows, wrong labels, head and order for each seed, scored on test rows that chose nothing. Every strength was fixed before
+its result was seen. Seconds are CPU seconds of training on one thread. Writes measure/overfitting.json and .md, and
+ftcourse/assets/cures.json, which the lesson shows. A run made before with the same weights is not repeated; `--ready`
+writes what there is, `--cells 64@0.2` measures one cell.
+"""
+import argparse
+import contextlib
+import io
+import json
+import os
+import warnings
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import cache
+from multiprocessing import get_context
+
+from aims import stamp
+from common import Kept, described, machine, save, table, threads_from
+
+TASK, MODEL, UPDATES, LR = "reviews", "tiny-bert", 100, 5e-4
+CELLS = {(64, .2): 8, (64, .4): 4, (64, 0.): 3, (16, .2): 3, (256, .2): 3, (256, 0.): 3, (16, 0.): 3, (256, .4): 3, (16, .4): 3}     # (labels, share of wrong ones): seeds
+BETWEEN = {(64, .1): 3, (64, .3): 3}                            # for the curve over noise: some cures only
+FEW = ("nothing", "shorter run", "head only", "twice the labels")
+DOSES = {"weight decay": (.1, 10.), "dropout": (.2, .5), "label smoothing": (.1, .4), "smaller rate": (.5, .05)}          # beside those of CURES
+FIELD = {"weight decay": "weight_decay", "dropout": "dropout", "label smoothing": "label_smoothing"}
+
+
+def dosed(name, dose):
+    "A cure at another strength."
+    from ftcourse.cures import CURES
+    return replace(CURES[name], rate=dose) if name == "smaller rate" else replace(CURES[name], hyper={FIELD[name]: dose})
+
+
+def job(labels, noise, cure, seed, dose=None): return (labels, noise, cure, dose, seed)
+
+
+def one(j):
+    "One run -> its scores."
+    from ftcourse.cures import CURES, treat
+    from ftcourse.settings import set_threads
+    set_threads(1)
+    warnings.filterwarnings("ignore")
+    labels, noise, name, dose, seed = j
+    cure = CURES[name] if dose is None else dosed(name, dose)
+    with contextlib.redirect_stdout(io.StringIO()): found = treat(task(), cure, MODEL, labels, noise, seed, updates=UPDATES, lr=LR)
+    return {k: round(v, 4) for k, v in found.items()}
+
+
+@cache
+def task():
+    "Loaded once a process, and one short run made, so that no measured run pays for what happens once."
+    from ftcourse import load_task
+    from ftcourse.cures import CURES, treat
+    with contextlib.redirect_stdout(io.StringIO()): treat(load_task(TASK), CURES["nothing"], MODEL, 8, 0., updates=4, test_rows=8)
+    return load_task(TASK)
+
+
+def jobs_of(cells):
+    "All runs, the cell that the claims stand on first; within a cell one seed after the other, so that all cures share good and bad minutes of the machine."
+    from ftcourse.cures import CURES
+    main = [job(n, noise, cure, seed) for (n, noise), seeds in CELLS.items() for seed in range(seeds) for cure in CURES]
+    curve = [job(n, noise, cure, seed) for (n, noise), seeds in BETWEEN.items() for seed in range(seeds) for cure in FEW]
+    doses = [job(64, .2, cure, seed, dose) for seed in range(5) for cure, ds in DOSES.items() for dose in ds]
+    few = lambda j: j[2] in FEW
+    late = [j for j in main if j[0] != 64]
+    every = [*(j for j in main if j[0] == 64), *(j for j in late if few(j) and j[1] == .2), *curve, *doses, *(j for j in late if not (few(j) and j[1] == .2))]
+    return [j for j in every if cells is None or f"{j[0]}@{j[1]:g}" in cells]
+
+
+def measured(jobs, workers, only_ready):
+    "{job: scores}; what was made before is kept."
+    kept, done = Kept("overfitting"), {}
+    key = lambda j: f"{TASK} {MODEL} {stamp(MODEL, 'pretrained')} {UPDATES} {LR:g} {j}"
+    done = {j: kept[key(j)] for j in jobs if key(j) in kept}
+    todo = [] if only_ready else [j for j in jobs if j not in done]
+    print(f"{len(todo)} runs, {len(done)} known", flush=True)
+    with contextlib.nullcontext() if workers == 1 else ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        for i, (j, found) in enumerate(zip(todo, pool.map(one, todo) if pool else map(one, todo)), 1):
+            done[j] = kept[key(j)] = found
+            print(f"  {i:>3} {j}: {found}", flush=True)
+    return done
+
+
+def gathered(done):
+    "Cells with all their seeds, as the package carries them; and the strengths."
+    from ftcourse.cures import CURES
+    names = ("accuracy", "loss", "ece", "train", "seconds")
+    def runs(n, noise, seeds, cures, dose=None):
+        found = {c: [done.get(job(n, noise, c, s, dose)) for s in range(seeds)] for c in cures}
+        return {c: {k: [x[k] for x in xs] for k in names} for c, xs in found.items() if all(xs)}
+    cells = [dict(labels=n, noise=noise, seeds=seeds, runs=runs(n, noise, seeds, CURES if (n, noise) in CELLS else FEW)) for (n, noise), seeds in (CELLS | BETWEEN).items()]
+    usual = {"weight decay": 1., "dropout": .3, "label smoothing": .2, "smaller rate": .2}
+    doses = {c: {f"{d:g}": r[c] for d in sorted([*ds, usual[c]]) if (r := runs(64, .2, 5, [c], None if d == usual[c] else d))} for c, ds in DOSES.items()}
+    return sorted((c for c in cells if c["runs"].get("nothing")), key=lambda c: (c["labels"], c["noise"])), {c: d for c, d in doses.items() if d}
+
+
+def written(record):
+    "The record as Markdown."
+    from ftcourse.cures import cures_from
+    parts = ["# What cures do against overfitting", f"`python measure/overfitting.py`. {described(record['machine'])}", __doc__.split("\n\n")[1].replace("\n", " ")]
+    for (labels, noise), cures in cures_from(record).items():
+        head, *rows = cures.lines()
+        head = [h or f"{head[i - 1]}: " for i, h in enumerate(head)]
+        parts += [f"## {labels} labels, {noise:.0%} of them wrong", table([dict(zip(head, r)) for r in rows])]
+    if record["doses"]:
+        mean = lambda x: sum(x) / len(x)
+        shown = lambda v: {"accuracy": mean(v["accuracy"]), "loss": mean(v["loss"]), "calibration error": mean(v["ece"])}
+        rows = [{"cure": c, "strength": d} | shown(v) for c, ds in record["doses"].items() for d, v in ds.items()]
+        parts += ["## Other strengths", "64 labels, 20% of them wrong, mean of 5 seeds.", table(rows)]
+    return "\n\n".join(parts)
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--cells", help="labels@noise, such as 64@0.2,16@0; nothing is written")
+    p.add_argument("--ready", action="store_true", help="measure nothing; write the cells whose runs are all there")
+    p.add_argument("--workers", type=int, default=2, help="processes, of one thread each")
+    args = p.parse_args()
+    args.threads = 1
+    threads_from(args)
+    from ftcourse.settings import assets
+    done = measured(jobs_of(args.cells and args.cells.split(",")), args.workers, args.ready)
+    if args.cells: return
+    cells, doses = gathered(done)
+    m = machine(1) | {"processes": args.workers}
+    record = {"made by": "measure/overfitting.py", "date": m["date"], "machine": m, "weights": stamp(MODEL, "pretrained"), "task": TASK, "model": MODEL,
+              "updates": UPDATES, "lr": LR, "cells": cells, "doses": doses}
+    save("overfitting", record, written(record))
+    temp = assets() / "cures.json.tmp"
+    temp.write_text(json.dumps(record) + "\n", encoding="utf-8")
+    os.replace(temp, assets() / "cures.json")
+
+
+if __name__ == "__main__": main()
