@@ -4,19 +4,20 @@
 
 # %% auto #0
 __all__ = ['at_temperature', 'calibration_picture', 'plot_calibration', 'explore_calibration', 'Reading', 'PickedSpan',
-           'show_span', 'SpanExplorer', 'explore_span', 'measured_budget', 'labels_for', 'budget_picture',
-           'plot_budget', 'explore_budget']
+           'show_span', 'SpanExplorer', 'explore_span', 'looked_over', 'budget_axes', 'budget_picture', 'plot_budget',
+           'explore_budget']
 
 # %% ../nbs/toolkit/task_explorers.ipynb #7e500003
 import html
-import json
 import time
 from collections.abc import Mapping
 
 import numpy as np
 
+from .budgets import labels_for, measured, measured_curves
+from .forecasts import scores_of
 from .pieces import Explorer, Shown, front_end, literal, slide
-from .settings import CourseError, assets
+from .settings import CourseError
 
 # %% ../nbs/toolkit/task_explorers.ipynb #7e500006
 def at_temperature(
@@ -175,61 +176,68 @@ def explore_span(model, question: str, context: str, first: int | None = None, l
     begun = show_span(model, question, context, first, last, threshold)
     return SpanExplorer(begun.reading, begun.first, begun.last, begun.answer.threshold)
 
-# %% ../nbs/toolkit/task_explorers.ipynb #7e500021
-def measured_budget() -> dict:
-    "{way to begin: {labels: accuracies, one per seed}} of tiny-bert on `reviews`, as `make aims` measured it."
-    found = json.loads((assets() / "label_budget.json").read_text(encoding="utf-8"))["curves"]
-    return {name: {int(n): scores for n, scores in curve.items()} for name, curve in found.items()}
-
-def labels_for(
-    curve: Mapping,              # {labels: scores, one per seed}
-    target: float,
-) -> int | None:                 # None where the largest number of labels does not reach it
-    "The fewest labels that were measured from which on every mean score is at the target or above."
-    enough = None
-    for n in sorted(curve, reverse=True):
-        if np.mean(curve[n]) < target: break
-        enough = n
-    return enough
-
 # %% ../nbs/toolkit/task_explorers.ipynb #7e500022
-def budget_picture(curves):
-    "Figure of scores by number of labels, and the function that moves the target."
-    from ftcourse.plots import COLOURS, LINES, MARKERS, axes
-    if not curves or not all(curves.values()) or not all(len(s) and np.isfinite(s).all() and n > 0 for c in curves.values() for n, s in c.items()):
+def looked_over(groups) -> None:
+    "Raises `CourseError` for groups of curves, {task: {name: {labels: scores}}}, without a curve or with what is no number."
+    curves = [scores_of(c) for g in groups.values() for c in g.values()]
+    if not curves or not all(curves) or not all(len(s) and np.isfinite(s).all() and n > 0 for c in curves for n, s in c.items()):
         raise CourseError("give at least one curve, {name: {number of labels: [a score per seed]}}, with numbers everywhere")
+
+def budget_axes(groups):
+    "Figure, axes, and {name: (mean, dots, mark)}: artists without data, one set for each way to begin that any task has."
+    from ftcourse.plots import COLOURS, LINES, MARKERS, axes
     figure, ax = axes(1, 6, 3.3)
-    marks = []
-    for (name, curve), colour, line, marker in zip(curves.items(), COLOURS * 9, LINES * 9, MARKERS * 9):
-        n = sorted(curve)
-        ax.plot(n, [np.mean(curve[i]) for i in n], color=colour, ls=line, marker=marker, ms=4, label=f"{literal(name)}, mean")
-        ax.plot([i for i in n for _ in curve[i]], [s for i in n for s in curve[i]], ".", color=colour, ms=4, alpha=.4)
-        marks.append(ax.plot([], [], color=colour, lw=1, ls=":", marker=marker, ms=11, mfc="none", mew=2, markevery=[1])[0])
-    goal = ax.axhline(0, color="black", lw=1, label="target")
-    ticks = sorted({n for c in curves.values() for n in c})
-    ax.set(xscale="log", xlabel="labels (log scale)", ylabel="score; a dot is one seed", ylim=(0, 1.02))
+    names, lines = dict.fromkeys(name for g in groups.values() for name in g), {}
+    for name, colour, line, marker in zip(names, COLOURS * 9, LINES * 9, MARKERS * 9):
+        mean, = ax.plot([], [], color=colour, ls=line, marker=marker, ms=4, label=f"{literal(name)}, mean")
+        dots, = ax.plot([], [], ".", color=colour, ms=4, alpha=.4)
+        mark, = ax.plot([], [], color=colour, lw=1, ls=":", marker=marker, ms=11, mfc="none", mew=2, markevery=[1])
+        lines[name] = mean, dots, mark
+    ticks = sorted({n for g in groups.values() for c in g.values() for n in c})
+    ax.set(xscale="log", xlabel="labels (log scale)", ylabel="score; a dot is one seed", ylim=(0, 1.02), xlim=(ticks[0] / 1.2, ticks[-1] * 1.2))
     ax.set_xticks(ticks, [f"{n:,}" for n in ticks], fontsize=8); ax.minorticks_off()
+    return figure, ax, lines
+
+# %% ../nbs/toolkit/task_explorers.ipynb #7e50002a
+def budget_picture(groups):
+    "Figure of scores by number of labels, {task: {name: {labels: scores}}}, and the function that moves the target and chooses what is shown."
+    looked_over(groups)
+    groups = {task: {name: scores_of(c) for name, c in g.items()} for task, g in groups.items()}
+    figure, ax, lines = budget_axes(groups)
+    goal = ax.axhline(0, color="black", lw=1, label="target")
     figure.legend(loc="outside upper left", frameon=False, fontsize=8, ncols=3)
-    def update(target):
-        needed = {name: labels_for(curve, target) for name, curve in curves.items()}
+    def update(target, task=None, arm="all"):
+        group, said = groups[next(iter(groups)) if task is None else task], []
         goal.set_ydata([target, target])
-        for mark, n in zip(marks, needed.values()): mark.set_data(([n, n], [0, target]) if n else ([], []))
-        said = [f"{literal(name)}: {f'{n:,} labels' if n else f'not with {max(curves[name]):,}'}" for name, n in needed.items()]
-        ax.set_title(f"target {target:.2f} — " + "; ".join(said), fontsize=9)
-        return [goal, *marks, ax.title], None
+        for name, (mean, dots, mark) in lines.items():
+            curve = group.get(name, {}) if arm in ("all", name) else {}
+            n = labels_for(curve, target)
+            mean.set_data(list(curve), [np.mean(s) for s in curve.values()])
+            dots.set_data([i for i, s in curve.items() for _ in s], [x for s in curve.values() for x in s])
+            mark.set_data(([n, n], [0, target]) if n else ([], []))
+            if curve: said.append(f"{literal(name)}: {f'{n:,}' if n else f'not with {max(curve):,}'}")
+        ax.set_title(f"target {target:.2f} — labels: " + "; ".join(said), fontsize=9)
+        return [goal, *(a for artists in lines.values() for a in artists), ax.title], None
     return figure, update
 
 # %% ../nbs/toolkit/task_explorers.ipynb #7e500023
 def plot_budget(
-    curves: Mapping | None = None,   # {name: {number of labels: scores, one per seed}}; None: `measured_budget()`
+    curves: Mapping | None = None,   # {name: {number of labels: scores, one per seed}}, or Curves; None: what was measured of `task`
     target: float = .9,
+    task: str = "reviews",           # a built-in one, where no curves are given
+    arm: str = "all",                # or the name of one curve
 ):
-    "Scores by number of labels, and how many each curve needs for a target; returns the figure. Raises `CourseError` for curves without numbers."
-    figure, update = budget_picture(measured_budget() if curves is None else curves)
-    update(target)
+    "Scores by number of labels, and how many each curve needs for a target; returns the figure. Raises `CourseError` for curves without numbers, and for what was not measured."
+    figure, update = budget_picture({"": curves} if curves is not None else {task: measured_curves(task)})
+    update(target, arm=arm)
     return figure
 
-def explore_budget(curves: Mapping | None = None, target: float = .9) -> Explorer:
-    "`plot_budget` with a slider for the target."
-    figure, update = budget_picture(measured_budget() if curves is None else curves)
-    return Explorer(figure, update, {"target": slide("target", float(target), 0., 1., .01, "the score you want")})
+def explore_budget(curves: Mapping | None = None, target: float = .9, task: str = "reviews") -> Explorer:
+    "`plot_budget` with a slider for the target and a choice of the curve; where no curves are given, also of the task."
+    from ipywidgets import Dropdown
+    groups = {"": curves} if curves is not None else {name: measured_curves(name) for name in measured()["tasks"]}
+    figure, update = budget_picture(groups)
+    inputs = {"target": slide("target", float(target), 0., 1., .01, "the score you want")}
+    inputs["arm"] = Dropdown(options=["all", *dict.fromkeys(name for g in groups.values() for name in g)], description="arm")
+    if curves is None: inputs["task"] = Dropdown(options=list(groups), value=task, description="task")
+    return Explorer(figure, update, inputs)

@@ -13,7 +13,6 @@ import argparse
 import contextlib
 import hashlib
 import io
-import json
 import math
 import random
 import re
@@ -210,14 +209,6 @@ def setting_written(r):
 def bounds(a): return (a["low"], a["high"])
 
 
-def label_budget(record):
-    "The scores of tiny-bert on `reviews` by number of labels, which the package carries for `explore_budget` (ftcourse/assets/label_budget.json)."
-    few = {str(r["rows"]): r["pretrained"]["scores"] for r in sorted(record["settings"], key=lambda r: r["rows"]) if r["task"] == "reviews" and r["model"] == "tiny-bert"}
-    many = {n: v["scores"] for n, v in record["labels"]["random"].items()}
-    made = {"made by": "make aims", "date": record["machine"]["date"], "task": "reviews", "model": "tiny-bert", "weights": record["weights"]["tiny-bert"]}
-    return made | {"curves": {"pretrained": few, "random start": many}}
-
-
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--only", help="settings by name, such as reviews@32,facts@256; curve; text. Nothing is written")
@@ -251,10 +242,7 @@ def main():
             record["labels"] = {"wanted": level, "random": points, "needed": needed, "times": round((needed or max(map(int, points))) / 32, 1)}
     if wanted is None or "text" in wanted: record["text"] = judged_text(80 // shrink)
     print(written(record))
-    if not args.quick and wanted is None:
-        from ftcourse.settings import assets
-        save("aims", record, written(record))
-        (assets() / "label_budget.json").write_text(json.dumps(label_budget(record), indent=1) + "\n", encoding="utf-8")
+    if not args.quick and wanted is None: save("aims", record, written(record))
 
 
 if __name__ == "__main__": main()

@@ -26,6 +26,8 @@ from pathlib import Path
 
 from common import Kept, alone, machine, threads_from
 
+from ftcourse.budgets import BATCH, bag_of_words, texts, updates  # the recipe of lesson 16's own curves
+
 TASKS, SEEDS, TUNING = ("topics", "reviews", "reviews-negation", "pairs"), 5, 900
 LABELS, MORE = (8, 16, 32, 64, 128, 256, 512), (1024, 2048)      # more where pretraining is what is being made up for
 RATES = {"pretrained": (2e-4, 5e-4, 1e-3), "frozen": (5e-4, 2e-3, 8e-3), "random": (2e-4, 5e-4, 1e-3), "bag of words": (1., 10., 100.)}
@@ -40,9 +42,6 @@ RELATED = {     # name: (what was read, its topics, its shares of reviews and of
     "other topics": ("the same, on the four other topics only", HALVES[0], (.65, .20)),
     "no opinions": ("facts and talk on all eight topics, no review", HALVES[0] + HALVES[1], (0., .50)),
 }
-
-
-def updates(labels): return round(14 * math.sqrt(labels))
 
 
 @dataclass(frozen=True)
@@ -88,21 +87,16 @@ def tuned(task, job):
     model = load_model(job.weights, task=task, random=job.arm == "random", seed=job.seed)
     start, n = time.process_time(), updates(job.labels)
     part = "head" if job.arm == "frozen" else "full"
-    model = fine_tune_model(model, task, seed=job.seed, epochs=math.ceil(n * 16 / job.labels) + 1, max_steps=n, lr=job.rate, batch_size=16, train=part)
+    model = fine_tune_model(model, task, seed=job.seed, epochs=math.ceil(n * BATCH / job.labels) + 1, max_steps=n, lr=job.rate, batch_size=BATCH, train=part)
     spent = time.process_time() - start
     return round(evaluate_model(model, task)["accuracy"], 4), round(spent, 2)
 
 
 def counted_words(task, job):
     "TF-IDF of words and pairs of neighbours, and logistic regression; the texts of a pair one after the other."
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    texts = lambda split: [" ".join(row) for row in zip(*(task.split(split)[c] for c in task.text))]
     start = time.process_time()
-    bag = make_pipeline(TfidfVectorizer(token_pattern=r"\w+", sublinear_tf=True, ngram_range=(1, 2)), LogisticRegression(C=job.rate, max_iter=500, random_state=job.seed))
-    bag.fit(texts("train"), task.label_ids("train"))
-    return round(float(bag.score(texts("test"), task.label_ids("test"))), 4), round(time.process_time() - start, 2)
+    bag = bag_of_words(job.rate, job.seed).fit(texts(task, "train"), task.label_ids("train"))
+    return round(float(bag.score(texts(task, "test"), task.label_ids("test"))), 4), round(time.process_time() - start, 2)
 
 
 # ------------------------------------------------------------------ pretraining of other sizes, and on other text
@@ -178,7 +172,7 @@ def recipe_stamp():
 
 def chosen_rates(done, pairs, labels, **more):
     "{(task, arm): {labels: rate}}: the best of three on a validation draw, at few labels and at many."
-    at = [n for n in TUNED_AT if n <= max(labels) * 4]
+    at = [n for n in TUNED_AT if n <= max(labels)] or TUNED_AT[:1]
     tries = {(t, a, n): [Job(t, a, n, r, TUNING, "validation", **more) for r in RATES[a]] for t, a in pairs for n in at}
     done.make("choosing rates", [j for js in tries.values() for j in js])
     best = {key: max(js, key=lambda j: done[j][0]).rate for key, js in tries.items()}
@@ -217,7 +211,7 @@ def main():
     from ftcourse.settings import assets
     seeds, labels, steps, few, tasks = (1, LABELS[:2], 40, FEW[:1], TASKS[1:2]) if args.quick else (SEEDS, LABELS, STEPS, FEW, TASKS)
     record = {"made by": "make claims (measure/budgets.py)"} | machine(1)
-    record |= {"weights": stamp("tiny-bert", "pretrained"), "seeds": seeds, "labels": list(labels + MORE), "test_rows": TEST_ROWS}
+    record |= {"weights": stamp("tiny-bert", "pretrained"), "seeds": seeds, "labels": list(labels), "more": list(MORE), "test_rows": TEST_ROWS}
     with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool:
         done = Done(pool, args.fresh)
         if args.only != "curves": networks = made(args.workers, steps, args.fresh)

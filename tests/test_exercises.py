@@ -11,7 +11,7 @@ from ftcourse.checks import Exercise, lesson_numbers
 from ftcourse.quizzes import questions, quiz
 
 ROOT = Path(__file__).resolve().parent.parent
-LESSONS = [p for p in sorted((ROOT / "nbs" / "lessons").glob("[01][0-9]_*.ipynb")) if p.stem[:2] <= "15"]
+LESSONS = [p for p in sorted((ROOT / "nbs" / "lessons").glob("[01][0-9]_*.ipynb")) if p.stem[:2] <= "18"]
 
 
 def cells(path): return [(c["cell_type"], "".join(c["source"])) for c in json.loads(path.read_text(encoding="utf-8"))["cells"]]
@@ -83,5 +83,5 @@ def test_each_lesson_has_one_quiz_before_its_summary_and_shows_no_reason_of_a_ri
 
 def test_progress_knows_every_exercise_and_every_quiz():
     there = lesson_numbers(ROOT / "nbs" / "lessons")
-    assert [n for n in there if n.endswith(".quiz") and n < "16"] == [f"{n:02}.quiz" for n in range(1, 16)]
+    assert [n for n in there if n.endswith(".quiz") and n < "17"] == [f"{n:02}.quiz" for n in range(1, 17)]
     assert sum(not n.endswith(".quiz") for n in there) >= 45

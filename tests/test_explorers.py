@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ftcourse import attribution_explorer, evaluate_model, explorers, load_model, task_explorers
+from ftcourse import attribution_explorer, cure_explorer, evaluate_model, explorers, load_model, task_explorers
 from ftcourse.pieces import Shown
 from ftcourse.settings import assets
 
@@ -55,6 +55,7 @@ MADE = {
     "explore_calibration": lambda: task_explorers.explore_calibration(report().probs, report().true),
     "explore_span": lambda: task_explorers.explore_span(reader(), "who founded the mill?", TEXT),
     "explore_budget": lambda: task_explorers.explore_budget(),
+    "explore_cures": lambda: cure_explorer.explore_cures(),
     "explore_attribution": lambda: attribution_explorer.explore_attribution(sure()),
 }
 
@@ -79,7 +80,7 @@ def inputs_of(explorer):
 
 
 def test_none_is_forgotten():
-    there = {name for module in (explorers, task_explorers, attribution_explorer) for name, f in vars(module).items() if name.startswith("explore_") and inspect.isfunction(f)}
+    there = {name for module in (explorers, task_explorers, cure_explorer, attribution_explorer) for name, f in vars(module).items() if name.startswith("explore_") and inspect.isfunction(f)}
     assert there == set(MADE), "an explorer without its line in MADE is not measured"
 
 
@@ -117,20 +118,19 @@ def test_an_explorer_without_a_front_end_is_a_picture_and_names_the_plain_call(n
     bundle = explorer._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" not in bundle and ("<img" in bundle["text/html"] or "<span" in bundle["text/html"])
     assert "no notebook here that shows widgets" in bundle["text/plain"], "it does not say that there is no widget here"
-    assert callable(getattr(explorers, name.replace("explore_", "plot_"), None) or getattr(task_explorers, name.replace("explore_", "plot_"), None)
+    assert callable(getattr(explorers, name.replace("explore_", "plot_"), None) or getattr(task_explorers, name.replace("explore_", "plot_"), None) or getattr(cure_explorer, name.replace("explore_", "plot_"), None)
                     or {"explore_tokens": explorers.show_pieces, "explore_span": task_explorers.show_span, "explore_attribution": attribution_explorer.show_attribution}[name])
 
 
 def test_only_parts_of_ipywidgets_7_are_used():
     "7.7.1 is the version on Colab; these came later."
     later = {"Stack", "TagsInput", "ColorsInput", "FloatsInput", "IntsInput", "TimePicker", "NaiveDatetimePicker", "DatetimePicker"}
-    for file in ("pieces", "explorers", "task_explorers", "attribution_explorer", "widgets"):
+    for file in ("pieces", "explorers", "task_explorers", "cure_explorer", "attribution_explorer", "widgets"):
         text = (ROOT / "ftcourse" / f"{file}.py").read_text(encoding="utf-8")
         assert not [name for name in later if f"w.{name}(" in text or f"import {name}" in text]
 
 
-def test_the_measured_label_curves_are_those_of_make_aims():
-    aims, carried = json.loads((ROOT / "measure" / "aims.json").read_text(encoding="utf-8")), json.loads((assets() / "label_budget.json").read_text(encoding="utf-8"))
-    assert carried["curves"]["random start"] == {n: v["scores"] for n, v in aims["labels"]["random"].items()}
-    assert carried["curves"]["pretrained"] == {str(r["rows"]): r["pretrained"]["scores"] for r in sorted(aims["settings"], key=lambda r: r["rows"]) if (r["task"], r["model"]) == ("reviews", "tiny-bert")}
-    assert (carried["weights"], carried["date"]) == (aims["weights"]["tiny-bert"], aims["machine"]["date"])
+def test_every_measured_task_has_its_curves():
+    made = task_explorers.explore_budget()
+    record = json.loads((assets() / "budgets.json").read_text(encoding="utf-8"))
+    assert list(made.inputs["task"].options) == list(record["tasks"]) and set(made.inputs["arm"].options) == {"all", *next(iter(record["tasks"].values()))["arms"]}
