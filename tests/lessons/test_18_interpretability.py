@@ -23,6 +23,7 @@ from ftcourse.probing import changed_queries
 from ftcourse.settings import CourseError
 import numpy as np
 import torch
+import warnings
 
 # %% nbs/lessons/18_interpretability.ipynb #18a00014
 def test_log_odds_are_those_of_the_probability_and_ignore_a_shift():
@@ -37,7 +38,9 @@ def test_a_reading_has_the_ids_that_predict_reads_and_every_piece_its_word():
         m0 = load_model(name0, head="classify", labels=["no", "yes"])
         for text0 in ("The waiter was unbelievably kind, wasn't he?", " Ünïcode 日本 <b>! ", "good " * 300):
             r0 = read_text(m0, text0)
-            assert r0.batch.ids[0].tolist() == coded([text0], m0.tokenizer, m0.max_length)[0].ids and len(r0.tokens) == len(r0.word_of)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")                # the last text is cut, and that is said
+                assert r0.batch.ids[0].tolist() == coded([text0], m0.tokenizer, m0.max_length)[0].ids and len(r0.tokens) == len(r0.word_of)
             assert all(w in text0 for w in r0.words) and set(r0.word_of) - {-1} == set(range(len(r0.words)))
         r0 = read_text(m0, ("Who is kind?", "The waiter."))
         assert r0.batch.ids[0].tolist() == coded([("Who is kind?", "The waiter.")], m0.tokenizer, m0.max_length)[0].ids and r0.text_of.tolist() == [0] * 4 + [1] * 3
