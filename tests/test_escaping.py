@@ -145,6 +145,18 @@ def claimed():
     return ledger, ledger.claim("99.nasty", NASTY, True, .5, None, 3, 1.)
 
 
+def cures():
+    from ftcourse.cures import Cures
+    from ftcourse.experiments import Seeds
+    run = lambda: Seeds([0, 1], {"accuracy": [.5, .6], "loss": [1., 1.], "ece": [.1, .2], "seconds": [1., 1.]})
+    return Cures(NASTY, {"nothing": run(), NASTY: run()})
+
+
+def gaps():
+    from ftcourse.regularization import Gap
+    return Gap(NASTY, *({"accuracy": 1., "loss": 0., "ece": 0.} for _ in range(2)))
+
+
 def attributed():
     from ftcourse.attribution_explorer import explore_attribution
     made = explore_attribution(tuned(), NASTY, "occlusion")
@@ -161,6 +173,7 @@ VIEWS = {
     "explorers.Pieces.static": lambda: pieces().static(), "pieces.Shown.static": lambda: shown().static(), "pieces.Controls.look": lambda: typed().complaint.value, "pieces._static": lambda: typed().static(),
     "pieces.Explorer.redraw": lambda: prompted().complaint.value, "pieces._explorer_static": lambda: prompted().static(), "task_explorers._picked_html": lambda: picked().static(),
     "tasks.qa.Highlight._repr_html_": lambda: highlight()._repr_html_(), "widgets._say": lambda: panel().status.value, "widgets._table_html": lambda: table_of_panel(),
+    "cures.cures_html": lambda: cures()._repr_html_(), "regularization.Gap._repr_html_": lambda: gaps()._repr_html_(),
     "attribution_explorer.coloured": lambda: attributed().static(), "attribution_explorer.redraw": lambda: attributed().complaint.value,
     "widgets._panel_static": lambda: panel().static(), "checks.Progress._repr_html_": lambda: progress()._repr_html_(), "checks.ClassProgress._repr_html_": lambda: classes()._repr_html_(),
 }

@@ -2,7 +2,6 @@
 from ftcourse.cure_explorer import explore_cures
 from ftcourse.cure_explorer import plot_cures
 from ftcourse.cures import Cures
-from ftcourse.cures import shipped_cures
 from ftcourse.experiments import Seeds
 from ftcourse.experiments import mean_interval
 from ftcourse.settings import CourseError
@@ -14,13 +13,13 @@ def test_a_picture_says_what_was_measured_with_better_to_the_right():
     flat0 = {"accuracy": [.5, .6, .7], "loss": [1., 1.1, 1.2], "ece": [.2, .2, .2], "train": [1., 1., 1.], "seconds": [2., 2., 2.]}
     less0 = flat0 | {"accuracy": [.6, .71, .8], "loss": [.8, .91, 1.0], "ece": [.3, .31, .3], "seconds": [1., 1., 1.]}
     mine0 = {(8, .2): Cures("made up", {"nothing": Seeds([0, 1, 2], flat0), "$a$": Seeds([0, 1, 2], less0)}, {"$a$": 2.})}
-    drawn0 = plot_cures(8, .2, "loss", "$a$", mine0)
+    drawn0 = plot_cures(8, .2, "$a$", mine0)
     mean0, low0, high0 = mean_interval([-.2, -.19, -.2])
-    line0, point0 = drawn0.axes[0].lines[1:3]
-    assert drawn0.axes[0].get_title() == rf"\$a\$: loss (nats) {mean0:+.3f} [{low0:+.3f}, {high0:+.3f}], better; seconds × 0.50, labels × 2"
+    assert drawn0.axes[1].get_title() == f"loss (nats) {mean0:+.3f} [{low0:+.3f}, {high0:+.3f}]\nbetter" and drawn0.axes[1].texts[0].get_text() == r"\$a\$: seconds × 0.50, labels × 2"
+    line0, point0 = drawn0.axes[1].lines[1:3]
     assert abs(point0.get_xdata()[0] + mean0) < 1e-9 and point0.get_marker() == ">" and abs(line0.get_xdata()[0] + high0) < 1e-9
-    assert plot_cures(8, .2, "ece", "$a$", mine0).axes[0].lines[2].get_marker() == "<"
-    for call0, cure0 in ((lambda: plot_cures(9, .2, tables=mine0), "9 labels with 20% wrong were not measured"), (lambda: plot_cures(8, .2, "f1", "$a$", mine0), "one of accuracy"), (lambda: plot_cures(8, .2, cure="b", tables=mine0), "'b' was not measured"), (lambda: plot_cures(tables={}), "at least one table")):
+    assert drawn0.axes[2].lines[2].get_marker() == "<" and drawn0.axes[2].get_title().endswith("worse")
+    for call0, cure0 in ((lambda: plot_cures(9, .2, tables=mine0), "9 labels with 20% wrong were not measured"), (lambda: plot_cures(8, .2, "b", tables=mine0), "'b' was not measured"), (lambda: plot_cures(tables={}), "at least one table")):
         with pytest.raises(CourseError, match=cure0): call0()
     close_all("all")
 
@@ -30,13 +29,12 @@ def test_the_explorer_follows_its_lists_and_what_it_cannot_show_it_says():
     open0 = get_fignums()
     moved0 = explore_cures()
     shown0 = {}
-    for name1, value1 in (("cure", "head only"), ("score", "loss"), ("labels", 64), ("noise", 0.)):
+    for name1, value1 in (("cure", "head only"), ("labels", 64), ("noise", 0.)):
         before0 = bytes(moved0.image.value)
         moved0.inputs[name1].value = value1
         shown0[name1] = bytes(moved0.image.value) != before0
-    assert shown0 == {"cure": True, "score": True, "labels": False, "noise": True} and moved0.complaint.value == "" and get_fignums() == open0
-    moved0.update(16, .4, "accuracy", "head only") if (16, .4) in shipped_cures() else None
-    with pytest.raises(CourseError, match="were not measured"): moved0.update(17, .2, "accuracy", "head only")
+    assert shown0 == {"cure": True, "labels": False, "noise": True} and moved0.complaint.value == "" and get_fignums() == open0
+    with pytest.raises(CourseError, match="were not measured"): moved0.update(17, .2, "head only")
     import subprocess, sys
     loaded0 = subprocess.run([sys.executable, "-c", "import sys, ftcourse.cure_explorer; print([m for m in ('torch', 'matplotlib', 'ipywidgets', 'IPython') if m in sys.modules])"], capture_output=True, text=True, check=True)
     assert loaded0.stdout.strip() == "[]", loaded0.stdout
