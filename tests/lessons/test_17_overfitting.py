@@ -183,30 +183,19 @@ def test_the_best_of_equal_guessers_is_worth_what_the_formula_says():
 
 # %% nbs/lessons/17_overfitting.ipynb #17000121
 from ftcourse.checks import Exercise
-def patient(losses, patience, first=0, better=lambda a, b: a < b, give=lambda best, made: (best, made), stale_from=0):
-    best, stale, made = first, 0, 0
+def patient(losses, patience, better=lambda a, b: a < b, give=lambda best, made: (best, made), back=True, last=False):
+    best, stale, made = 0, 0, 0
     for i, loss in enumerate(losses):
-        made = i + 1
-        if i == first or better(loss, losses[best]): best, stale = i, stale_from
-        else: stale += 1
+        made, new = i + 1, i == 0 or better(loss, losses[best])
+        calm = i == 0 or better(loss, losses[i - 1]) if last else new
+        if new: best = i
+        stale = 0 if calm and back else stale + (not calm)
         if stale >= patience: break
     return give(best, made)
 def by_scanning(losses, patience):
     for n in range(1, len(losses) + 1):
         best = losses.index(min(losses[:n]))
         if n - 1 - best >= patience: return best, n
-    return losses.index(min(losses)), len(losses)
-def never_back(losses, patience):
-    total = 0
-    for i in range(1, len(losses)):
-        total += losses[i] >= min(losses[:i])
-        if total >= patience: return losses.index(min(losses[:i + 1])), i + 1
-    return losses.index(min(losses)), len(losses)
-def neighbours(losses, patience):
-    stale = 0
-    for i in range(1, len(losses)):
-        stale = stale + 1 if losses[i] >= losses[i - 1] else 0
-        if stale >= patience: return losses.index(min(losses[:i + 1])), i + 1
     return losses.index(min(losses)), len(losses)
 ex1 = Exercise("17.1", "stop_early", inputs=[([.7, .5, .6, .55, .4, .3], 2), ([.7, .5, .6, .55, .4, .45, .5, .6], 3), ([.9, .8, .7], 1), ([.5, .5, .5, .4], 2), ([.6, .7, .5, .6, .5, .55, .4], 3), ([.8, .9, .7, .65, .7, .6, .7, .75, .5], 2)],
     solution=patient, also=[by_scanning],
@@ -215,8 +204,8 @@ ex1 = Exercise("17.1", "stop_early", inputs=[([.7, .5, .6, .55, .4, .3], 2), ([.
               "An equal loss counts as better with you: only a lower one is.": lambda losses, patience: patient(losses, patience, better=lambda a, b: a <= b),
               "You stop one look too late: at the look that makes `patience` of them without a new lowest loss, stop.": lambda losses, patience: patient(losses, patience + 1),
               "You stop at the first look that is not better: that is a patience of 1.": lambda losses, patience: patient(losses, 1),
-              "You add up all looks without a new lowest loss: after a new lowest one the count begins again.": never_back,
-              "You compare with the look before: compare with the lowest loss so far.": neighbours,
+              "You add up all looks without a new lowest loss: after a new lowest one the count begins again.": lambda losses, patience: patient(losses, patience, back=False),
+              "You compare with the look before: compare with the lowest loss so far.": lambda losses, patience: patient(losses, patience, last=True),
               "You take the highest loss for the best one.": lambda losses, patience: patient(losses, patience, better=lambda a, b: a > b),
               "Your second number is the place of the last look, counted from 0: the number of looks is one more.": lambda losses, patience: patient(losses, patience, give=lambda best, made: (best, made - 1))},
     hints=["Keep the place of the lowest loss so far; how far behind it are you?", "Stop when i - best >= patience; looks made are then i + 1."])
