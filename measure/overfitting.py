@@ -63,7 +63,7 @@ def jobs_of(cells):
     from ftcourse.cures import CURES
     main = [job(n, noise, cure, seed) for (n, noise), seeds in CELLS.items() for seed in range(seeds) for cure in CURES]
     curve = [job(n, noise, cure, seed) for (n, noise), seeds in BETWEEN.items() for seed in range(seeds) for cure in FEW]
-    doses = [job(64, .2, cure, seed, dose) for seed in range(5) for cure, ds in DOSES.items() for dose in ds]
+    doses = [job(64, .2, cure, seed, dose) for seed in range(3) for cure, ds in DOSES.items() for dose in ds]
     few = lambda j: j[2] in FEW
     late = [j for j in main if j[0] != 64]
     every = [*(j for j in main if j[0] == 64), *(j for j in late if few(j) and j[1] == .2), *curve, *doses, *(j for j in late if not (few(j) and j[1] == .2))]
@@ -93,7 +93,7 @@ def gathered(done):
         return {c: {k: [x[k] for x in xs] for k in names} for c, xs in found.items() if all(xs)}
     cells = [dict(labels=n, noise=noise, seeds=seeds, runs=runs(n, noise, seeds, CURES if (n, noise) in CELLS else FEW)) for (n, noise), seeds in (CELLS | BETWEEN).items()]
     usual = {"weight decay": 1., "dropout": .3, "label smoothing": .2, "smaller rate": .2}
-    doses = {c: {f"{d:g}": r[c] for d in sorted([*ds, usual[c]]) if (r := runs(64, .2, 5, [c], None if d == usual[c] else d))} for c, ds in DOSES.items()}
+    doses = {c: {f"{d:g}": r[c] for d in sorted([*ds, usual[c]]) if (r := runs(64, .2, 3, [c], None if d == usual[c] else d))} for c, ds in DOSES.items()}
     return sorted((c for c in cells if c["runs"].get("nothing")), key=lambda c: (c["labels"], c["noise"])), {c: d for c, d in doses.items() if d}
 
 
@@ -109,7 +109,7 @@ def written(record):
         mean = lambda x: sum(x) / len(x)
         shown = lambda v: {"accuracy": mean(v["accuracy"]), "loss": mean(v["loss"]), "calibration error": mean(v["ece"])}
         rows = [{"cure": c, "strength": d} | shown(v) for c, ds in record["doses"].items() for d, v in ds.items()]
-        parts += ["## Other strengths", "64 labels, 20% of them wrong, mean of 5 seeds.", table(rows)]
+        parts += ["## Other strengths", "64 labels, 20% of them wrong, mean of 3 seeds.", table(rows)]
     return "\n\n".join(parts)
 
 
