@@ -73,6 +73,7 @@ bench: $(READY)         ## our loop against the Trainer, interleaved
 real: $(READY)          ## real models, real data, three seeds
 	$(BIN)/python measure/real.py --install
 	$(BIN)/python measure/tasks.py
+	$(BIN)/python measure/real_budgets.py
 
 clean:          ## remove the environment and what was built
 	rm -rf .venv .venv-newest build dist *.egg-info _docs _proc

@@ -35,12 +35,23 @@ def test_claims_are_written_down_read_again_and_compared():
         try: reads(file)
         except CourseError as e: assert "claims.jsonl line 1" in str(e)
         else: raise AssertionError("half a claim was read")
-    assert "does NOT hold" in str(book) and "B \\| b" in book.markdown() and book.markdown().count("\n") == 3
+    assert "does NOT hold" in str(book) and "B \\| b" in book.markdown() and book.markdown().count("\n") == 5 and book.where() in book.markdown()
     move = lambda **changes: Book([One(**{**vars(book["10.b"]), **changes})])
     old = move()
     assert old.changed(move(value=.45, interval=(.4, .5))) == [] and old.changed(move(value=.7, interval=(.2, .9))) == []
     assert "beyond" in old.changed(move(value=.7, interval=(.6, .8)))[0] and "it held" in old.changed(move(holds=False))[0]
     assert old.changed(Book()) == ["10.b: no longer measured"] and "new" in Book().changed(old)[0]
+
+# %% nbs/toolkit/ledger.ipynb #1ed60020
+def test_a_statement_of_the_article_gets_its_verdict_from_its_claims():
+    from ftcourse.ledger import Claim as Said, Ledger as Pages, article as judged
+    pages = Pages([Said("02.a", "A", True, 1., None, 1, 1., machine="m", date="d"), Said("02.b", "B", False, 1., None, 1, 1., machine="n", date="d")])
+    verdicts = judged(pages, {"x": ("02.a", "-02.b"), "y": ("02.a", "02.b"), "z": ("-02.a",)})
+    assert [row[1] for row in verdicts[1:]] == ["holds", "holds in part", "does NOT hold"] and verdicts[2][2] == "02.a, 02.b (against)"
+    assert "02.b on n" in pages.where() and pages.where().startswith("Measured on m")
+    try: judged(pages, {"x": ("02.c",)})
+    except CourseError as e: assert "02.c" in str(e)
+    else: raise AssertionError("a claim that was never measured was taken for one")
 
 # %% nbs/toolkit/ledger.ipynb #1ed60016
 def test_a_claim_stands_beside_the_course_s_own_and_its_text_is_escaped():
