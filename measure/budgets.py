@@ -192,11 +192,12 @@ def curves(done, tasks, labels, seeds):
 
 
 def after(done, weights, arms, labels, seeds, topics=()):
-    "{arm: {labels: scores}} on reviews, from given weights."
+    "Of each arm on reviews, from given weights: {labels: scores}, and the CPU seconds of its runs; two dicts by arm."
     rates = chosen_rates(done, [("reviews", a) for a in arms], labels, weights=weights, topics=topics)
     jobs = {(a, n): [Job("reviews", a, n, rates["reviews", a][n], seed, weights=weights, topics=topics) for seed in range(seeds)] for a in arms for n in labels}
     done.make(Path(weights).name, [j for js in jobs.values() for j in js])
-    return {a: {str(n): [done[j][0] for j in jobs[a, n]] for n in labels} for a in arms}
+    scores = {a: {str(n): [done[j][0] for j in jobs[a, n]] for n in labels} for a in arms}
+    return scores, {a: round(sum(done[j][1] for n in labels for j in jobs[a, n]), 1) for a in arms}
 
 
 def main():
@@ -221,13 +222,14 @@ def main():
         keys = ("layers", "hidden", "parameters", "pretraining_seconds", "tokens", "probe", "steps")
         folder = lambda name: networks[name]["folder"]
         sized = {name: after(done, folder(f"size {name}"), ("pretrained", "random"), few, seeds) for name in SIZES}
-        record["sizes"] = {name: {k: networks[f"size {name}"][k] for k in keys} | {"scores": sized[name]} for name in SIZES}
+        record["sizes"] = {name: {k: networks[f"size {name}"][k] for k in keys} | dict(zip(("scores", "seconds"), sized[name])) for name in SIZES}
         with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as half:        # writes about four topics only
             done.pool, start = half, {name: "size 2×128" if name == "all topics" else name for name in RELATED}
-            scores = {name: after(done, folder(n), ("pretrained",), few, seeds, HALVES[1])["pretrained"] for name, n in start.items()}
-            nothing = after(done, folder("size 2×128"), ("random",), few, seeds, HALVES[1])["random"]
-        record["related"] = {name: {"about": RELATED[name][0], "probe": networks[n]["probe"], "scores": scores[name]} for name, n in start.items()}
-        record["related"]["nothing"] = {"about": "random weights", "scores": nothing}
+            found = {name: after(done, folder(n), ("pretrained",), few, seeds, HALVES[1]) for name, n in start.items()}
+            nothing = after(done, folder("size 2×128"), ("random",), few, seeds, HALVES[1])
+        only = lambda pair, arm: dict(zip(("scores", "seconds"), (x[arm] for x in pair)))
+        record["related"] = {name: {"about": RELATED[name][0]} | {k: networks[n][k] for k in ("probe", "pretraining_seconds")} | only(found[name], "pretrained") for name, n in start.items()}
+        record["related"]["nothing"] = {"about": "random weights"} | only(nothing, "random")
     if args.only or args.quick: return print(json.dumps(record, indent=1)[:3000])
     log = json.loads((assets() / "tiny-bert" / "log.json").read_text(encoding="utf-8"))
     record["pretraining"] = {k: log[-1][k] for k in ("seconds", "tokens", "step")}
