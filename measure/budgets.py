@@ -228,7 +228,8 @@ def main():
             found = {name: after(done, folder(n), ("pretrained",), few, seeds, HALVES[1]) for name, n in start.items()}
             nothing = after(done, folder("size 2×128"), ("random",), few, seeds, HALVES[1])
         only = lambda pair, arm: dict(zip(("scores", "seconds"), (x[arm] for x in pair)))
-        record["related"] = {name: {"about": RELATED[name][0]} | {k: networks[n][k] for k in ("probe", "pretraining_seconds")} | only(found[name], "pretrained") for name, n in start.items()}
+        read = {name: {"about": RELATED[name][0]} | {k: networks[n][k] for k in ("probe", "pretraining_seconds")} for name, n in start.items()}
+        record["related"] = {name: read[name] | only(found[name], "pretrained") for name in start}
         record["related"]["nothing"] = {"about": "random weights"} | only(nothing, "random")
     if args.only or args.quick: return print(json.dumps(record, indent=1)[:3000])
     log = json.loads((assets() / "tiny-bert" / "log.json").read_text(encoding="utf-8"))
