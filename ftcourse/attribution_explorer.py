@@ -11,6 +11,7 @@ import html
 import time
 
 import numpy as np
+import torch
 
 from .attribution import METHODS, UNSIGNED, Attribution, attribute
 from .pieces import Shown, front_end, tip
@@ -37,9 +38,10 @@ class AttributionView(Shown):
         return f"{self.found.method}: {c.name} ({sign}{unit})"
 
     def foot(self) -> str:
+        if self.found.rest: return f"on special tokens {self.found.rest:+.2f}"
         c = self.found.case
-        y = c.values(c.embedded())[0] if self.found.rest == 0 else None
-        return f"on special tokens {self.found.rest:+.2f}" if y is None else f"output {float(y):+.2f}; the words together {self.found.scores.sum():+.2f}"
+        full, empty = c.values(torch.cat([c.embedded(), c.without(np.ones((1, len(self.found.words))))])).tolist()
+        return f"output {full:+.2f}, with every word hidden {empty:+.2f}: to explain {full - empty:+.2f}; the words together {self.found.scores.sum():+.2f}"
 
     def lines(self) -> list[str]:
         pairs = list(zip(self.found.words, self.found.scores, self.found.case.reading.text_of))

@@ -5,6 +5,7 @@ from ftcourse.attribution_explorer import show_attribution
 from ftcourse.attribution_explorer import tint
 from ftcourse.models import load_model
 from ftcourse.settings import CourseError
+import numpy as np
 
 # %% nbs/toolkit/attribution_explorer.ipynb #18b00012
 def test_text_is_escaped_and_signs_are_written():
@@ -12,6 +13,8 @@ def test_text_is_escaped_and_signs_are_written():
     page0 = shown0.static()
     assert "<script" not in page0 and "&lt;" in page0 and "&lt;i&gt;" in page0 and page0.count("<div>") == 2
     assert all(f"({s:+.2f})" in str(shown0) for s in shown0.found.scores) and page0.count("<br><small>") == len(shown0.found.words)
+    full0, empty0 = (float(shown0.found.case.values(x0)[0]) for x0 in (shown0.found.case.embedded(), shown0.found.case.without(np.ones((1, len(shown0.found.words))))))
+    assert f"output {full0:+.2f}, with every word hidden {empty0:+.2f}: to explain {full0 - empty0:+.2f};" in shown0.foot() and shown0.foot() in page0
     assert tint(0) == "#ffffff" and tint(1) == "#56b4e9" and tint(-1) == "#e69f00" and tint(.5) != tint(-.5)
 
 # %% nbs/toolkit/attribution_explorer.ipynb #18b00017
