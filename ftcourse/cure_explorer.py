@@ -8,7 +8,7 @@ __all__ = ['SCORES', 'effects', 'said', 'reach', 'price', 'cures_picture', 'plot
 # %% ../nbs/toolkit/cure_explorer.ipynb #7e170003
 from collections.abc import Mapping
 
-from .cures import shipped_cures
+from .cures import BETTER, shipped_cures
 from .pieces import Explorer, literal, tip
 from .settings import CourseError
 
@@ -16,16 +16,13 @@ from .settings import CourseError
 SCORES = {"accuracy": "accuracy", "loss": "loss (nats)", "ece": "calibration error"}
 
 def effects(table, score: str) -> dict:        # {cure: (mean, low, high)}
-    "Differences from the long run, turned so that more is better."
-    from ftcourse.cures import BETTER
+    "Differences from the long run, as they were measured."
     from ftcourse.experiments import mean_interval
-    turned = {name: sorted(BETTER[score] * x for x in mean_interval(table.effect(name, score)["difference"])) for name in list(table.runs)[1:]}
-    return {name: (mid, low, high) for name, (low, mid, high) in turned.items()}
+    return {name: mean_interval(table.effect(name, score)["difference"]) for name in list(table.runs)[1:]}
 
 def said(table, score: str, cure: str) -> str:
-    "One line on one cure: its difference as it was measured, the sign not turned."
-    from ftcourse.experiments import mean_interval
-    mean, low, high = mean_interval(table.effect(cure, score)["difference"])
+    "One line on one cure: its difference with its interval, and the verdict."
+    mean, low, high = effects(table, score)[cure]
     return f"{SCORES[score]} {mean:+.3f}" + (f" [{low:+.3f}, {high:+.3f}]" if low == low else "") + f"\n{table.verdict(cure, score)}"
 
 def reach(tables, score: str) -> float:
@@ -40,12 +37,12 @@ def cures_picture(tables):
     "Figure of differences, one line a cure and one panel a score, and the function that updates it."
     from ftcourse.plots import COLOURS, axes
     if not tables: raise CourseError("give at least one table, {(labels, share of wrong ones): Cures}")
-    names = list(dict.fromkeys(name for table in tables.values() for name in list(table.runs)[1:]))
+    names = list(dict.fromkeys(name for table in sorted(tables.values(), key=lambda t: -len(t.runs)) for name in list(table.runs)[1:]))      # in the order of the longest
     figure, panels = axes(len(SCORES), 3.3, 1.5 + .25 * len(names))
     marks, top = {}, panels[1].text(.5, 1.2, " ", transform=panels[1].transAxes, ha="center", fontsize=10)
     for score, ax in zip(SCORES, panels):
         far = reach(tables, score)
-        ax.set(yticks=range(len(names)), yticklabels=[literal(n) for n in names] if ax is panels[0] else [], ylim=(len(names) - .5, -.5), xlim=(-1.05 * far, 1.05 * far), xlabel="better to the right (long lines are cut)")
+        ax.set(yticks=range(len(names)), yticklabels=[literal(n) for n in names] if ax is panels[0] else [], ylim=(len(names) - .5, -.5), xlim=(-1.05 * far, 1.05 * far), xlabel="better →" if BETTER[score] > 0 else "← better")
         ax.set_title(" \n ", fontsize=9)
         ax.axvline(0, color="black", lw=.8)
         ax.grid(axis="x", alpha=.25); ax.grid(axis="y", visible=False); ax.locator_params(axis="x", nbins=5)
@@ -60,7 +57,7 @@ def cures_picture(tables):
                 (line, point), (mid, low, high) = marks[score, name], found.get(name, (float("nan"),) * 3)
                 line.set_data([low, high], [i, i]); point.set_data([mid], [i])
                 for artist in (line, point): artist.set_color(COLOURS[0] if name == cure else "#AAAAAA")
-                point.set_marker({"better": ">", "worse": "<", "not shown": "|"}[table.verdict(name, score)] if name in found else "")
+                point.set_marker({"better": "o", "worse": "X", "not shown": "|"}[table.verdict(name, score)] if name in found else "")
             ax.set_title(said(table, score, cure), fontsize=9)
         top.set_text(price(table, cure))
         return [*(a for pair in marks.values() for a in pair), *(ax.title for ax in panels), top], None
