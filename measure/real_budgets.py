@@ -12,10 +12,13 @@ import math
 import statistics
 import time
 import warnings
+from dataclasses import replace
 
 from common import Kept, alone, described, installed, machine, save, table, threads_from
 from real import ENCODER, Absent, find
 from tasks import task_of
+
+from ftcourse.budgets import bag_of_words, texts
 
 TASKS = {"glue:sst2": "sentiment of film reviews, the official dev", "trec": "six kinds of question, the official test",
          "ag-news": "four kinds of news, 1,000 rows of the official test"}
@@ -27,25 +30,16 @@ PLAN = {"bag of words": (CHEAP, 5), "frozen": (CHEAP, 5), "fine-tuned": (TUNED, 
 def updates(labels): return round(7 * math.sqrt(labels))
 
 
-def texts(task, split): return [" ".join(row) for row in zip(*(task.split(split)[c] for c in task.text))]
-
-
 def fine_tuned(folder, name, labels, seed, random):
     from ftcourse import evaluate_model, fine_tune_model, load_model
     from ftcourse.settings import set_threads
     set_threads()
     task, n = task_of(name).take(labels, seed=seed), updates(labels)
-    task = type(task)(**vars(task) | {"splits": type(task.splits)({s: task.splits[s] for s in ("train", "test")})})      # nothing to choose a checkpoint by
+    task = replace(task, splits=type(task.splits)({s: task.splits[s] for s in ("train", "test")}))      # nothing to choose a checkpoint by
     model = load_model(folder, task=task, random=random, seed=seed)
     model = fine_tune_model(model, task, seed=seed, epochs=math.ceil(n * 16 / labels) + 1, max_steps=n, lr=LR, batch_size=16, max_length=MAX_LENGTH)
     report = evaluate_model(model, task)
     return {"accuracy": round(report["accuracy"], 4), "rows": report.rows}
-
-
-def by_words(task):
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    bag = TfidfVectorizer(token_pattern=r"\w+", sublinear_tf=True, ngram_range=(1, 2)).fit(texts(task, "train"))
-    return bag.transform(texts(task, "train")), bag.transform(texts(task, "test"))
 
 
 def features(folder, some):
@@ -74,8 +68,8 @@ def regressions(folder, name, arm, budgets, seeds):
         if n > len(task.train): continue
         for seed in range(seeds):
             few = task.take(n, seed=seed)
-            train, scored = by_words(few) if arm == "bag of words" else (states[[row_of[t] for t in texts(few, "train")]], test)
-            model = LogisticRegression(C=C, max_iter=2000).fit(train, few.label_ids("train"))
+            train, scored = (texts(few, "train"), texts(few, "test")) if arm == "bag of words" else (states[[row_of[t] for t in texts(few, "train")]], test)
+            model = (bag_of_words(C) if arm == "bag of words" else LogisticRegression(C=C, max_iter=2000)).fit(train, few.label_ids("train"))
             found.setdefault(str(n), []).append(round(float(model.score(scored, few.label_ids("test"))), 4))
     return {"scores": found, "rows": len(task.test)}
 
@@ -96,7 +90,7 @@ def measured(folder, arm, known):
                     if not known and key not in kept: kept[key] = alone(fine_tuned, str(folder), name, n, seed, arm == "random start")
                     if key in kept: scores.setdefault(str(n), []).append(kept[key])
             if scores: found[name] = {"scores": {n: [r["accuracy"] for r in runs] for n, runs in scores.items()}, "rows": next(iter(scores.values()))[0]["rows"],
-                                      "cpu_seconds": {n: round(statistics.mean(r["cpu_seconds"] for r in runs)) for n, runs in scores.items()},
+                                      "seconds_by_labels": {n: round(statistics.mean(r["cpu_seconds"] for r in runs)) for n, runs in scores.items()},
                                       "peak_mib": max(r["peak_mib"] for runs in scores.values() for r in runs)}
         if name in found: print(f"{time.strftime('%H:%M')} {arm:<13} {name:<10} {found[name]['scores']}", flush=True)
     return found
@@ -112,7 +106,7 @@ def written(record):
             for n, scores in found.get(name, {"scores": {}})["scores"].items():
                 mean, low, high = mean_interval(scores)
                 rows.append({"arm": arm, "labels": n, "seeds": len(scores), "accuracy": mean, "95% over seeds": (low, high) if len(scores) > 1 else "",
-                             "CPU seconds": found[name].get("cpu_seconds", {}).get(n, "")})
+                             "CPU seconds": found[name].get("seconds_by_labels", {}).get(n, "")})
         if rows: parts += [f"## {name}: {about}", f"{max(f[name]['rows'] for f in record['arms'].values() if name in f):,} test rows.", table(rows)]
     parts.append("Where an interval reaches beyond 1, that is Student's t with few seeds, which does not know that accuracy ends there.")
     return "\n\n".join(parts + [f"Skipped: {reason}." for reason in record["skipped"]])
