@@ -11,7 +11,6 @@ About 18 CPU-minutes, in two processes of one thread each; a run that was made b
 """
 import argparse
 import contextlib
-import hashlib
 import io
 import math
 import random
@@ -20,10 +19,9 @@ import statistics
 import warnings
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from functools import cache
 from multiprocessing import get_context
 
-from common import Kept, described, machine, save, table, threads_from, verdict
+from common import Runs, described, drawn, machine, save, stamp, table, threads_from, verdict
 
 RATES, SEEDS, TUNING, BATCH = (2e-4, 5e-4, 1e-3), 5, 900, 16
 ARMS = ("pretrained", "random")
@@ -66,54 +64,34 @@ class Job:
 
 def score(job):
     "One run -> its main score on a draw that the run has not seen."
-    from ftcourse import evaluate_model, fine_tune_model, load_model, load_task
+    from ftcourse import evaluate_model, fine_tune_model, load_model
     from ftcourse.settings import set_threads
-    from ftcourse.world import TASKS, generate
     set_threads(1)
     warnings.filterwarnings("ignore")
     s = job.setting
-    rows = {"train": generate(s.task, "train", s.rows, seed=1000 + job.seed), "test": generate(s.task, job.split, s.test_rows, seed=2000 + job.seed)}
-    kind = TASKS[s.task]
-    task = load_task(rows, kind=kind.kind, text=kind.text if len(kind.text) > 1 else kind.text[0], label=kind.label, labels=list(kind.labels) or None, validation=0)
+    task = drawn(s.task, s.rows, job.split, s.test_rows, job.seed)
     with contextlib.redirect_stdout(io.StringIO()): model = load_model(s.model, task=task, random=job.arm == "random", seed=job.seed)
     model = fine_tune_model(model, task, seed=job.seed, epochs=math.ceil(s.updates * BATCH / s.rows) + 1, max_steps=s.updates, lr=job.lr, batch_size=BATCH)
     report = evaluate_model(model, task)
-    return report["exact_match" if kind.kind == "span" else "accuracy"]
+    return round(report["exact_match" if task.kind == "span" else "accuracy"], 4)
 
 
 def measured(settings, arms, seeds, done, rates=RATES):
     "Choose a rate for each setting and arm, then score the seeds with it."
     pairs = [(s, arm) for s in settings for arm in arms]
-    if len(rates) > 1: done.make("choosing rates", [Job(s, arm, lr, TUNING, "validation") for s, arm in pairs for lr in rates])
+    if len(rates) > 1: done.make("choosing rates", [Job(s, arm, lr, TUNING, "validation") for s, arm in pairs for lr in rates], shown)
     tried = {(s, arm): {lr: done[Job(s, arm, lr, TUNING, "validation")] for lr in rates} if len(rates) > 1 else {rates[0]: None} for s, arm in pairs}
     chosen = {pair: max(t, key=t.get) for pair, t in tried.items()}
     jobs = {(s, arm): [Job(s, arm, chosen[s, arm], seed, "test") for seed in range(seeds)] for s, arm in pairs}
-    done.make("measuring", [job for mine in jobs.values() for job in mine])
+    done.make("measuring", [job for mine in jobs.values() for job in mine], shown)
     about = {pair: {"lr": chosen[pair], "tried": {f"{lr:g}": x for lr, x in tried[pair].items()}} for pair in pairs}
     return {(str(s), arm): about[s, arm] | interval([done[job] for job in mine]) for (s, arm), mine in jobs.items()}
 
 
-class Done(dict):
-    "{job: score}, made by a pool of processes; what was made before from the same files is kept."
-    def __init__(self, pool): self.pool, self.kept = pool, Kept("aims")
-
-    def key(self, job): return f"{job} {stamp(job.setting.model, job.arm)}"
-
-    def make(self, what, jobs):
-        self |= {job: self.kept[self.key(job)] for job in jobs if self.key(job) in self.kept}
-        todo = [job for job in jobs if job not in self]
-        print(f"{what}: {len(todo)} runs, {len(jobs) - len(todo)} known", flush=True)
-        for i, (job, x) in enumerate(zip(todo, self.pool.map(score, todo)), 1):
-            self[job] = self.kept[self.key(job)] = round(x, 4)
-            print(f"  {i:>3} {job.setting!s:<26} {job.arm:<10} lr {job.lr:g} seed {job.seed}: {x:.3f}", flush=True)
+def key(job): return f"{job} {stamp(job.setting.model, job.arm)}"
 
 
-@cache
-def stamp(model, arm):
-    "Hash of the files that a run stands on: random weights need the words, the configuration and the tokenizer only."
-    from ftcourse.settings import assets
-    files = [assets() / "world.toml", *(assets() / model / f for f in ("config.json", "tokenizer.json", "model.safetensors")[:3 if arm == "pretrained" else 2])]
-    return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:12]
+def shown(job, x): return f"{job.setting!s:<26} {job.arm:<10} lr {job.lr:g} seed {job.seed}: {x:.3f}"
 
 
 def interval(values):
@@ -223,7 +201,7 @@ def main():
     small = lambda settings: [replace(s, updates=max(4, s.updates // shrink), test_rows=s.test_rows // shrink) for s in settings]
     record = {"machine": machine(1) | {"processes": args.workers}, "seeds": seeds, "settings": []}
     with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool:
-        settings, done = small(chosen), Done(pool)
+        settings, done = small(chosen), Runs("aims", score, key, pool)
         record["weights"] = {model: stamp(model, "pretrained") for model in ("tiny-bert", "tiny-gpt")}
         found = measured(settings, ARMS, seeds, done) if settings else {}
         for s in settings:

@@ -20,11 +20,10 @@ import time
 import warnings
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 
-from common import Kept, alone, machine, threads_from
+from common import Runs, alone, drawn, machine, stamp, threads_from
 
 from ftcourse.budgets import BATCH, bag_of_words, texts, updates  # the recipe of lesson 16's own curves
 
@@ -63,21 +62,13 @@ def world_of(topics):
     if topics: world.TOPICS = tuple(topics)
 
 
-def rows_of(job, pool):
-    from ftcourse import load_task
-    from ftcourse.world import TASKS, generate
-    world_of(job.topics)
-    rows = {"train": generate(job.task, "train", pool, seed=1000 + job.seed), "test": generate(job.task, job.split, TEST_ROWS, seed=2000 + job.seed)}
-    kind = TASKS[job.task]
-    return load_task(rows, kind=kind.kind, text=kind.text if len(kind.text) > 1 else kind.text[0], label=kind.label, labels=list(kind.labels), validation=0)
-
-
 def score(job):
     "One run -> (accuracy on rows that it has not seen, CPU seconds of its training)."
     from ftcourse.settings import set_threads
     set_threads(1)
     warnings.filterwarnings("ignore")
-    task = rows_of(job, max(POOL, job.labels)).take(job.labels, seed=job.seed)
+    world_of(job.topics)
+    task = drawn(job.task, max(POOL, job.labels), job.split, TEST_ROWS, job.seed).take(job.labels, seed=job.seed)
     run = counted_words if job.arm == "bag of words" else tuned
     with contextlib.redirect_stdout(io.StringIO()): return run(task, job)
 
@@ -107,8 +98,8 @@ def pretrained(layers, hidden, topics, mix, steps, folder):
     set_threads(1)
     world_of(topics)
     from ftcourse.world import documents
-    chosen = lambda n, seed=0, mix_=None, **how: documents(n, seed, how.get("mix", mix))
-    objectives.documents = pretrain.documents = chosen
+    share = mix
+    objectives.documents = pretrain.documents = lambda n, seed=0, mix=share: documents(n, seed, mix)      # this process reads other text
     pretrain.PLANS["tiny-bert"] = pretrain.PLANS["tiny-bert"] | dict(layers=layers, hidden=hidden)
     start = time.process_time()
     with contextlib.redirect_stdout(io.StringIO()): network, tokenizer, log = pretrain.pretrain("tiny-bert", steps, every=max(1, steps // 4))
@@ -140,28 +131,10 @@ def made(workers, steps, fresh):
 
 
 # ------------------------------------------------------------------ all runs
-class Done(dict):
-    "{job: (score, seconds)}, made by a pool of processes; what was made before from the same files is kept."
-    def __init__(self, pool, fresh): self.pool, self.kept, self.fresh = pool, Kept("budgets"), fresh
-
-    def key(self, job): return f"{job} {stamp(job.weights, job.arm)}"
-
-    def make(self, what, jobs):
-        if not self.fresh: self |= {job: self.kept[self.key(job)] for job in jobs if self.key(job) in self.kept}
-        todo = [job for job in jobs if job not in self]
-        print(f"{what}: {len(todo)} runs, {len(jobs) - len(todo)} known", flush=True)
-        for i, (job, x) in enumerate(zip(todo, self.pool.map(score, todo)), 1):
-            self[job] = self.kept[self.key(job)] = x
-            if i % 20 == 0 or i == len(todo): print(f"  {i:>4} {job.task:<18} {job.arm:<12} {job.labels:>5} labels, seed {job.seed}: {x[0]:.3f}", flush=True)
+def key(job): return f"{job} {stamp(job.weights, job.arm)}"
 
 
-@cache
-def stamp(weights, arm):
-    "Hash of the files that a run stands on: random weights need the configuration and the tokenizer only, counted words neither."
-    from ftcourse.settings import assets
-    folder = Path(weights) if os.path.isdir(weights) else assets() / weights
-    files = [assets() / "world.toml", *(folder / f for f in ("config.json", "tokenizer.json", "model.safetensors")[:{"random": 2, "bag of words": 0}.get(arm, 3)])]
-    return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:12]
+def shown(job, result): return f"{job.task:<18} {job.arm:<12} {job.labels:>5} labels, seed {job.seed}: {result[0]:.3f}"
 
 
 def recipe_stamp():
@@ -174,7 +147,7 @@ def chosen_rates(done, pairs, labels, **more):
     "{(task, arm): {labels: rate}}: the best of three on a validation draw, at few labels and at many."
     at = [n for n in TUNED_AT if n <= max(labels)] or TUNED_AT[:1]
     tries = {(t, a, n): [Job(t, a, n, r, TUNING, "validation", **more) for r in RATES[a]] for t, a in pairs for n in at}
-    done.make("choosing rates", [j for js in tries.values() for j in js])
+    done.make("choosing rates", [j for js in tries.values() for j in js], shown, every=20)
     best = {key: max(js, key=lambda j: done[j][0]).rate for key, js in tries.items()}
     return {(t, a): {n: best[t, a, at[0] if n < 128 else at[-1]] for n in labels} for t, a in pairs}
 
@@ -185,7 +158,7 @@ def curves(done, tasks, labels, seeds):
     tried = lambda t, a: labels + MORE if len(labels) > 2 and a in ("random", "bag of words") and t in TASKS[:2] else labels
     rates = chosen_rates(done, pairs, labels + MORE)
     jobs = {(t, a, n): [Job(t, a, n, rates[t, a][n], seed) for seed in range(seeds)] for n in labels + MORE for t, a in pairs if n in tried(t, a)}
-    done.make("curves", [j for js in jobs.values() for j in js])
+    done.make("curves", [j for js in jobs.values() for j in js], shown, every=20)
     point = lambda t, a, n: {"scores": [done[j][0] for j in jobs[t, a, n]], "seconds": [done[j][1] for j in jobs[t, a, n]],
                              **({"C": rates[t, a][n]} if a == "bag of words" else {"updates": updates(n), "lr": rates[t, a][n]})}
     return {t: {"chance": round(1 / len(BUILT_IN[t].labels), 4), "arms": {a: {str(n): point(t, a, n) for n in tried(t, a)} for a in RATES}} for t in tasks}
@@ -195,7 +168,7 @@ def after(done, weights, arms, labels, seeds, topics=()):
     "Of each arm on reviews, from given weights: {labels: scores}, and the CPU seconds of its runs; two dicts by arm."
     rates = chosen_rates(done, [("reviews", a) for a in arms], labels, weights=weights, topics=topics)
     jobs = {(a, n): [Job("reviews", a, n, rates["reviews", a][n], seed, weights=weights, topics=topics) for seed in range(seeds)] for a in arms for n in labels}
-    done.make(Path(weights).name, [j for js in jobs.values() for j in js])
+    done.make(Path(weights).name, [j for js in jobs.values() for j in js], shown, every=20)
     scores = {a: {str(n): [done[j][0] for j in jobs[a, n]] for n in labels} for a in arms}
     return scores, {a: round(sum(done[j][1] for n in labels for j in jobs[a, n]), 1) for a in arms}
 
@@ -214,7 +187,7 @@ def main():
     record = {"made by": "make claims (measure/budgets.py)"} | machine(1)
     record |= {"weights": stamp("tiny-bert", "pretrained"), "seeds": seeds, "labels": list(labels), "more": list(MORE), "test_rows": TEST_ROWS}
     with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool:
-        done = Done(pool, args.fresh)
+        done = Runs("budgets", score, key, pool, args.fresh)
         if args.only != "curves": networks = made(args.workers, steps, args.fresh)
         if args.only == "pretraining": return
         if args.only != "variants": record["tasks"] = curves(done, tasks, labels, seeds)

@@ -1,4 +1,5 @@
 "What the measurements share: a fresh process a run, the machine's description, a table in Markdown."
+import hashlib
 import json
 import os
 import platform
@@ -7,6 +8,7 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from multiprocessing import get_context
 from pathlib import Path
@@ -89,6 +91,37 @@ class Kept:
     def __setitem__(self, key, result):
         self.known[key] = result
         with open(self.file, "a", encoding="utf-8") as f: f.write(json.dumps([key, result]) + "\n")
+
+
+class Runs(dict):
+    "{job: result}, made by a pool of processes (None: by this one); what was made before under the same key is taken from a `Kept`."
+    def __init__(self, name, run, key, pool=None, fresh=False): self.kept, self.run, self.key, self.pool, self.fresh = Kept(name), run, key, pool, fresh
+
+    def make(self, what, jobs, show, every=1, only_known=False):
+        "Run the jobs that are not known, and keep each result at once; print `show(job, result)` for every so many, and for the last."
+        if not self.fresh: self |= {job: self.kept[self.key(job)] for job in jobs if self.key(job) in self.kept}
+        todo = [] if only_known else [job for job in jobs if job not in self]
+        print(f"{what}: {len(todo)} runs, {sum(job in self for job in jobs)} known", flush=True)
+        for i, (job, result) in enumerate(zip(todo, self.pool.map(self.run, todo) if self.pool else map(self.run, todo)), 1):
+            self[job] = self.kept[self.key(job)] = result
+            if i % every == 0 or i == len(todo): print(f"  {i:>4} {show(job, result)}", flush=True)
+
+
+def drawn(name, rows, split, test_rows, seed):
+    "A built-in task of fresh rows: `rows` to train on, and `test_rows` of a split as its test. Nothing is selected on."
+    from ftcourse import load_task
+    from ftcourse.world import TASKS, generate
+    kind, made = TASKS[name], {"train": generate(name, "train", rows, seed=1000 + seed), "test": generate(name, split, test_rows, seed=2000 + seed)}
+    return load_task(made, kind=kind.kind, text=kind.text if len(kind.text) > 1 else kind.text[0], label=kind.label, labels=list(kind.labels) or None, validation=0)
+
+
+@cache
+def stamp(weights, arm="pretrained"):
+    "Hash of the files that a run of a built-in model, or of a folder, stands on: random weights need the words, the configuration and the tokenizer, counted words the words only."
+    from ftcourse.settings import assets
+    folder = Path(weights) if os.path.isdir(weights) else assets() / weights
+    files = [assets() / "world.toml", *(folder / f for f in ("config.json", "tokenizer.json", "model.safetensors")[:{"random": 2, "bag of words": 0}.get(arm, 3)])]
+    return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:12]
 
 
 def threads_from(args):

@@ -17,8 +17,7 @@ from dataclasses import replace
 from functools import cache
 from multiprocessing import get_context
 
-from aims import stamp
-from common import Kept, described, machine, save, table, threads_from
+from common import Runs, described, machine, save, stamp, table, threads_from
 
 TASK, MODEL, UPDATES, LR = "reviews", "tiny-bert", 100, 5e-4
 CELLS = {(64, .2): 8, (64, .4): 4, (64, 0.): 4, (16, .2): 3, (256, .2): 3, (256, 0.): 3, (16, 0.): 3, (256, .4): 3, (16, .4): 3}     # (labels, share of wrong ones): seeds
@@ -72,15 +71,10 @@ def jobs_of(cells):
 
 def measured(jobs, workers, only_ready):
     "{job: scores}; what was made before is kept."
-    kept, done = Kept("overfitting"), {}
-    key = lambda j: f"{TASK} {MODEL} {stamp(MODEL, 'pretrained')} {UPDATES} {LR:g} {j}"
-    done = {j: kept[key(j)] for j in jobs if key(j) in kept}
-    todo = [] if only_ready else [j for j in jobs if j not in done]
-    print(f"{len(todo)} runs, {len(done)} known", flush=True)
+    key = lambda j: f"{TASK} {MODEL} {stamp(MODEL)} {UPDATES} {LR:g} {j}"
     with contextlib.nullcontext() if workers == 1 else ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        for i, (j, found) in enumerate(zip(todo, pool.map(one, todo) if pool else map(one, todo)), 1):
-            done[j] = kept[key(j)] = found
-            print(f"  {i:>3} {j}: {found}", flush=True)
+        done = Runs("overfitting", one, key, pool)
+        done.make("overfitting", jobs, lambda j, found: f"{j}: {found}", only_known=only_ready)
     return done
 
 
@@ -126,7 +120,7 @@ def main():
     if args.cells: return
     cells, doses = gathered(done)
     m = machine(1) | {"processes": args.workers}
-    record = {"made by": "measure/overfitting.py", "date": m["date"], "machine": m, "weights": stamp(MODEL, "pretrained"), "task": TASK, "model": MODEL,
+    record = {"made by": "measure/overfitting.py", "date": m["date"], "machine": m, "weights": stamp(MODEL), "task": TASK, "model": MODEL,
               "updates": UPDATES, "lr": LR, "cells": cells, "doses": doses}
     save("overfitting", record, written(record))
     temp = assets() / "cures.json.tmp"
