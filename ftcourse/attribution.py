@@ -182,8 +182,8 @@ def to_words(reading: Reading, scores) -> tuple[np.ndarray, float]:
     scores, own = np.asarray(scores, float), reading.word_of >= 0
     return np.bincount(reading.word_of[own], scores[own], len(reading.words)), float(scores[~own].sum())
 
-def gradient(c: Case, steps=None): return to_words(c.reading, c.gradients(c.embedded())[0].norm(dim=-1).cpu())
-def gradient_times_input(c: Case, steps=None): x = c.embedded(); return to_words(c.reading, (x * c.gradients(x))[0].sum(-1).cpu())
+def gradient(c: Case, steps=None) -> tuple: "(words,) sums of the lengths of the slope at each piece, and the rest; `steps` plays no part."; return to_words(c.reading, c.gradients(c.embedded())[0].norm(dim=-1).cpu())
+def gradient_times_input(c: Case, steps=None) -> tuple: "(words,) slope times state, added up, and the rest; `steps` plays no part."; x = c.embedded(); return to_words(c.reading, (x * c.gradients(x))[0].sum(-1).cpu())
 
 def integrated_gradients(
     c: Case,
@@ -217,7 +217,7 @@ def attention_maps(
     return torch.stack(out.attentions)
 
 def reader(c: Case) -> int: "Where the answer is read: a span at its first token, an encoder's at the first token of the text, a decoder's at the last."; return c.target[0] if c.model.kind == "span" else 0 if c.model.tokenizer.mask_token_id is not None else -1
-def attention(c: Case, steps=None): return to_words(c.reading, attention_maps(c.model, c.reading.batch)[:, 0].mean((0, 1))[reader(c)].cpu())
+def attention(c: Case, steps=None) -> tuple: "(words,) attention from where the answer is read, mean over heads and layers, and the rest; `steps` plays no part."; return to_words(c.reading, attention_maps(c.model, c.reading.batch)[:, 0].mean((0, 1))[reader(c)].cpu())
 
 def rollout(c: Case, steps=None) -> tuple:
     "Attention followed down through the layers; half of each layer's weight stays where it is (Abnar and Zuidema 2020)."

@@ -29,12 +29,13 @@ class Claim:
     holds: bool                              # whether it did
     value: float
     interval: tuple[float, float] | None     # 95%; None where there is one run only
-    n: int                                   # seeds, or rows
+    n: int                                   # how many the interval is over
     seconds: float                           # that it took
     seed: int = 0                            # of the settings in force
     profile: str = "tiny"
     machine: str = ""
     date: str = ""
+    of: str = "seeds"                        # what n counts: seeds, rows, sentences …
 
     def __post_init__(self):
         if not re.fullmatch(r"\d\d\.[a-z0-9]+(-[a-z0-9]+)*", self.id): raise CourseError(f"claim {self.id!r}: an id is the lesson and a name, such as 09.fewer-labels")
@@ -45,9 +46,12 @@ class Claim:
 
     def figure(self) -> str:
         "Value, interval and how many, as text."
-        return number(self.value) + (f" [{number(self.interval[0])}, {number(self.interval[1])}]" if self.interval else "") + f", n = {self.n}"
+        return number(self.value) + (f" [{number(self.interval[0])}, {number(self.interval[1])}]" if self.interval else "") + f", {self.n} {self.of if self.n != 1 else self.of.removesuffix('s')}"
 
-def number(x: float) -> str: "Three decimals, or three digits from ten on; never a minus before zero."; return f"{x:.3g}" if abs(x) >= 10 else f"{round(x, 3) + 0.:.3f}"
+# %% ../nbs/toolkit/ledger.ipynb #1ed60021
+def number(x: float) -> str:
+    "Three decimals; three digits from ten on, two below a hundredth; never a minus before zero."
+    return f"{x:.3g}" if abs(x) >= 10 else f"{x:.2g}" if .0005 <= abs(x) < .01 else f"{round(x, 3) + 0.:.3f}"
 
 # %% ../nbs/toolkit/ledger.ipynb #1ed60007
 def __str__(self: Claim) -> str:
@@ -71,13 +75,14 @@ def claim(
     holds: bool,                             # computed, not written
     value: float,
     interval: tuple[float, float] | None = None,
-    n: int = 1,                              # what the interval is over: seeds, or rows
+    n: int = 1,                              # how many the interval is over
     seconds: float = 0.0,                    # of the measurement
+    of: str = "seeds",                       # what n counts, in the plural: seeds, rows, sentences …
 ) -> Claim:
     "Say whether a statement held here, and what the course's own run gave. Under `make claims` it is written down. Raises `CourseError` for what is no measurement."
     here = settings()
     made = Claim(id, text, bool(holds) if str(holds) in ("True", "False") else holds, float(value), interval and tuple(map(float, interval)), int(n), float(seconds),
-                 here.seed, here.profile, f"{platform.machine()}, {os.cpu_count()} cores", str(date.today()))
+                 here.seed, here.profile, f"{platform.machine()}, {os.cpu_count()} cores", str(date.today()), of)
     if file := os.environ.get("FTCOURSE_LEDGER"):
         with open(file, "a", encoding="utf-8") as f: f.write(json.dumps(asdict(made), ensure_ascii=False) + "\n")
     return made
@@ -116,7 +121,7 @@ class Ledger(dict):
     def lines(self) -> list[list[str]]:
         "The table as texts, its head first."
         verdict = lambda c: "holds" if c.holds else "does NOT hold"
-        return [["lesson", "claim", "", "measured", "seconds", "seed"], *([c.id[:2], c.text, verdict(c), c.figure(), f"{c.seconds:.0f}", str(c.seed)] for c in self.values())]
+        return [["claim", "what is claimed", "", "measured", "seconds", "seed"], *([c.id, c.text, verdict(c), c.figure(), f"{c.seconds:.0f}", str(c.seed)] for c in self.values())]
 
     def where(self) -> str:
         "On which machine, in which profile and on which day; every difference is named."
@@ -167,17 +172,17 @@ def ledger() -> Ledger:
 # %% ../nbs/toolkit/ledger.ipynb #1ed60019
 ARTICLE = {
     "Three lines, train, fine-tune and evaluate, give a model that has learned its task": ("-01.seconds-of-pretraining",),
-    "A pretrained model brings knowledge that a task can use": ("09.pretrained-start", "16.unrelated-helps", "18.label-was-there"),
-    "Fine-tuning needs far fewer labels than training from nothing": ("12.bag-of-words-few", "16.labels-saved", "16.eight-times"),
-    "It needs far less compute": ("16.compute",),
-    "It does little for a model that was not pretrained": ("01.seconds-of-pretraining", "16.bag-over-random"),
+    "A pretrained model brings knowledge that a task can use": ("09.pretrained-start", "16.unrelated-helps", "-16.no-opinions"),
+    "Fine-tuning needs far fewer labels than training from nothing": ("16.labels-saved", "16.eight-times"),
+    "It needs far less compute": ("16.compute", "-16.compute-counted"),
+    "It does little for a model that was not pretrained": ("16.random-few", "-16.random-many"),
     "One pretrained model serves sentiment, classification, question answering and GLUE": ("11.topic-pretrained", "12.bag-of-words-few", "13.span-answers", "14.one-recipe"),
-    "BERT and `Trainer`, used as printed, fine-tune a model": ("15.same-score", "-15.warm-up"),
+    "BERT and `Trainer`, used as printed, fine-tune a model": ("-15.warm-up",),
     "The learning rate has to be chosen with care": ("07.rate-cliff", "09.rate-first"),
-    "Where labels are scarce it overfits": ("17.overfits", "17.surer-not-better", "17.random-labels"),
-    "Early stopping, dropout and weight decay help against that": ("17.shorter-run", "17.dropout-loss", "-17.weight-decay"),
-    "How much data is needed depends on the task, the model and its pretraining": ("16.harder-tasks", "16.larger", "16.related", "16.no-opinions"),
-    "What a fine-tuned model goes by is hard to see": ("18.attention-before", "-18.all-beat-random", "-18.shortcut-found"),
+    "Where labels are scarce it overfits": ("17.scarce", "17.overfits", "17.random-labels"),
+    "Early stopping, dropout and weight decay help against that": ("17.early-stopping", "17.dropout-loss", "-17.weight-decay"),
+    "How much data is needed depends on the task, the model and its pretraining": ("16.harder-tasks", "16.larger", "16.no-opinions", "16.related"),
+    "What a fine-tuned model goes by is hard to see": ("18.attention-before", "18.queries", "-18.all-beat-random"),
 }
 
 def article(claims: Ledger, said: dict = ARTICLE) -> list[list[str]]:
@@ -185,8 +190,8 @@ def article(claims: Ledger, said: dict = ARTICLE) -> list[list[str]]:
     rows = [["the article says", "", "measured by"]]
     for statement, ids in said.items():
         if missing := [i for i in ids if i.lstrip("-") not in claims]: raise CourseError(f"{statement!r}: there is no claim {', '.join(missing)}: name those that `make claims` measures")
-        borne_out = [claims[i.lstrip("-")].holds != i.startswith("-") for i in ids]
-        verdict = "holds" if all(borne_out) else "holds in part" if any(borne_out) else "does NOT hold"
-        rows.append([statement, verdict, ", ".join(i.lstrip("-") + ("" if yes else " (against)") for i, yes in zip(ids, borne_out))])
+        marks = ["not shown" if not claims[i.lstrip("-")].holds else "against" if i.startswith("-") else "" for i in ids]
+        verdict = "holds" if not any(marks) else "holds in part" if "" in marks else "does NOT hold" if "against" in marks else "not shown"
+        rows.append([statement, verdict, ", ".join(i.lstrip("-") + (f" ({mark})" if mark else "") for i, mark in zip(ids, marks))])
     return rows
 

@@ -20,8 +20,9 @@ from multiprocessing import get_context
 from common import Runs, described, machine, save, stamp, table, threads_from
 
 TASK, MODEL, UPDATES, LR = "reviews", "tiny-bert", 100, 5e-4
-CELLS = {(64, .2): 8, (64, .4): 4, (64, 0.): 4, (16, .2): 3, (256, .2): 3, (256, 0.): 3, (16, 0.): 3, (256, .4): 3, (16, .4): 3}     # (labels, share of wrong ones): seeds
-BETWEEN = {(64, .1): 3, (64, .3): 3}                            # for the curve over noise: some cures only
+CELLS = {(64, .2): 8} | {(n, noise): 5 for n in (64, 16, 256) for noise in (.2, 0., .4) if (n, noise) != (64, .2)}     # (labels, share of wrong ones): seeds
+BETWEEN = {(64, .1): 5, (64, .3): 5}                            # for the curve over noise: some cures only
+DOSE_SEEDS = 5
 FEW = ("nothing", "shorter run", "head only", "twice the labels")
 DOSES = {"weight decay": (.1, 10.), "dropout": (.2, .5), "label smoothing": (.1, .4), "smaller rate": (.5, .05)}          # beside those of CURES
 FIELD = {"weight decay": "weight_decay", "dropout": "dropout", "label smoothing": "label_smoothing"}
@@ -62,7 +63,7 @@ def jobs_of(cells):
     from ftcourse.cures import CURES
     main = [job(n, noise, cure, seed) for (n, noise), seeds in CELLS.items() for seed in range(seeds) for cure in CURES]
     curve = [job(n, noise, cure, seed) for (n, noise), seeds in BETWEEN.items() for seed in range(seeds) for cure in FEW]
-    doses = [job(64, .2, cure, seed, dose) for seed in range(3) for cure, ds in DOSES.items() for dose in ds]
+    doses = [job(64, .2, cure, seed, dose) for seed in range(DOSE_SEEDS) for cure, ds in DOSES.items() for dose in ds]
     few = lambda j: j[2] in FEW
     late = [j for j in main if j[0] != 64]
     every = [*(j for j in main if j[0] == 64), *(j for j in late if few(j) and j[1] == .2), *curve, *doses, *(j for j in late if not (few(j) and j[1] == .2))]
@@ -87,7 +88,7 @@ def gathered(done):
         return {c: {k: [x[k] for x in xs] for k in names} for c, xs in found.items() if all(xs)}
     cells = [dict(labels=n, noise=noise, seeds=seeds, runs=runs(n, noise, seeds, CURES if (n, noise) in CELLS else FEW)) for (n, noise), seeds in (CELLS | BETWEEN).items()]
     usual = {"weight decay": 1., "dropout": .3, "label smoothing": .2, "smaller rate": .2}
-    doses = {c: {f"{d:g}": r[c] for d in sorted([*ds, usual[c]]) if (r := runs(64, .2, 3, [c], None if d == usual[c] else d))} for c, ds in DOSES.items()}
+    doses = {c: {f"{d:g}": r[c] for d in sorted([*ds, usual[c]]) if (r := runs(64, .2, DOSE_SEEDS, [c], None if d == usual[c] else d))} for c, ds in DOSES.items()}
     return sorted((c for c in cells if c["runs"].get("nothing")), key=lambda c: (c["labels"], c["noise"])), {c: d for c, d in doses.items() if d}
 
 
@@ -103,7 +104,7 @@ def written(record):
         mean = lambda x: sum(x) / len(x)
         shown = lambda v: {"accuracy": mean(v["accuracy"]), "loss": mean(v["loss"]), "calibration error": mean(v["ece"])}
         rows = [{"cure": c, "strength": d} | shown(v) for c, ds in record["doses"].items() for d, v in ds.items()]
-        parts += ["## Other strengths", "64 labels, 20% of them wrong, mean of 3 seeds.", table(rows)]
+        parts += ["## Other strengths", f"64 labels, 20% of them wrong, mean of {DOSE_SEEDS} seeds.", table(rows)]
     return "\n\n".join(parts)
 
 

@@ -23,8 +23,8 @@ from ftcourse.budgets import bag_of_words, texts
 TASKS = {"glue:sst2": "sentiment of film reviews, the official dev", "trec": "six kinds of question, the official test",
          "ag-news": "four kinds of news, 1,000 rows of the official test"}
 LR, C, MAX_LENGTH = 1e-4, 10., 64
-TUNED, CHEAP = (32, 128), (8, 32, 128, 512, 2048)
-PLAN = {"bag of words": (CHEAP, 5), "frozen": (CHEAP, 5), "fine-tuned": (TUNED, 3), "random start": (TUNED[1:], 3)}      # arm: labels, seeds
+CHEAP = (8, 32, 128, 512, 2048)
+PLAN = {"bag of words": (CHEAP, 5), "frozen": (CHEAP, 5), "fine-tuned": (CHEAP[:4], 3), "random start": ((32, 128, 512), 3)}      # arm: labels, seeds
 
 
 def updates(labels): return round(7 * math.sqrt(labels))

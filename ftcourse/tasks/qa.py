@@ -29,7 +29,7 @@ def facts_or_not(
     split: str,                  # "train", "validation" or "test": each with names and sentences of its own
     n: int,                      # rows
     seed: int = 0,
-    share: int = 3,              # one row of so many has no answer
+    every: int = 3,              # one row of so many has no answer
 ) -> list[dict]:                 # question, context, answers: none where the passage does not say
     "Passages of the built-in world with questions about them, some about what the passage leaves out."
     rng, rows = random.Random(f"facts-or-not/{split}/{seed}"), []
@@ -38,9 +38,9 @@ def facts_or_not(
         w.forget()
         context, facts = world.passage(w, w.pick((4, 5)))
         relation, answer, start = w.pick(facts)
-        if len(rows) % share == 0: relation = w.pick(sorted(set(w.pool["asks"]) - {told for told, *_ in facts}))
+        if len(rows) % every == 0: relation = w.pick(sorted(set(w.pool["asks"]) - {told for told, *_ in facts}))
         elif context.count(answer) > 1: continue
-        found = {"text": [], "answer_start": []} if len(rows) % share == 0 else {"text": [answer], "answer_start": [start]}
+        found = {"text": [], "answer_start": []} if len(rows) % every == 0 else {"text": [answer], "answer_start": [start]}
         rows.append({"question": world.question(w, relation), "context": context, "answers": found})
     rng.shuffle(rows)
     return rows
@@ -138,7 +138,7 @@ def local(
 ) -> Path:
     "A file of the data folder. Raises `CourseError` that says how to get it."
     place = real_data(name)
-    if place is None: raise CourseError(f"{task} needs {name} in the data folder ({data_folder() or 'there is none: name one as data= in settings.ini, or in FTCOURSE_DATA'}). Get it from {get}")
+    if place is None: raise CourseError(f"{task} needs {name} in the data folder ({data_folder() or 'there is none: name one as data= in settings.ini, or in FTCOURSE_DATA'}). Get it from {get}, and save it there under that name")
     return place
 
 

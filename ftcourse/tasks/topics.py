@@ -122,12 +122,12 @@ def sweep(
     true,            # (n,) 1 where a row has the label, else 0
     p,               # (n,) its probability
 ) -> tuple:          # (m,) thresholds, falling; (m,) counts at each of right claims, wrong claims, and misses
-    "Every threshold that makes a difference: what lies above it is claimed. The first claims nothing."
+    "Every threshold that makes a difference: what lies above it is claimed. The first claims nothing, the last everything: where a probability is 0, it lies below 0."
     p, true = np.asarray(p, float), np.asarray(true, int)
     order = np.argsort(-p, kind="stable")
     values, last = p[order], np.flatnonzero(np.diff(p[order], append=-1.))     # equal probabilities are claimed together
     tp, n = np.append(0, np.cumsum(true[order])[last]), np.append(0, last + 1)
-    edges = np.concatenate([[1.], values[last], [0.]])
+    edges = np.concatenate([[1.], values[last], [min(0., p.min(initial=1.) - 1e-9)]])
     return (edges[:-1] + edges[1:]) / 2, tp, n - tp, true.sum() - tp
 
 # %% ../../nbs/lessons/12_topics.ipynb #517d06ee

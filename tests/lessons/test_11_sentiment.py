@@ -119,11 +119,13 @@ def by_words(text):
     else: words.insert(at + 1, "not")
     return " ".join(words)
 ex1 = Exercise("11.1", "flip", solution=flipped,
-    inputs=[("The soup was good.",), ("The brakes were not good, and the cabin was tidy.",), ("This island is notable.",), ("The waiter charmed us.",), ("It is not stale.",)],
+    inputs=[("The soup was good.",), ("The brakes were not good, and the cabin was tidy.",), ("This island is notable.",), ("The waiter charmed us.",), ("It is not stale.",), ("The rooms are small, but not dear.",)],
     also=[by_words],
     mistakes={"You negate every verb: two negations in a review of one mood are two contrasts. Only the first.": lambda t: re.sub(r"\b(was|were|is|are)\b( not\b)?", lambda m: m[1] if m[2] else m[1] + " not", t),
               "You only put *not* in: where it stands already, it has to go.": lambda t: re.sub(r"\b(was|were|is|are)\b", r"\1 not", t, count=1),
               "You look for *was* alone: *were*, *is* and *are* are verbs too.": lambda t: re.sub(r"\b(was)\b( not\b)?", lambda m: m[1] if m[2] else m[1] + " not", t, count=1),
+              "You left out *are*: there are four verbs.": lambda t: re.sub(r"\b(was|were|is)\b( not\b)?", lambda m: m[1] if m[2] else m[1] + " not", t, count=1),
+              "You take away a *not* wherever it stands: only one that follows the verb goes.": lambda t: re.sub(r" not\b", "", t, count=1) if re.search(r"\bnot\b", t) else flipped(t),
               "A text without any of the four verbs comes back as it is, and yours gives nothing back.": lambda t: flipped(t) if re.search(r"\b(was|were|is|are)\b", t) else None,
               "You put *not* in front of the verb: it goes behind it.": lambda t: re.sub(r"\b(was|were|is|are)\b( not\b)?", lambda m: m[1] if m[2] else "not " + m[1], t, count=1),
               "You find the verbs inside other words, such as the *is* of *This*: look for whole words.": lambda t: re.sub(r"(was|were|is|are)( not\b)?", lambda m: m[1] if m[2] else m[1] + " not", t, count=1),
@@ -143,13 +145,14 @@ def walking(true, probability, thresholds, miss, alarm):
         if cost < least: best, least = cut, cost
     return best
 ex2 = Exercise("11.2", "cheapest", solution=lambda true, probability, thresholds, miss, alarm: min(thresholds, key=lambda c: costs(true, probability, c, miss, alarm)),
-    inputs=[([0, 0, 1, 0, 1], [.1, .3, .4, .6, .9], [.2, .5, .8], 10, 1), ([0, 0, 1, 0, 1], [.1, .3, .4, .6, .9], [.2, .5, .8], 1, 10), ([1, 0, 1], [.5, .2, .7], [.5, .3], 2, 2), ([0, 1], [.2, .8], [.7, .3, .5], 1, 1)],
+    inputs=[([0, 0, 1, 0, 1], [.1, .3, .4, .6, .9], [.2, .5, .8], 10, 1), ([0, 0, 1, 0, 1], [.1, .3, .4, .6, .9], [.2, .5, .8], 1, 10), ([1, 0, 1], [.5, .2, .7], [.5, .3], 2, 2), ([0, 1], [.2, .8], [.6, .3, .7, .5], 1, 1)],
     also=[walking],
     mistakes={"You swapped the costs: a miss is a 1 that was called 0.": lambda true, probability, thresholds, miss, alarm: min(thresholds, key=lambda c: costs(true, probability, c, alarm, miss)),
               "You count mistakes without weighing them: that is accuracy.": lambda true, probability, thresholds, miss, alarm: min(thresholds, key=lambda c: costs(true, probability, c, 1, 1)),
               "You call a row 1 where its probability equals the threshold: it has to lie above.": lambda true, probability, thresholds, miss, alarm: min(thresholds, key=lambda c: sum(miss * (t == 1 and p < c) + alarm * (t == 0 and p >= c) for t, p in zip(true, probability))),
               "Of equals you take the last: the first in the list is asked for.": lambda true, probability, thresholds, miss, alarm: min(reversed(thresholds), key=lambda c: costs(true, probability, c, miss, alarm)),
               "Of equals you take the smallest: the first in the list is asked for.": lambda true, probability, thresholds, miss, alarm: min((costs(true, probability, c, miss, alarm), c) for c in thresholds)[1],
+              "Of equals you take the largest: the first in the list is asked for.": lambda true, probability, thresholds, miss, alarm: -min((costs(true, probability, c, miss, alarm), -c) for c in thresholds)[1],
               "You weigh one kind of mistake only: misses cost, and alarms do too.": [lambda true, probability, thresholds, miss, alarm: min(thresholds, key=lambda c: costs(true, probability, c, miss, 0)),
                                                                                      lambda true, probability, thresholds, miss, alarm: min(thresholds, key=lambda c: costs(true, probability, c, 0, alarm))],
               "You return the place of the threshold in the list: the threshold itself is asked for.": lambda true, probability, thresholds, miss, alarm: min(range(len(thresholds)), key=lambda i: costs(true, probability, thresholds[i], miss, alarm)),

@@ -117,6 +117,16 @@ def test_the_curve_and_its_area_equal_scikit_learn():
         assert np.allclose(good[1:][::-1], theirs[:-1]) and np.allclose(found[1:][::-1], recalls[:-1]) and len(at) == len(edges) + 1
         assert abs(average_precision(seen, said) - sk.average_precision_score(seen, said)) < 1e-9
 
+# %% nbs/lessons/12_topics.ipynb #ad8de1ce
+def test_each_threshold_claims_what_the_sweep_counts_also_where_a_probability_is_0():
+    import numpy as np
+    dice = np.random.default_rng(6)
+    for size in (1, 5, 60):
+        has, given = dice.integers(0, 2, size), dice.integers(0, 5, size) / 4                      # 0 and 1 among them, and many ties
+        for t, hits, slips, lost in zip(*sweep(has, given)):
+            assert (((given > t) & (has == 1)).sum(), ((given > t) & (has == 0)).sum(), ((given <= t) & (has == 1)).sum()) == (hits, slips, lost)
+    assert len(sweep([], [])[0]) == 1
+
 # %% nbs/lessons/12_topics.ipynb #17df642c
 def test_going_down_the_tree_is_consistent_and_sums_are_sums():
     names = ["A:x", "A:y", "B:x", "B:z", "C:q"]
@@ -244,7 +254,7 @@ def looped(labels, probs, thresholds):
         for i in range(len(labels)):
             if row[i] > thresholds[i]: out[-1].append(labels[i])
     return out
-ex1 = Exercise("12.1", "name_labels", inputs=[(named, [[.6, .3, .4], [.4, .2, .9]], [.5, .25, .45]), (named, [[.1, .1, .1]], [.5, .5, .5]), (named, [[.8, .55, .2], [.3, .9, .6]], [.8, .5, .1])],
+ex1 = Exercise("12.1", "name_labels", inputs=[(named, [[.6, .3, .4], [.4, .2, .9]], [.5, .25, .45]), (named, [[.1, .1, .1]], [.5, .5, .5]), (named, [[.8, .55, .2], [.9, .6, .95]], [.8, .5, .1])],
     solution=lambda labels, probs, thresholds: [[name for name, p, t in zip(labels, row, thresholds) if p > t] for row in probs],
     also=[looped],
     mistakes={"You compare every label with one half: use its own threshold.": lambda labels, probs, thresholds: [[name for name, p in zip(labels, row) if p > .5] for row in probs],
@@ -254,6 +264,8 @@ ex1 = Exercise("12.1", "name_labels", inputs=[(named, [[.6, .3, .4], [.4, .2, .9
               "Where no label lies above its threshold you name the best one all the same: a row may get none.":
                   lambda labels, probs, thresholds: [[name for name, p, t in zip(labels, row, thresholds) if p > t] or [labels[row.index(max(row))]] for row in probs],
               "The names do not stand in the order of the labels: give a list for each row, neither sorted nor a set.": lambda labels, probs, thresholds: [sorted(name for name, p, t in zip(labels, row, thresholds) if p > t) for row in probs],
+              "You name them in order of probability: the order of the labels is asked for.":
+                  lambda labels, probs, thresholds: [[name for p, name in sorted(((p, name) for name, p, t in zip(labels, row, thresholds) if p > t), reverse=True)] for row in probs],
               "You take one threshold for each *row*: there is one for each label.": lambda labels, probs, thresholds: [[name for name, p in zip(labels, row) if p > t] for row, t in zip(probs, thresholds)],
               "You return one list for all rows together: each row has a list of its own.": lambda labels, probs, thresholds: [name for row in probs for name, p, t in zip(labels, row, thresholds) if p > t],
               "You name what lies below its threshold: a label is given where its probability is above.": lambda labels, probs, thresholds: [[name for name, p, t in zip(labels, row, thresholds) if p <= t] for row in probs]},
@@ -302,7 +314,8 @@ def added_up(labels, probs):
     sums = {}
     for label, p in zip(labels, probs): sums[label.partition(":")[0]] = sums.get(label.partition(":")[0], 0) + p
     return max(sums, key=sums.get)
-ex3 = Exercise("12.3", "coarse_answer", inputs=[(tree, [.3, .05, .2, .2, .15, .1]), (tree, [.1, .1, .1, .1, .1, .5]), (tree, [.2, .2, .15, .15, .2, .1]), (tree, [.34, .2, .12, .12, .12, .1]), (tree, [.05, .3, .3, .25, .05, .05])],
+ex3 = Exercise("12.3", "coarse_answer", inputs=[(tree, [.3, .05, .2, .2, .15, .1]), (tree, [.1, .1, .1, .1, .1, .5]), (tree, [.2, .2, .15, .15, .2, .1]), (tree, [.34, .2, .12, .12, .12, .1]), (tree, [.05, .3, .3, .25, .05, .05]),
+    (["ENTY:food", "ENTY:sport", "LOC:city", "NUM:date"], [.3, .3, .15, .25])],
     solution=lambda labels, probs: max((sum(p for name, p in zip(labels, probs) if name.startswith(c + ":")), c) for c in {name.split(":")[0] for name in labels})[1],
     also=[added_up],
     mistakes={"You take the parent of the best label: add up the children first.": lambda labels, probs: labels[probs.index(max(probs))].split(":")[0],
@@ -311,6 +324,7 @@ ex3 = Exercise("12.3", "coarse_answer", inputs=[(tree, [.3, .05, .2, .2, .15, .1
               "You keep the probability of the last child only: add each to those before it.": lambda labels, probs: max((by := dict(zip((name.split(":")[0] for name in labels), probs))), key=by.get),
               "You return the sum as well: only the name is asked for.": lambda labels, probs: (best := added_up(labels, probs), sum(p for name, p in zip(labels, probs) if name.startswith(best + ":"))),
               "You return the fine label: the question is for the part in front of the colon.": lambda labels, probs: labels[probs.index(max(probs))],
+              "You cut the name after three letters: it ends at the colon, wherever that stands.": lambda labels, probs: added_up(labels, probs)[:3],
               "You return the parent with the most children, whatever their probability.": lambda labels, probs: max({name.split(":")[0] for name in labels}, key=lambda c: sum(name.startswith(c + ":") for name in labels))},
     hints=["Collect a sum for each parent in a dictionary.", "The parent of a label is label.split(':')[0]."])
 

@@ -196,7 +196,7 @@ def test_chinese_by_word_and_by_character_case_q03():
     assert got["exact_match"] == got["f1"] == 0 and abs(char_f1("天氣很好", ["天氣好"]) - 0.8571428571428571) < 1e-12
 
 # %% nbs/lessons/13_question_answering.ipynb #8292ec22
-def test_only_the_empty_string_is_right_where_there_is_no_answer_case_q04():
+def test_no_word_is_right_where_there_is_no_answer_and_the_empty_string_is_case_q04():
     got = squad_scores(["Paris", "", "", "unanswerable", "Rome"], [["Paris", "Paris, France"], ["1889"], [], [], []], gaps=[.1, .9, .8, .95, .6])
     wanted = {"exact": .4, "f1": .4, "HasAns_exact": .5, "NoAns_exact": 1 / 3, "total": 5, "best_exact": .8}
     assert all(abs(got[name] - value) < 1e-12 for name, value in wanted.items()) and .1 <= got["best_exact_thresh"] < .6
@@ -331,17 +331,19 @@ def product(start, end): return max(((start[a] * end[b], -a, -b), (a, b)) for a 
 def from_zero(start, end): s, a, b = max(every_span(start, end)); return (-a, -b) if s > 0 else None
 def with_score(start, end): s, a, b = max(every_span(start, end)); return s, -a, -b
 def past_the_end(start, end): a, b = joint(start, end); return a, b + 1
+def shortest(start, end): _, _, a, b = max((s, b - a, a, b) for s, a, b in every_span(start, end)); return -a, -b
 def latest(start, end): _, a, b = max((s, -a, -b) for s, a, b in every_span(start, end)); return a, b
 def by_diagonals(start, end):
     pairs = sorted((a, a + gap) for gap in range(len(end)) for a in range(len(end) - gap))
     return pairs[np.argmax([start[a] + end[b] for a, b in pairs])]
-picks = Exercise("13.1", "pick", solution=joint, inputs=[([0., 2., 5., 1.], [0., 6., 1., 4.]), ([1., 4., 0.], [0., 5., 1.]), ([3., 0., 2.9, 0.], [0., 1., 0., 6.]), ([2., 2., 0.], [1., 1., 1.]), ([0., 3., 9.], [9., 3., 0.]), ([-5., -2., -7.], [-9., -3., -1.])],
+picks = Exercise("13.1", "pick", solution=joint, inputs=[([0., 2., 5., 1.], [0., 6., 1., 4.]), ([1., 4., 0.], [0., 5., 1.]), ([3., 0., 2.9, 0.], [0., 1., 0., 6.]), ([2., 2., 0.], [1., 1., 1.]), ([0., 3., 9.], [9., 3., 0.]), ([-5., -2., -7.], [-9., -3., -1.]), ([2., 0., 2.], [0., 2., 2.])],
     also=[by_diagonals],
     mistakes={"You take the best beginning and the best end by themselves: the end may come before the beginning.": separate,
               "You take the best beginning, and then the best end behind it: a slightly worse beginning may allow a much better end.": start_first,
               "You swap them when they are the wrong way round: nobody said that the span between is good.": swapped,
               "An answer may be a single token: last == first is allowed.": never_one,
               "Of equals you take the last: take the earlier, then the shorter.": latest,
+              "Of equals you take the shortest: the one that begins earlier comes first.": shortest,
               "You multiply the two logits. They are logarithms of what the softmax is made of: probabilities are multiplied, logits added.": product,
               "Your search begins at 0, and logits may all be negative: begin at minus infinity, or at the first span.": from_zero,
               "Two numbers are asked for, first and last: the score is not among them.": with_score,
@@ -386,14 +388,14 @@ def from_bytes(answer, wrong_start, context):
     raw = context.encode()
     return len(raw[:wrong_start].decode()) if raw[wrong_start:].startswith(answer.encode()) else -1
 def letters_before(n, c): return len(c.encode()[:n].decode(errors="ignore"))
-texts = [("Paris", 7, "café, Paris"), ("noir", 6, "café noir, noir"), ("noir", 12, "café noir, noir"), ("天", 8, "😀 a 天"), ("b", 2, "aab"), ("no", 3, "café no"), ("of", 5, "aé of all"), ("é", 4, "café"), ("nb", 3, "éanb"), ("b", 1, "éxb b"), ("café", 7, "é — café")]
+texts = [("Paris", 7, "café, Paris"), ("noir", 6, "café noir, noir"), ("noir", 12, "café noir, noir"), ("天", 8, "😀 a 天"), ("b", 2, "aab"), ("no", 3, "café no"), ("of", 5, "aé of all"), ("é", 4, "café"), ("nb", 3, "éanb"), ("b", 1, "éxb b"), ("café", 7, "é — café"), ("a", 2, "éaaa")]
 def letter_by_letter(answer, wrong_start, context):
     begins = {len(context[:i].encode()): i for i in range(len(context))}
     i = begins.get(wrong_start)
     return i if i is not None and context.startswith(answer, i) else -1
 bytes_of = Exercise("13.3", "place", inputs=texts, solution=from_bytes, also=[letter_by_letter], mistakes={
     "You search the text for the answer: it may stand in several places, and only one was meant.": lambda a, n, c: c.find(a),
-    "You return the number as it is: that was the mistake to mend.": lambda a, n, c: n,
+    "You return the number as it is: that was the mistake to mend.": [lambda a, n, c: n, lambda a, n, c: n if c[n:].startswith(a) else from_bytes(a, n, c)],
     "You do not check that the answer stands there: a wrong number stays wrong.": [lambda a, n, c: letters_before(n, c), lambda a, n, c: len(c.encode()[:n].decode())],
     "You look whether the answer stands at the character of that number: the number counts bytes.": lambda a, n, c: letters_before(n, c) if c[n:].startswith(a) else -1,
     "You let half a letter pass: a byte in the middle of é is not where é begins.": lambda a, n, c: letters_before(n, c) if c[letters_before(n, c):].startswith(a) else -1,

@@ -215,6 +215,8 @@ ex1 = Exercise("18.1", "attributions", inputs=[([1., 2.], [0., 0.], squares, 4),
               "That is the slope at x alone, gradient × input: walk the whole way.": at_places(lambda n: [1.]),
               "You multiply by x: where the baseline is not zero, the way is x - b.": lambda x, b, slope, steps: [v * p / (p - q) if p != q else 0. for v, p, q in zip(midpoints(x, b, slope, steps), x, b)],
               "You start at zero: the way begins at the baseline b.": lambda x, b, slope, steps: midpoints(x, [0.] * len(x), slope, steps),
+              "You lay the points from end to end: with steps parts the first lies half a part behind b, the last half a part before x.": at_places(lambda n: [k / max(1, n - 1) for k in range(n)]),
+              "The sign: the way goes from b to x, so multiply by x - b.": lambda x, b, slope, steps: [-v for v in midpoints(x, b, slope, steps)],
               "You return their sum: give one number for each of x.": lambda x, b, slope, steps: sum(midpoints(x, b, slope, steps))},
     hints=["The middle of part k, counted from 0, lies at (k + 0.5) / steps of the way.", "The point there is b + alpha * (x - b), number by number; average the slopes and multiply by x - b."])
 
@@ -243,6 +245,7 @@ ex2 = Exercise("18.2", "word_scores", inputs=[([.5, 1., 2., -3., .25], [-1, 0, 1
               "You drop what falls on special tokens: return it as the second number.": lambda scores, word_of: (by_counting(scores, word_of)[0], 0.),
               "With word_of = -1 you write into the last word, since Python counts -1 from the end.": lambda scores, word_of: ([v + (by_counting(scores, word_of)[1] if k == max(word_of) else 0.) for k, v in enumerate(by_counting(scores, word_of)[0])], by_counting(scores, word_of)[1]),
               "You return sizes: a score keeps its sign.": lambda scores, word_of: ([abs(v) for v in by_counting(scores, word_of)[0]], abs(by_counting(scores, word_of)[1])),
+              "The other way round: the words come first, then what falls on special tokens.": lambda scores, word_of: by_counting(scores, word_of)[::-1],
               "You return the words only: what falls on special tokens comes second.": lambda scores, word_of: by_counting(scores, word_of)[0]},
     hints=["Begin with a list of zeros, one for each word, and go through both lists together.", "if w < 0 add to the rest, else to words[w]."])
 

@@ -10,14 +10,15 @@ def test_a_claim_says_what_was_measured_and_refuses_what_is_no_measurement():
     from ftcourse.ledger import claim as claimed
     from ftcourse.settings import CourseError as Refused
     one = claimed("09.a-claim", "More is better", .3 > 0, .3, (.1, .5), n=5, seconds=12)
-    assert one.holds and "✓ holds: More is better" in str(one) and "0.300 [0.100, 0.500], n = 5; 12 s" in str(one) and one.date and one.profile == "tiny"
+    assert one.holds and "✓ holds: More is better" in str(one) and "0.300 [0.100, 0.500], 5 seeds; 12 s" in str(one) and one.date and one.profile == "tiny"
     assert "✗ does not hold" in str(claimed("09.a-claim", "More is better", False, 0.))
     for wrong in (dict(id="nine"), dict(id="09.Nine"), dict(holds=None), dict(holds="yes"), dict(value=float("nan")), dict(n=0), dict(interval=(.4, .5)), dict(seconds=float("inf"))):
         try: claimed(**dict(id="09.a-claim", text="More", holds=True, value=.3, interval=(.1, .5), n=5, seconds=1.) | wrong)
         except Refused as e: assert "claim" in str(e)
         else: raise AssertionError(f"{wrong} was taken for a measurement")
     from ftcourse.ledger import number as figure
-    assert [figure(x) for x in (2e-17, -2e-17, -.0116, 39.04, 1234.5)] == ["0.000", "0.000", "-0.012", "39", "1.23e+03"]
+    assert [figure(x) for x in (2e-17, -2e-17, -.0116, 39.04, 1234.5, .00097, -.0042)] == ["0.000", "0.000", "-0.012", "39", "1.23e+03", "0.00097", "-0.0042"]
+    assert claimed("09.a-claim", "More", True, .3, n=1).figure() == "0.300, 1 seed" and claimed("09.a-claim", "More", True, .3, n=40, of="test rows").figure() == "0.300, 40 test rows"
     import numpy as np
     assert claimed("09.a-claim", "More", np.bool_(True), np.float64(.3), (np.float64(.1), .5)).holds is True
 
@@ -46,8 +47,9 @@ def test_claims_are_written_down_read_again_and_compared():
 def test_a_statement_of_the_article_gets_its_verdict_from_its_claims():
     from ftcourse.ledger import Claim as Said, Ledger as Pages, article as judged
     pages = Pages([Said("02.a", "A", True, 1., None, 1, 1., machine="m", date="d"), Said("02.b", "B", False, 1., None, 1, 1., machine="n", date="d")])
-    verdicts = judged(pages, {"x": ("02.a", "-02.b"), "y": ("02.a", "02.b"), "z": ("-02.a",)})
-    assert [row[1] for row in verdicts[1:]] == ["holds", "holds in part", "does NOT hold"] and verdicts[2][2] == "02.a, 02.b (against)"
+    verdicts = judged(pages, {"u": ("02.a",), "v": ("02.a", "-02.b"), "w": ("02.a", "-02.a"), "x": ("-02.a",), "y": ("-02.a", "02.b"), "z": ("02.b", "-02.b")})
+    assert [row[1] for row in verdicts[1:]] == ["holds", "holds in part", "holds in part", "does NOT hold", "does NOT hold", "not shown"]
+    assert verdicts[2][2] == "02.a, 02.b (not shown)" and verdicts[4][2] == "02.a (against)"
     assert "02.b on n" in pages.where() and pages.where().startswith("Measured on m")
     try: judged(pages, {"x": ("02.c",)})
     except CourseError as e: assert "02.c" in str(e)
@@ -58,7 +60,7 @@ def test_a_claim_stands_beside_the_course_s_own_and_its_text_is_escaped():
     import ftcourse.ledger as room
     mine = room.Claim("09.x", "<script>alert(1)</script>", True, .3, (.1, .5), 5, 1.)
     with mock.patch.object(room, "ledger", lambda: room.Ledger([room.Claim("09.x", "the same", True, .4, (.2, .6), 5, 1., date="2026-11-26")])):
-        assert "the course's run of 2026-11-26: 0.400 [0.200, 0.600], n = 5" in str(mine) and "differs" not in str(mine)
+        assert "the course's run of 2026-11-26: 0.400 [0.200, 0.600], 5 seeds" in str(mine) and "differs" not in str(mine)
         assert "yours differs: it held" in str(room.Claim("09.x", "the same", False, 0., (-.1, .1), 5, 1.))
     assert "<script" not in mine._repr_html_() and "<script" not in room.Ledger([mine])._repr_html_()
     for shipped in room.ledger().values(): assert shipped.seconds > 0 and shipped.date and shipped.machine
