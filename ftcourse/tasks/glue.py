@@ -212,9 +212,10 @@ def adversarial(
     path=None,                       # its dev.json; default: glue/advglue_dev.json in the data folder
 ) -> Task:                           # a test split only
     "The rows of Adversarial GLUE (Wang et al. 2021) for a task. Raises `CourseError` where the file or the task is missing."
-    path = path or real_data("glue/advglue_dev.json")
-    if path is None: raise CourseError("Adversarial GLUE is not in the data folder: put dev.json of github.com/AI-secure/adversarial-glue there as glue/advglue_dev.json, or pass its path")
-    rows = json.loads(Path(path).read_text(encoding="utf-8"))
+    path = Path(path) if path else real_data("glue/advglue_dev.json")
+    if path is None or not path.is_file():
+        raise CourseError(f"Adversarial GLUE is not {f'at {path}' if path else 'in the data folder'}: put dev.json of github.com/AI-secure/adversarial-glue there as glue/advglue_dev.json, or pass its path")
+    rows = json.loads(path.read_text(encoding="utf-8"))
     if name not in rows: raise CourseError(f"Adversarial GLUE has no rows for {name!r}: it has {', '.join(rows)}")
     return replace(load_glue(name, {"test": rows[name]}), source=str(path))
 

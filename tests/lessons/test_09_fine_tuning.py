@@ -102,8 +102,8 @@ def from_an_index(parts, train):
     first = {"full": 0, "head": parts.index("pooler")}.get(train)
     return parts[parts.index("pooler") - int(train[5:]) if first is None else first:]
 
-two, six = (["embeddings", *(f"layer {i}" for i in range(1, n + 1)), "pooler", "head"] for n in (2, 12))
-ex3 = Exercise("09.3", "learning", inputs=[(two, "full"), (two, "head"), (two, "last-1"), (two, "last-2"), (six, "last-3"), (six, "last-10")], solution=kept, also=[from_an_index], mistakes={
+two, twelve = (["embeddings", *(f"layer {i}" for i in range(1, n + 1)), "pooler", "head"] for n in (2, 12))
+ex3 = Exercise("09.3", "learning", inputs=[(two, "full"), (two, "head"), (two, "last-1"), (two, "last-2"), (twelve, "last-3"), (twelve, "last-10")], solution=kept, also=[from_an_index], mistakes={
     "The pooler stands above the layers, too: with `head` it learns like what is new.": lambda parts, train: kept(parts, train, above=("head",)),
     "Without the head nothing can learn your labels: it learns in each of the three.": [lambda parts, train: kept(parts, train, above=() if "-" in train else ("pooler", "head")), lambda parts, train: kept(parts, train, above=("pooler",) if "-" in train else ("pooler", "head"))],
     "You count layers from the bottom: the last ones are the uppermost.": lambda parts, train: kept(parts, train, top=lambda layers, n: layers[:n]),

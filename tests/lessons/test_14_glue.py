@@ -212,6 +212,10 @@ def test_adversarial_glue_reads_as_the_tasks_it_is_made_from():
         try: adversarial("cola", path)
         except CourseError as e: assert "cola" in str(e) and "rte" in str(e)
         else: raise AssertionError("rows from nowhere")
+        for lost_ in (Path(where) / "lost.json", where):
+            try: adversarial("rte", lost_)
+            except CourseError as e: assert str(lost_) in str(e) and "adversarial-glue" in str(e)
+            else: raise AssertionError("a file from nowhere")
     sizes = {"sst2": 148, "qqp": 78, "mnli": 121, "mnli-mm": 162, "qnli": 148, "rte": 81}
     if there("glue/advglue_dev.json"):
         for name, n in sizes.items():
@@ -310,10 +314,11 @@ ex2 = Exercise("14.2", "average", [(_full,), ({t: {m: v * .5 for m, v in s.items
     "You gave MNLI two of ten places. Its halves are one task: average them first.": [lambda s: _mean(list(_parts(s, [t for t in s if t != "ax"]).values())), lambda s: sum(_parts(s, [t for t in s if t != "ax"]).values()) / 9],
     "That is the mean of all metrics, so that a task with two counts twice: average the metrics of a task first.": lambda s: _mean([v for t in s if t != "ax" for v in s[t].values()]),
     "You took the first metric of each task. Where there are two, their mean is the task's score.": lambda s: glue_average(_parts(s, [t for t in s if t != "ax"], mean=False)),
-    "The diagnostic set is in your average: it does not count.": [lambda s: _mean(list(_parts(s, list(s)).values())), lambda s: _mean(list((lambda p: {**{t: v for t, v in p.items() if t != "mnli-mm"}, "mnli": (p["mnli"] + p["mnli-mm"]) / 2})(_parts(s, list(s))).values()))],
+    "The diagnostic set is in your average: it does not count.": [lambda s: _mean(list(_parts(s, list(s)).values())), lambda s: _mean(list((lambda p: {**{t: v for t, v in p.items() if t != "mnli-mm"}, "mnli": (p["mnli"] + p["mnli-mm"]) / 2})(_parts(s, list(s))).values())),
+                                                                     lambda s: _average(s) + (s["ax"]["mcc"] / 9 if "ax" in s else 0)],
     "You added the nine up: divide by how many there are.": lambda s: 9 * _average(s),
     "You left the mismatched half of MNLI out: the two halves are averaged.": lambda s: glue_average(_parts(s, [t for t in s if t not in ("ax", "mnli-mm")])),
-    "You left WNLI out, as the paper of BERT does. The leaderboard counts it.": lambda s: glue_average(_parts(s, [t for t in s if t != "ax"]), without=("wnli",)),
+    "You left WNLI out, as the paper of BERT does. The leaderboard counts it.": [lambda s: glue_average(_parts(s, [t for t in s if t != "ax"]), without=("wnli",)), lambda s: _mean(list(_parts(s, [t for t in s if t not in ("ax", "wnli")]).values()))],
 }, hints=["First one number per task: the mean of its metrics.", "Then one number for MNLI. Then the mean of nine."])
 
 # %% nbs/lessons/14_glue.ipynb #0738b62a

@@ -88,11 +88,13 @@ def test_loss_for_divides_by_the_targets_of_the_whole_update():
 import numpy as np
 from ftcourse.checks import Exercise
 ex1 = Exercise("15.1", "accuracy_of",
-    inputs=[(np.array([[2., 1.], [0., 3.], [1., 0.]]), np.array([0, 1, 1])), (np.array([[.1, .2, .9], [5., 4., 3.]]), np.array([2, 1])), (np.array([[-3., -1.]]), np.array([1]))],
+    inputs=[(np.array([[2., 1.], [0., 3.], [1., 0.]]), np.array([0, 1, 1])), (np.array([[.1, .2, .9], [5., 4., 3.]]), np.array([2, 1])), (np.array([[-3., -1.]]), np.array([1])), (np.array([[1., 2.], [3., 0.], [0., 4.]]), np.array([0, 1, 1]))],
     solution=lambda z, y: {"accuracy": float((z.argmax(-1) == y).mean())},
     also=[lambda z, y: {"accuracy": 1 - sum(max(range(len(row)), key=lambda i: row[i]) != t for row, t in zip(z, y)) / len(y)}],
     mistakes={"You return a bare number: the Trainer wants a dictionary, whose names it prints with eval_ in front.": lambda z, y: float((z.argmax(-1) == y).mean()),
               "You take the maximum over the rows: classes stand along the last axis.": lambda z, y: {"accuracy": float(np.mean([g == t for g, t in zip(z.argmax(0), y)]))},
+              "You took the smallest logit: argmax, not argmin.": lambda z, y: {"accuracy": float((z.argmin(-1) == y).mean())},
+              "That is the share of wrong rows.": lambda z, y: {"accuracy": float((z.argmax(-1) != y).mean())},
               "You took the largest logit itself for the answer: its place is the class.": lambda z, y: {"accuracy": float((z.max(-1) == y).mean())},
               "You counted the right rows: divide by how many there are.": lambda z, y: {"accuracy": float((z.argmax(-1) == y).sum())},
               "Without an axis, argmax gives one place in the whole table: pass -1, and you get one class per row.": lambda z, y: {"accuracy": float((z.argmax() == y).mean())},
@@ -150,6 +152,7 @@ ex3 = Exercise("15.3", "fitting", inputs=[(100, 16, 3, .1), (50, 16, 10, .15), (
               "You rounded the part of an update down: a part counts as a whole one.": lambda rows, batch_size, epochs, share: math.floor(share * math.ceil(rows / batch_size) * epochs),
               "You divided all rows of the run at once: every epoch ends with a short batch of its own, and that is an update.": [lambda rows, batch_size, epochs, share: math.ceil(round(share * rows * epochs / batch_size, 6)), lambda rows, batch_size, epochs, share: math.ceil(round(share * math.ceil(rows * epochs / batch_size), 6))],
               "These are the updates of the whole run: the warm-up takes `share` of them.": lambda rows, batch_size, epochs, share: math.ceil(rows / batch_size) * epochs,
+              "You rounded the warm-up of one epoch: round once, for the run.": lambda rows, batch_size, epochs, share: math.ceil(share * math.ceil(rows / batch_size)) * epochs,
               "Updates are counted in whole numbers: round up.": lambda rows, batch_size, epochs, share: share * math.ceil(rows / batch_size) * epochs},
     hints=["First the batches of an epoch, then the updates of the run, then its share.", "math.ceil(share * updates)."])
 
