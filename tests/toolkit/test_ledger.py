@@ -62,5 +62,6 @@ def test_a_claim_stands_beside_the_course_s_own_and_its_text_is_escaped():
     with mock.patch.object(room, "ledger", lambda: room.Ledger([room.Claim("09.x", "the same", True, .4, (.2, .6), 5, 1., date="2026-11-26")])):
         assert "the course's run of 2026-11-26: 0.400 [0.200, 0.600], 5 seeds" in str(mine) and "differs" not in str(mine)
         assert "yours differs: it held" in str(room.Claim("09.x", "the same", False, 0., (-.1, .1), 5, 1.))
+        with mock.patch.dict(os.environ, {"FTCOURSE_LEDGER": "claims.jsonl"}): assert "the course's run" not in str(mine) and "0.300" in str(mine)     # it is being written down
     assert "<script" not in mine._repr_html_() and "<script" not in room.Ledger([mine])._repr_html_()
     for shipped in room.ledger().values(): assert shipped.seconds > 0 and shipped.date and shipped.machine
