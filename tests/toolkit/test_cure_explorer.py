@@ -17,9 +17,9 @@ def test_a_picture_says_what_was_measured_sign_included_and_where_better_is():
     drawn0 = plot_cures(8, .2, "$a$", mine0)
     mean0, low0, high0 = mean_interval([-.2, -.19, -.2])
     assert drawn0.axes[1].get_title() == f"loss (nats) {mean0:+.3f} [{low0:+.3f}, {high0:+.3f}]\nbetter" and drawn0.axes[1].texts[0].get_text() == r"\$a\$: seconds × 0.50, labels × 2"
-    line0, point0 = drawn0.axes[1].lines[1:3]
-    assert abs(point0.get_xdata()[0] - mean0) < 1e-9 and point0.get_marker() == "o" and np.allclose(line0.get_xdata(), [low0, high0])
-    assert [ax0.get_xlabel() for ax0 in drawn0.axes] == ["better →", "← better", "← better"] and drawn0.axes[2].lines[2].get_marker() == "X" and drawn0.axes[2].get_title().endswith("worse")
+    point0, bar0 = drawn0.axes[1].lines[1], drawn0.axes[1].collections[0].get_segments()[0]
+    assert abs(point0.get_xdata()[0] - mean0) < 1e-9 and point0.get_marker() == "o" and np.allclose(bar0[:, 0], [low0, high0])
+    assert [ax0.get_xlabel() for ax0 in drawn0.axes] == ["better →", "← better", "← better"] and drawn0.axes[2].lines[1].get_marker() == "X" and drawn0.axes[2].get_title().endswith("worse")
     for call0, cure0 in ((lambda: plot_cures(9, .2, tables=mine0), "9 labels with 20% wrong were not measured"), (lambda: plot_cures(8, .2, "b", tables=mine0), "'b' was not measured"), (lambda: plot_cures(tables={}), "at least one table")):
         with pytest.raises(CourseError, match=cure0): call0()
     close_all("all")
