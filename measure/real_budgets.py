@@ -24,7 +24,7 @@ TASKS = {"glue:sst2": "sentiment of film reviews, the official dev", "trec": "si
          "ag-news": "four kinds of news, 1,000 rows of the official test"}
 LR, C, MAX_LENGTH = 1e-4, 10., 64
 CHEAP = (8, 32, 128, 512, 2048)
-PLAN = {"bag of words": (CHEAP, 5), "frozen": (CHEAP, 5), "fine-tuned": (CHEAP[:4], 3), "random start": ((32, 128, 512), 3)}      # arm: labels, seeds
+PLAN = {"bag of words": (CHEAP, 5), "frozen": (CHEAP, 5), "fine-tuned": (CHEAP[:4], 3), "random start": ((128, 512), 3)}      # arm: labels, seeds
 
 
 def updates(labels): return round(7 * math.sqrt(labels))
