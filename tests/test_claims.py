@@ -60,6 +60,9 @@ def test_claims_are_the_lessons_own_and_in_the_ledger(path):
 def test_the_ledger_has_no_claim_that_no_lesson_makes(): assert set(ledger()) <= {i for path in LESSONS for i in claimed(path)}
 
 
+def test_what_is_too_many_for_seeds_is_called_by_its_name(): assert not [c.id for c in ledger().values() if c.of == "seeds" and c.n > 20], "say what n counts: claim(…, of=\"sentences\")"
+
+
 def test_the_pages_show_the_ledger_that_ships():
     from claims import PAGES, marks, tables
     for page in PAGES:
