@@ -24,7 +24,7 @@ lab: $(READY)   ## open the course in JupyterLab
 
 test: check style $(READY)      ## everything that must hold: exports, floors, style, tests, lessons
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS) --dist worksteal
-	$(RUN) -m ftcourse._lessons --jobs $(JOBS)
+	$(RUN) -m ftcourse.course.notebooks --jobs $(JOBS)
 
 chromium: $(READY)      ## a browser for tests/test_browser.py, which is skipped without one
 	@if $(BIN)/python -c 'import sys; sys.path.insert(0, "tests"); import lab; sys.exit(bool(lab.missing()))'; then echo "there is one"; \
@@ -32,22 +32,22 @@ chromium: $(READY)      ## a browser for tests/test_browser.py, which is skipped
 	else $(BIN)/playwright install --with-deps chromium; fi
 
 check: $(READY) ## exported files equal their notebooks, imports go downward
-	$(RUN) -m ftcourse._stamp --check
-	$(RUN) -m ftcourse._nbtests --check
+	$(RUN) -m tools.stamp --check
+	$(RUN) -m tools.export --check
 	$(BIN)/lint-imports --no-cache
 
 style: $(READY)
-	$(BIN)/ruff check ftcourse tests measure
+	$(BIN)/ruff check ftcourse tests measure tools
 
 lessons: $(READY)       ## run every notebook, with seconds and peak memory
-	$(RUN) -m ftcourse._lessons
+	$(RUN) -m ftcourse.course.notebooks
 
 export: $(READY)        ## notebooks -> ftcourse/ and tests/
-	$(RUN) -m ftcourse._stamp
-	$(RUN) -m ftcourse._nbtests
+	$(RUN) -m tools.stamp
+	$(RUN) -m tools.export
 
 assets: $(READY)        ## rebuild the built-in models
-	OMP_NUM_THREADS=1 $(RUN) -m ftcourse.pretrain ftcourse/assets
+	OMP_NUM_THREADS=1 $(RUN) -m ftcourse.models.pretraining.tiny_models ftcourse/assets
 
 aims: $(READY)          ## measure what the built-in models transfer, over seeds
 	$(RUN) measure/aims.py
@@ -56,7 +56,7 @@ colab: $(READY)         ## lessons on a stand-in for Colab: its versions, its Dr
 	FTCOURSE_COLAB=1 OMP_NUM_THREADS=1 $(RUN) -m pytest -v tests/test_colab_machine.py
 
 site: $(READY)          ## the pages of the site in _docs, every link checked; with Quarto where it is installed
-	$(RUN) -W ignore -m ftcourse._site
+	$(RUN) -W ignore -m tools.site.build
 
 newest: ## all tests with the newest versions that pyproject.toml admits, in an environment of their own
 	@test -x .venv-newest/bin/python || $(PYTHON) -m venv .venv-newest

@@ -1,4 +1,5 @@
 "What the measurements share: a fresh process a run, the machine's description, a table in Markdown."
+
 import hashlib
 import json
 import os
@@ -19,41 +20,62 @@ HERE = Path(__file__).resolve().parent
 def machine(threads):
     "Where and when: what a number means nothing without."
     names = ("torch", "transformers", "tokenizers", "datasets", "accelerate", "numpy")
-    return {"date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), "cpu": cpu(), "cores": os.cpu_count(), "threads": threads,
-            "python": platform.python_version(), "versions": {n: installed(n) for n in names}}
+    return {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "cpu": cpu(),
+        "cores": os.cpu_count(),
+        "threads": threads,
+        "python": platform.python_version(),
+        "versions": {n: installed(n) for n in names},
+    }
 
 
 def installed(name):
-    try: return version(name)
-    except PackageNotFoundError: return None
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
 
 
 def cpu():
-    try: lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError: return platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
     fields = dict([part.strip() for part in line.split(":", 1)] for line in lines if ":" in line)
-    return f"{fields.get('model name', platform.machine())} (family {fields.get('cpu family', '?')}, model {fields.get('model', '?')})"
+    return (
+        f"{fields.get('model name', platform.machine())} (family {fields.get('cpu family', '?')}, model "
+        f"{fields.get('model', '?')})"
+    )
 
 
 def described(m):
     "One line of Markdown for `machine(…)`."
     versions = ", ".join(f"{k} {v}" for k, v in m["versions"].items() if v)
-    return f"Measured {m['date']} on {m['cpu']}, {m['cores']} cores, {m['threads']} thread{'s' * (m['threads'] > 1)}; Python {m['python']}, {versions}."
+    return (
+        f"Measured {m['date']} on {m['cpu']}, {m['cores']} cores, {m['threads']} thread{'s' * (m['threads'] > 1)}; "
+        f"Python {m['python']}, {versions}."
+    )
 
 
 def table(rows):
-    "A Markdown table of dicts; the columns are the keys of the first. Scores are printed with three digits, pairs as low–high."
+    """A Markdown table of dicts; the columns are the keys of the first.
+
+    Scores are printed with three digits, pairs as low–high.
+    """
     columns = list(rows[0])
     lines = [columns, ["---"] * len(columns), *([shown(r.get(c, "")) for c in columns] for r in rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def shown(x):
-    if isinstance(x, (list, tuple)): return "–".join(map(shown, x))
+    if isinstance(x, (list, tuple)):
+        return "–".join(map(shown, x))
     return f"{x:.3f}" if isinstance(x, float) else str(x)
 
 
-def verdict(met): return "met" if met else "**not met**"
+def verdict(met):
+    return "met" if met else "**not met**"
 
 
 def save(name, record, markdown):
@@ -70,63 +92,119 @@ def timed(run, *args):
     wall, busy = time.perf_counter(), time.process_time()
     result = run(*args)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 1024)
-    return result | {"seconds": round(time.perf_counter() - wall, 1), "cpu_seconds": round(time.process_time() - busy, 1), "peak_mib": round(peak)}
+    return result | {
+        "seconds": round(time.perf_counter() - wall, 1),
+        "cpu_seconds": round(time.process_time() - busy, 1),
+        "peak_mib": round(peak),
+    }
 
 
 def alone(run, *args):
     "`timed(run, *args)` in a process of its own, so that its memory and its random numbers are its own."
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool: return pool.submit(timed, run, *args).result()
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(timed, run, *args).result()
 
 
 class Kept:
     "{key: result} in a file of the cache folder, so that a measurement which was interrupted goes on where it was."
-    def __init__(self, name):
-        from ftcourse.settings import cache_folder
-        self.file = cache_folder() / f"{name}.jsonl"
-        self.known = dict(map(json.loads, self.file.read_text(encoding="utf-8").splitlines())) if self.file.exists() else {}
 
-    def __contains__(self, key): return key in self.known
-    def __getitem__(self, key): return self.known[key]
+    def __init__(self, name):
+        from ftcourse.core.settings import cache_folder
+
+        self.file = cache_folder() / f"{name}.jsonl"
+        self.known = (
+            dict(map(json.loads, self.file.read_text(encoding="utf-8").splitlines())) if self.file.exists() else {}
+        )
+
+    def __contains__(self, key):
+        return key in self.known
+
+    def __getitem__(self, key):
+        return self.known[key]
 
     def __setitem__(self, key, result):
         self.known[key] = result
-        with open(self.file, "a", encoding="utf-8") as f: f.write(json.dumps([key, result]) + "\n")
+        with open(self.file, "a", encoding="utf-8") as f:
+            f.write(json.dumps([key, result]) + "\n")
 
 
 class Runs(dict):
-    "{job: result}, made by a pool of processes (None: by this one); what was made before under the same key is taken from a `Kept`."
-    def __init__(self, name, run, key, pool=None, fresh=False): self.kept, self.run, self.key, self.pool, self.fresh = Kept(name), run, key, pool, fresh
+    """{job: result}, made by a pool of processes (None: by this one); what was made before under the same key is taken
+    from a `Kept`.
+    """
+
+    def __init__(self, name, run, key, pool=None, fresh=False):
+        self.kept, self.run, self.key, self.pool, self.fresh = Kept(name), run, key, pool, fresh
 
     def make(self, what, jobs, show, every=1, only_known=False):
-        "Run the jobs that are not known, and keep each result at once; print `show(job, result)` for every so many, and for the last."
-        if not self.fresh: self |= {job: self.kept[self.key(job)] for job in jobs if self.key(job) in self.kept}
+        """Run the jobs that are not known, and keep each result at once; print `show(job, result)` for every so many,
+        and for the last.
+        """
+        if not self.fresh:
+            self |= {job: self.kept[self.key(job)] for job in jobs if self.key(job) in self.kept}
         todo = [] if only_known else [job for job in jobs if job not in self]
         print(f"{what}: {len(todo)} runs, {sum(job in self for job in jobs)} known", flush=True)
-        for i, (job, result) in enumerate(zip(todo, self.pool.map(self.run, todo) if self.pool else map(self.run, todo)), 1):
+        for i, (job, result) in enumerate(
+            zip(todo, self.pool.map(self.run, todo) if self.pool else map(self.run, todo)), 1
+        ):
             self[job] = self.kept[self.key(job)] = result
-            if i % every == 0 or i == len(todo): print(f"  {i:>4} {show(job, result)}", flush=True)
+            if i % every == 0 or i == len(todo):
+                print(f"  {i:>4} {show(job, result)}", flush=True)
 
 
 def drawn(name, rows, split, test_rows, seed):
     "A built-in task of fresh rows: `rows` to train on, and `test_rows` of a split as its test. Nothing is selected on."
     from ftcourse import load_task
-    from ftcourse.world import TASKS, generate
-    kind, made = TASKS[name], {"train": generate(name, "train", rows, seed=1000 + seed), "test": generate(name, split, test_rows, seed=2000 + seed)}
-    return load_task(made, kind=kind.kind, text=kind.text if len(kind.text) > 1 else kind.text[0], label=kind.label, labels=list(kind.labels) or None, validation=0)
+    from ftcourse.data.world.generator import BUILT_IN, generate
+
+    kind = BUILT_IN[name]
+    made = {
+        "train": generate(name, "train", rows, seed=1000 + seed),
+        "test": generate(name, split, test_rows, seed=2000 + seed),
+    }
+    return load_task(
+        made,
+        kind=kind.kind,
+        text=kind.text if len(kind.text) > 1 else kind.text[0],
+        label=kind.label,
+        labels=list(kind.labels) or None,
+        validation=0,
+    )
 
 
 @cache
 def stamp(weights, arm="pretrained"):
-    "Hash of the files that a run of a built-in model, or of a folder, stands on: random weights need the words, the configuration and the tokenizer, counted words the words only."
-    from ftcourse.settings import assets
+    """Hash of the files that a run of a built-in model, or of a folder, stands on: random weights need the words, the
+    configuration and the tokenizer, counted words the words only.
+    """
+    from ftcourse.core.settings import assets
+
     folder = Path(weights) if os.path.isdir(weights) else assets() / weights
-    files = [assets() / "world.toml", *(folder / f for f in ("config.json", "tokenizer.json", "model.safetensors")[:{"random": 2, "bag of words": 0}.get(arm, 3)])]
+    files = [
+        assets() / "world.toml",
+        *(
+            folder / f
+            for f in ("config.json", "tokenizer.json", "model.safetensors")[
+                : {"random": 2, "bag of words": 0}.get(arm, 3)
+            ]
+        ),
+    ]
     return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:12]
 
 
 def threads_from(args):
     "The number of threads to run with, set for this process and its children before torch starts."
     n = args.threads
-    os.environ |= {"OMP_NUM_THREADS": str(n), "OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0", "TOKENIZERS_PARALLELISM": "false"}
-    os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TQDM_DISABLE": "1"}
+    os.environ |= {
+        "OMP_NUM_THREADS": str(n),
+        "OMP_WAIT_POLICY": "passive",
+        "GOMP_SPINCOUNT": "0",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+    os.environ |= {
+        "HF_HUB_OFFLINE": "1",
+        "HF_DATASETS_OFFLINE": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "TQDM_DISABLE": "1",
+    }
     return n

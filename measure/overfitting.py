@@ -1,11 +1,12 @@
 """What each cure of lesson 17 does against overfitting, by labels and by wrong labels: `python measure/overfitting.py`.
 
-A long run of tiny-bert on few labels of `reviews`, a share of them wrong, against the same run with one change: the same
-rows, wrong labels, head and order for each seed, scored on test rows that chose nothing. Every strength was fixed before
-its result was seen. Seconds are CPU seconds of training on one thread. Writes measure/overfitting.json and .md, and
-ftcourse/assets/cures.json, which the lesson shows. A run made before with the same weights is not repeated; `--ready`
-writes what there is, `--cells 64@0.2` measures one cell.
+A long run of tiny-bert on few labels of `reviews`, a share of them wrong, against the same run with one change: the
+same rows, wrong labels, head and order for each seed, scored on test rows that chose nothing. Every strength was fixed
+before its result was seen. Seconds are CPU seconds of training on one thread. Writes measure/overfitting.json and .md,
+and ftcourse/assets/cures.json, which the lesson shows. A run made before with the same weights is not repeated;
+`--ready` writes what there is, `--cells 64@0.2` measures one cell.
 """
+
 import argparse
 import contextlib
 import io
@@ -20,32 +21,45 @@ from multiprocessing import get_context
 from common import Runs, described, machine, save, stamp, table, threads_from
 
 TASK, MODEL, UPDATES, LR = "reviews", "tiny-bert", 100, 5e-4
-CELLS = {(64, .2): 8} | {(n, noise): 5 for n in (64, 16, 256) for noise in (.2, 0., .4) if (n, noise) != (64, .2)}     # (labels, share of wrong ones): seeds
-BETWEEN = {(64, .1): 5, (64, .3): 5}                            # for the curve over noise: some cures only
+CELLS = {(64, 0.2): 8} | {
+    (n, noise): 5 for n in (64, 16, 256) for noise in (0.2, 0.0, 0.4) if (n, noise) != (64, 0.2)
+}  # (labels, share of wrong ones): seeds
+BETWEEN = {(64, 0.1): 5, (64, 0.3): 5}  # for the curve over noise: some cures only
 DOSE_SEEDS = 5
 FEW = ("nothing", "shorter run", "head only", "twice the labels")
-DOSES = {"weight decay": (.1, 10.), "dropout": (.2, .5), "label smoothing": (.1, .4), "smaller rate": (.5, .05)}          # beside those of CURES
+DOSES = {
+    "weight decay": (0.1, 10.0),
+    "dropout": (0.2, 0.5),
+    "label smoothing": (0.1, 0.4),
+    "smaller rate": (0.5, 0.05),
+}  # beside those of CURES
 FIELD = {"weight decay": "weight_decay", "dropout": "dropout", "label smoothing": "label_smoothing"}
 
 
 def dosed(name, dose):
     "A cure at another strength."
-    from ftcourse.cures import CURES
-    return replace(CURES[name], rate=dose) if name == "smaller rate" else replace(CURES[name], hyper={FIELD[name]: dose})
+    from ftcourse.experiments.cures import CURES
+
+    return (
+        replace(CURES[name], rate=dose) if name == "smaller rate" else replace(CURES[name], hyper={FIELD[name]: dose})
+    )
 
 
-def job(labels, noise, cure, seed, dose=None): return (labels, noise, cure, dose, seed)
+def job(labels, noise, cure, seed, dose=None):
+    return (labels, noise, cure, dose, seed)
 
 
 def one(j):
     "One run -> its scores."
-    from ftcourse.cures import CURES, treat
-    from ftcourse.settings import set_threads
+    from ftcourse.core.machine import set_threads
+    from ftcourse.experiments.cures import CURES, run_cure
+
     set_threads(1)
     warnings.filterwarnings("ignore")
     labels, noise, name, dose, seed = j
     cure = CURES[name] if dose is None else dosed(name, dose)
-    with contextlib.redirect_stdout(io.StringIO()): found = treat(task(), cure, MODEL, labels, noise, seed, updates=UPDATES, lr=LR)
+    with contextlib.redirect_stdout(io.StringIO()):
+        found = run_cure(task(), cure, MODEL, labels, noise, seed, updates=UPDATES, lr=LR)
     return {k: round(v, 4) for k, v in found.items()}
 
 
@@ -53,27 +67,44 @@ def one(j):
 def task():
     "Loaded once a process, and one short run made, so that no measured run pays for what happens once."
     from ftcourse import load_task
-    from ftcourse.cures import CURES, treat
-    with contextlib.redirect_stdout(io.StringIO()): treat(load_task(TASK), CURES["nothing"], MODEL, 8, 0., updates=4, test_rows=8)
+    from ftcourse.experiments.cures import CURES, run_cure
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        run_cure(load_task(TASK), CURES["nothing"], MODEL, 8, 0.0, updates=4, test_rows=8)
     return load_task(TASK)
 
 
 def jobs_of(cells):
-    "All runs, the cell that the claims stand on first; within a cell one seed after the other, so that all cures share good and bad minutes of the machine."
-    from ftcourse.cures import CURES
+    """All runs, the cell that the claims stand on first; within a cell one seed after the other, so that all cures
+    share good and bad minutes of the machine.
+    """
+    from ftcourse.experiments.cures import CURES
+
     main = [job(n, noise, cure, seed) for (n, noise), seeds in CELLS.items() for seed in range(seeds) for cure in CURES]
-    curve = [job(n, noise, cure, seed) for (n, noise), seeds in BETWEEN.items() for seed in range(seeds) for cure in FEW]
-    doses = [job(64, .2, cure, seed, dose) for seed in range(DOSE_SEEDS) for cure, ds in DOSES.items() for dose in ds]
+    curve = [
+        job(n, noise, cure, seed) for (n, noise), seeds in BETWEEN.items() for seed in range(seeds) for cure in FEW
+    ]
+    doses = [job(64, 0.2, cure, seed, dose) for seed in range(DOSE_SEEDS) for cure, ds in DOSES.items() for dose in ds]
     few = lambda j: j[2] in FEW
     late = [j for j in main if j[0] != 64]
-    every = [*(j for j in main if j[0] == 64), *(j for j in late if few(j) and j[1] == .2), *curve, *doses, *(j for j in late if not (few(j) and j[1] == .2))]
+    every = [
+        *(j for j in main if j[0] == 64),
+        *(j for j in late if few(j) and j[1] == 0.2),
+        *curve,
+        *doses,
+        *(j for j in late if not (few(j) and j[1] == 0.2)),
+    ]
     return [j for j in every if cells is None or f"{j[0]}@{j[1]:g}" in cells]
 
 
 def measured(jobs, workers, only_ready):
     "{job: scores}; what was made before is kept."
     key = lambda j: f"{TASK} {MODEL} {stamp(MODEL)} {UPDATES} {LR:g} {j}"
-    with contextlib.nullcontext() if workers == 1 else ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with (
+        contextlib.nullcontext()
+        if workers == 1
+        else ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool
+    ):
         done = Runs("overfitting", one, key, pool)
         done.make("overfitting", jobs, lambda j, found: f"{j}: {found}", only_known=only_ready)
     return done
@@ -81,28 +112,52 @@ def measured(jobs, workers, only_ready):
 
 def gathered(done):
     "Cells with all their seeds, as the package carries them; and the strengths."
-    from ftcourse.cures import CURES
+    from ftcourse.experiments.cures import CURES
+
     names = ("accuracy", "loss", "ece", "train", "seconds")
+
     def runs(n, noise, seeds, cures, dose=None):
         found = {c: [done.get(job(n, noise, c, s, dose)) for s in range(seeds)] for c in cures}
         return {c: {k: [x[k] for x in xs] for k in names} for c, xs in found.items() if all(xs)}
-    cells = [dict(labels=n, noise=noise, seeds=seeds, runs=runs(n, noise, seeds, CURES if (n, noise) in CELLS else FEW)) for (n, noise), seeds in (CELLS | BETWEEN).items()]
-    usual = {"weight decay": 1., "dropout": .3, "label smoothing": .2, "smaller rate": .2}
-    doses = {c: {f"{d:g}": r[c] for d in sorted([*ds, usual[c]]) if (r := runs(64, .2, DOSE_SEEDS, [c], None if d == usual[c] else d))} for c, ds in DOSES.items()}
-    return sorted((c for c in cells if c["runs"].get("nothing")), key=lambda c: (c["labels"], c["noise"])), {c: d for c, d in doses.items() if d}
+
+    cells = [
+        dict(labels=n, noise=noise, seeds=seeds, runs=runs(n, noise, seeds, CURES if (n, noise) in CELLS else FEW))
+        for (n, noise), seeds in (CELLS | BETWEEN).items()
+    ]
+    usual = {"weight decay": 1.0, "dropout": 0.3, "label smoothing": 0.2, "smaller rate": 0.2}
+    doses = {
+        c: {
+            f"{d:g}": r[c]
+            for d in sorted([*ds, usual[c]])
+            if (r := runs(64, 0.2, DOSE_SEEDS, [c], None if d == usual[c] else d))
+        }
+        for c, ds in DOSES.items()
+    }
+    return sorted((c for c in cells if c["runs"].get("nothing")), key=lambda c: (c["labels"], c["noise"])), {
+        c: d for c, d in doses.items() if d
+    }
 
 
 def written(record):
     "The record as Markdown."
-    from ftcourse.cures import cures_from
-    parts = ["# What cures do against overfitting", f"`python measure/overfitting.py`. {described(record['machine'])}", __doc__.split("\n\n")[1].replace("\n", " ")]
+    from ftcourse.experiments.cures import cures_from
+
+    parts = [
+        "# What cures do against overfitting",
+        f"`python measure/overfitting.py`. {described(record['machine'])}",
+        __doc__.split("\n\n")[1].replace("\n", " "),
+    ]
     for (labels, noise), cures in cures_from(record).items():
         head, *rows = cures.lines()
         head = [h or f"{head[i - 1]}: " for i, h in enumerate(head)]
         parts += [f"## {labels} labels, {noise:.0%} of them wrong", table([dict(zip(head, r)) for r in rows])]
     if record["doses"]:
         mean = lambda x: sum(x) / len(x)
-        shown = lambda v: {"accuracy": mean(v["accuracy"]), "loss": mean(v["loss"]), "calibration error": mean(v["ece"])}
+        shown = lambda v: {
+            "accuracy": mean(v["accuracy"]),
+            "loss": mean(v["loss"]),
+            "calibration error": mean(v["ece"]),
+        }
         rows = [{"cure": c, "strength": d} | shown(v) for c, ds in record["doses"].items() for d, v in ds.items()]
         parts += ["## Other strengths", f"64 labels, 20% of them wrong, mean of {DOSE_SEEDS} seeds.", table(rows)]
     return "\n\n".join(parts)
@@ -116,17 +171,30 @@ def main():
     args = p.parse_args()
     args.threads = 1
     threads_from(args)
-    from ftcourse.settings import assets
+    from ftcourse.core.settings import assets
+
     done = measured(jobs_of(args.cells and args.cells.split(",")), args.workers, args.ready)
-    if args.cells: return
+    if args.cells:
+        return
     cells, doses = gathered(done)
     m = machine(1) | {"processes": args.workers}
-    record = {"made by": "measure/overfitting.py", "date": m["date"], "machine": m, "weights": stamp(MODEL), "task": TASK, "model": MODEL,
-              "updates": UPDATES, "lr": LR, "cells": cells, "doses": doses}
+    record = {
+        "made by": "measure/overfitting.py",
+        "date": m["date"],
+        "machine": m,
+        "weights": stamp(MODEL),
+        "task": TASK,
+        "model": MODEL,
+        "updates": UPDATES,
+        "lr": LR,
+        "cells": cells,
+        "doses": doses,
+    }
     save("overfitting", record, written(record))
     temp = assets() / "cures.json.tmp"
     temp.write_text(json.dumps(record) + "\n", encoding="utf-8")
     os.replace(temp, assets() / "cures.json")
 
 
-if __name__ == "__main__": main()
+if __name__ == "__main__":
+    main()

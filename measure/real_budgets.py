@@ -1,12 +1,15 @@
-"""How many labels real tasks need: `make real`. Writes measure/real_budgets.md and measure/real_budgets.json.
+"""How many labels real tasks need: `make real`.
+
+Writes measure/real_budgets.md and measure/real_budgets.json.
 
 The curves of lesson 16 on real data, with MiniLM (22.7M parameters) in place of the tiny model. Fine-tuned: the whole
-network, from its pretrained or from random weights, round(7 √n) updates for n labels, last weights scored. Frozen: the mean of its
-last hidden states, and logistic regression on that. Bag of words: TF-IDF of words and pairs of neighbours, and logistic
-regression. The rate, and C of the logistic regressions, are fixed and not tuned on anything; a seed draws other rows, and
-its smaller sets lie inside its larger ones. Small on purpose: what two cores bear. A run that was made before is not
-repeated (`--fresh` repeats it); `--known` writes what there is.
+network, from its pretrained or from random weights, round(7 √n) updates for n labels, last weights scored. Frozen: the
+mean of its last hidden states, and logistic regression on that. Bag of words: TF-IDF of words and pairs of neighbours,
+and logistic regression. The rate, and C of the logistic regressions, are fixed and not tuned on anything; a seed draws
+other rows, and its smaller sets lie inside its larger ones. Small on purpose: what two cores bear. A run that was made
+before is not repeated (`--fresh` repeats it); `--known` writes what there is.
 """
+
 import argparse
 import math
 import statistics
@@ -18,26 +21,47 @@ from common import Kept, alone, described, installed, machine, save, table, thre
 from real import ENCODER, Absent, find
 from tasks import task_of
 
-from ftcourse.budgets import bag_of_words, texts
+from ftcourse.experiments.baselines import bag_of_words, split_texts
 
-TASKS = {"glue:sst2": "sentiment of film reviews, the official dev", "trec": "six kinds of question, the official test",
-         "ag-news": "four kinds of news, 1,000 rows of the official test"}
-LR, C, MAX_LENGTH = 1e-4, 10., 64
+TASKS = {
+    "glue:sst2": "sentiment of film reviews, the official dev",
+    "trec": "six kinds of question, the official test",
+    "ag-news": "four kinds of news, 1,000 rows of the official test",
+}
+LR, C, MAX_LENGTH = 1e-4, 10.0, 64
 CHEAP = (8, 32, 128, 512, 2048)
-PLAN = {"bag of words": (CHEAP, 5), "frozen": (CHEAP, 5), "fine-tuned": (CHEAP[:4], 3), "random start": ((128, 512), 3)}      # arm: labels, seeds
+PLAN = {
+    "bag of words": (CHEAP, 5),
+    "frozen": (CHEAP, 5),
+    "fine-tuned": (CHEAP[:4], 3),
+    "random start": ((128, 512), 3),
+}  # arm: labels, seeds
 
 
-def updates(labels): return round(7 * math.sqrt(labels))
+def updates(labels):
+    return round(7 * math.sqrt(labels))
 
 
 def fine_tuned(folder, name, labels, seed, random):
     from ftcourse import evaluate_model, fine_tune_model, load_model
-    from ftcourse.settings import set_threads
+    from ftcourse.core.machine import set_threads
+
     set_threads()
     task, n = task_of(name).take(labels, seed=seed), updates(labels)
-    task = replace(task, splits=type(task.splits)({s: task.splits[s] for s in ("train", "test")}))      # nothing to choose a checkpoint by
+    task = replace(
+        task, splits=type(task.splits)({s: task.splits[s] for s in ("train", "test")})
+    )  # nothing to choose a checkpoint by
     model = load_model(folder, task=task, random=random, seed=seed)
-    model = fine_tune_model(model, task, seed=seed, epochs=math.ceil(n * 16 / labels) + 1, max_steps=n, lr=LR, batch_size=16, max_length=MAX_LENGTH)
+    model = fine_tune_model(
+        model,
+        task,
+        seed=seed,
+        epochs=math.ceil(n * 16 / labels) + 1,
+        max_steps=n,
+        lr=LR,
+        batch_size=16,
+        max_length=MAX_LENGTH,
+    )
     report = evaluate_model(model, task)
     return {"accuracy": round(report["accuracy"], 4), "rows": report.rows}
 
@@ -47,10 +71,11 @@ def features(folder, some):
     import numpy as np
     import torch
     from transformers import AutoModel, AutoTokenizer
+
     read, network, found = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval(), []
     with torch.no_grad():
         for i in range(0, len(some), 32):
-            x = read(some[i:i + 32], padding=True, truncation=True, max_length=MAX_LENGTH, return_tensors="pt")
+            x = read(some[i : i + 32], padding=True, truncation=True, max_length=MAX_LENGTH, return_tensors="pt")
             mask = x["attention_mask"][..., None]
             found.append(((network(**x).last_hidden_state * mask).sum(1) / mask.sum(1)).numpy())
     return np.concatenate(found)
@@ -59,17 +84,27 @@ def features(folder, some):
 def regressions(folder, name, arm, budgets, seeds):
     "{labels: one accuracy per seed} of logistic regression on what an arm makes of the texts."
     from sklearn.linear_model import LogisticRegression
+
     task, found = task_of(name), {}
     if arm == "frozen":
         sets = {(n, s): task.take(n, seed=s) for n in budgets for s in range(seeds)}
-        known = sorted({t for few in sets.values() for t in texts(few, "train")})
-        row_of, states, test = {t: i for i, t in enumerate(known)}, features(folder, known), features(folder, texts(task, "test"))
+        known = sorted({t for few in sets.values() for t in split_texts(few, "train")})
+        row_of = {t: i for i, t in enumerate(known)}
+        states = features(folder, known)
+        test = features(folder, split_texts(task, "test"))
     for n in budgets:
-        if n > len(task.train): continue
+        if n > len(task.train):
+            continue
         for seed in range(seeds):
             few = task.take(n, seed=seed)
-            train, scored = (texts(few, "train"), texts(few, "test")) if arm == "bag of words" else (states[[row_of[t] for t in texts(few, "train")]], test)
-            model = (bag_of_words(C) if arm == "bag of words" else LogisticRegression(C=C, max_iter=2000)).fit(train, few.label_ids("train"))
+            train, scored = (
+                (split_texts(few, "train"), split_texts(few, "test"))
+                if arm == "bag of words"
+                else (states[[row_of[t] for t in split_texts(few, "train")]], test)
+            )
+            model = (bag_of_words(C) if arm == "bag of words" else LogisticRegression(C=C, max_iter=2000)).fit(
+                train, few.label_ids("train")
+            )
             found.setdefault(str(n), []).append(round(float(model.score(scored, few.label_ids("test"))), 4))
     return {"scores": found, "rows": len(task.test)}
 
@@ -81,34 +116,66 @@ def measured(folder, arm, known):
         base, scores = f"{ENCODER.sha256[:12]} {name} {arm} {(LR, C, MAX_LENGTH)} {installed('torch')}", {}
         if arm in ("bag of words", "frozen"):
             key = f"{base} {budgets} {seeds}"
-            if not known and key not in kept: kept[key] = alone(regressions, str(folder), name, arm, budgets, seeds)
-            if key in kept: found[name] = kept[key]
+            if not known and key not in kept:
+                kept[key] = alone(regressions, str(folder), name, arm, budgets, seeds)
+            if key in kept:
+                found[name] = kept[key]
         else:
             for n in budgets:
                 for seed in range(seeds):
                     key = f"{base} {updates(n)} {n} {seed}"
-                    if not known and key not in kept: kept[key] = alone(fine_tuned, str(folder), name, n, seed, arm == "random start")
-                    if key in kept: scores.setdefault(str(n), []).append(kept[key])
-            if scores: found[name] = {"scores": {n: [r["accuracy"] for r in runs] for n, runs in scores.items()}, "rows": next(iter(scores.values()))[0]["rows"],
-                                      "seconds_by_labels": {n: round(statistics.mean(r["cpu_seconds"] for r in runs)) for n, runs in scores.items()},
-                                      "peak_mib": max(r["peak_mib"] for runs in scores.values() for r in runs)}
-        if name in found: print(f"{time.strftime('%H:%M')} {arm:<13} {name:<10} {found[name]['scores']}", flush=True)
+                    if not known and key not in kept:
+                        kept[key] = alone(fine_tuned, str(folder), name, n, seed, arm == "random start")
+                    if key in kept:
+                        scores.setdefault(str(n), []).append(kept[key])
+            if scores:
+                found[name] = {
+                    "scores": {n: [r["accuracy"] for r in runs] for n, runs in scores.items()},
+                    "rows": next(iter(scores.values()))[0]["rows"],
+                    "seconds_by_labels": {
+                        n: round(statistics.mean(r["cpu_seconds"] for r in runs)) for n, runs in scores.items()
+                    },
+                    "peak_mib": max(r["peak_mib"] for runs in scores.values() for r in runs),
+                }
+        if name in found:
+            print(f"{time.strftime('%H:%M')} {arm:<13} {name:<10} {found[name]['scores']}", flush=True)
     return found
 
 
 def written(record):
     "The record as Markdown: a table per task, a line per arm and number of labels."
-    from ftcourse.experiments import mean_interval
-    parts = ["# Labels that real tasks need", f"`make real`. {described(record['machine'])}", __doc__.split("\n\n")[1].replace("\n", " ")]
+    from ftcourse.metrics.intervals import mean_interval
+
+    parts = [
+        "# Labels that real tasks need",
+        f"`make real`. {described(record['machine'])}",
+        __doc__.split("\n\n")[1].replace("\n", " "),
+    ]
     for name, about in TASKS.items():
         rows = []
         for arm, found in record["arms"].items():
             for n, scores in found.get(name, {"scores": {}})["scores"].items():
                 mean, low, high = mean_interval(scores)
-                rows.append({"arm": arm, "labels": n, "seeds": len(scores), "accuracy": mean, "95% over seeds": (low, high) if len(scores) > 1 else "",
-                             "CPU seconds": found[name].get("seconds_by_labels", {}).get(n, "")})
-        if rows: parts += [f"## {name}: {about}", f"{max(f[name]['rows'] for f in record['arms'].values() if name in f):,} test rows.", table(rows)]
-    parts.append("Where an interval reaches beyond 1, that is Student's t with few seeds, which does not know that accuracy ends there.")
+                rows.append(
+                    {
+                        "arm": arm,
+                        "labels": n,
+                        "seeds": len(scores),
+                        "accuracy": mean,
+                        "95% over seeds": (low, high) if len(scores) > 1 else "",
+                        "CPU seconds": found[name].get("seconds_by_labels", {}).get(n, ""),
+                    }
+                )
+        if rows:
+            parts += [
+                f"## {name}: {about}",
+                f"{max(f[name]['rows'] for f in record['arms'].values() if name in f):,} test rows.",
+                table(rows),
+            ]
+    parts.append(
+        "Where an interval reaches beyond 1, that is Student's t with few seeds, which does not know that accuracy "
+        "ends there."
+    )
     return "\n\n".join(parts + [f"Skipped: {reason}." for reason in record["skipped"]])
 
 
@@ -120,14 +187,20 @@ def main():
     args = p.parse_args()
     threads = threads_from(args)
     warnings.filterwarnings("ignore")
-    if args.fresh: Kept("real_budgets").file.unlink(missing_ok=True)
+    if args.fresh:
+        Kept("real_budgets").file.unlink(missing_ok=True)
     record = {"machine": machine(threads), "arms": {}, "skipped": []}
     try:
         folder, _ = find(ENCODER), [task_of(name) for name in TASKS]
-        for arm in PLAN: record["arms"][arm] = measured(folder, arm, args.known)
-    except Absent as e: record["skipped"].append(str(e)); print(f"  skipped: {e}")
+        for arm in PLAN:
+            record["arms"][arm] = measured(folder, arm, args.known)
+    except Absent as e:
+        record["skipped"].append(str(e))
+        print(f"  skipped: {e}")
     print(written(record))
-    if record["arms"]: save("real_budgets", record, written(record))
+    if record["arms"]:
+        save("real_budgets", record, written(record))
 
 
-if __name__ == "__main__": main()
+if __name__ == "__main__":
+    main()

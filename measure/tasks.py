@@ -1,10 +1,13 @@
-"""Every task on its real data: `make real`. Writes measure/tasks.md and measure/tasks.json.
+"""Every task on its real data: `make real`.
+
+Writes measure/tasks.md and measure/tasks.json.
 
 MiniLM (22.7M parameters) is fine-tuned on a few hundred rows of each real data set that is here, over three seeds, and
-scored with the task's own metric on rows that nothing was selected on. `guessing` is what always giving the commonest label
-of the scored rows gets. Small on purpose: the rows show that each path works on real data and what a laptop gets in minutes,
-not what the model can reach. A run that was made before is not repeated (`--fresh` repeats it).
+scored with the task's own metric on rows that nothing was selected on. `guessing` is what always giving the commonest
+label of the scored rows gets. Small on purpose: the rows show that each path works on real data and what a laptop gets
+in minutes, not what the model can reach. A run that was made before is not repeated (`--fresh` repeats it).
 """
+
 import argparse
 import os
 import statistics
@@ -18,19 +21,21 @@ LR = 1e-4
 
 @dataclass(frozen=True)
 class Row:
-    name: str                # as `load_task` knows it; with "glue:" from the original files
-    rows: int                # to train on
+    name: str  # as `load_task` knows it; with "glue:" from the original files
+    rows: int  # to train on
     epochs: int
     max_length: int
-    about: str               # what is scored, and what to know about it
-    also: str = ""           # a second set that the same model is scored on
+    about: str  # what is scored, and what to know about it
+    also: str = ""  # a second set that the same model is scored on
     seeds: int = 3
 
 
 ROWS = [
     Row("trec", 500, 3, 64, "six kinds of answer; the official test"),
     Row("trec-fine", 2000, 3, 64, "fifty kinds of answer; the official test; one seed", seeds=1),
-    Row("ag-news", 500, 3, 64, "four kinds of news; 1,000 rows of the official test, trained on others of the same file"),
+    Row(
+        "ag-news", 500, 3, 64, "four kinds of news; 1,000 rows of the official test, trained on others of the same file"
+    ),
     Row("glue:sst2", 500, 3, 64, "the official dev", also="advglue sst2"),
     Row("glue:cola", 1000, 3, 64, "in-domain and out-of-domain dev together"),
     Row("glue:mrpc", 500, 3, 96, "the official dev"),
@@ -42,14 +47,19 @@ ROWS = [
 def task_of(name):
     "The task, with what is scored in `test`. Raises `Absent` where its data are not here."
     from ftcourse import load_task
-    from ftcourse.settings import CourseError, data_folder
+    from ftcourse.core.errors import CourseError
+    from ftcourse.core.settings import data_folder
     from ftcourse.tasks.glue import load_glue
+
     folder = data_folder()
-    if folder is None: raise Absent("no data folder: settings.ini (or FTCOURSE_DATA) names one")
+    if folder is None:
+        raise Absent("no data folder: settings.ini (or FTCOURSE_DATA) names one")
     try:
-        if name.startswith("glue:"): return load_glue(name[5:], folder / "glue")
-        return load_task(name, **({"test": .25} if name == "pubmedqa" else {}))
-    except (CourseError, OSError) as e: raise Absent(f"{name}: {e}") from e
+        if name.startswith("glue:"):
+            return load_glue(name[5:], folder / "glue")
+        return load_task(name, **({"test": 0.25} if name == "pubmedqa" else {}))
+    except (CourseError, OSError) as e:
+        raise Absent(f"{name}: {e}") from e
 
 
 def adversarial(task, name):
@@ -57,22 +67,43 @@ def adversarial(task, name):
     import json
 
     from ftcourse import load_task
-    from ftcourse.settings import data_folder
+    from ftcourse.core.settings import data_folder
+
     rows = json.loads((data_folder() / "glue" / "advglue_dev.json").read_text(encoding="utf-8"))[name]
-    return load_task({"test": [{"sentence": r["sentence"], "label": task.labels[r["label"]]} for r in rows]}, text="sentence", label="label", labels=task.labels)
+    return load_task(
+        {"test": [{"sentence": r["sentence"], "label": task.labels[r["label"]]} for r in rows]},
+        text="sentence",
+        label="label",
+        labels=task.labels,
+    )
 
 
 def run(folder, row, seed, steps):
     "One fine-tuning run -> {score: value} of the test rows."
     from ftcourse import evaluate_model, fine_tune_model
-    from ftcourse.settings import set_threads
+    from ftcourse.core.machine import set_threads
+
     set_threads()
     task = task_of(row.name)
-    model = fine_tune_model(folder, task, rows=min(row.rows, len(task.train)), seed=seed, epochs=row.epochs, lr=LR, max_length=row.max_length, max_steps=steps)
+    model = fine_tune_model(
+        folder,
+        task,
+        rows=min(row.rows, len(task.train)),
+        seed=seed,
+        epochs=row.epochs,
+        lr=LR,
+        max_length=row.max_length,
+        max_steps=steps,
+    )
     report = evaluate_model(model, task)
     names = list(task.metrics) or ["accuracy"]
-    found = {"rows": report.rows, "trained_on": min(row.rows, len(task.train)), "updates": len(model.history.steps),
-             "scores": {n: round(report[n], 4) for n in names}, "guessing": None if report.majority is None else round(report.majority, 4)}
+    found = {
+        "rows": report.rows,
+        "trained_on": min(row.rows, len(task.train)),
+        "updates": len(model.history.steps),
+        "scores": {n: round(report[n], 4) for n in names},
+        "guessing": None if report.majority is None else round(report.majority, 4),
+    }
     if row.also:
         other = evaluate_model(model, adversarial(task, row.also.split()[1]))
         found["also"] = {"rows": other.rows, "accuracy": round(other["accuracy"], 4)}
@@ -82,33 +113,68 @@ def run(folder, row, seed, steps):
 def measured(folder, row, seeds, steps, known=False):
     kept, runs = Kept("real_tasks"), []
     for seed in range(min(seeds, row.seeds)):
-        key = f"{ENCODER.sha256[:12]} {row.name} {seed} {(row.rows, row.epochs, LR, row.max_length, steps)} {installed('torch')} {os.environ['OMP_NUM_THREADS']}"
-        if known and key not in kept: continue
-        if key not in kept: kept[key] = alone(run, str(folder), row, seed, steps)
+        key = (
+            f"{ENCODER.sha256[:12]} {row.name} {seed} {(row.rows, row.epochs, LR, row.max_length, steps)} "
+            f"{installed('torch')} {os.environ['OMP_NUM_THREADS']}"
+        )
+        if known and key not in kept:
+            continue
+        if key not in kept:
+            kept[key] = alone(run, str(folder), row, seed, steps)
         runs.append(kept[key])
-        print(f"  {row.name} seed {seed}: {runs[-1]['scores']} on {runs[-1]['rows']} rows, {runs[-1]['cpu_seconds']:.0f} CPU seconds, {runs[-1]['peak_mib']} MiB", flush=True)
+        print(
+            f"  {row.name} seed {seed}: {runs[-1]['scores']} on {runs[-1]['rows']} rows, "
+            f"{runs[-1]['cpu_seconds']:.0f} CPU seconds, {runs[-1]['peak_mib']} MiB",
+            flush=True,
+        )
     return runs
 
 
 def lines_of(row, runs):
     "Lines of the table: one per score, one more for a second set."
-    from ftcourse.experiments import mean_interval
-    cost = {"CPU seconds per run": round(statistics.mean(r["cpu_seconds"] for r in runs)), "peak MiB": max(r["peak_mib"] for r in runs)}
+    from ftcourse.metrics.intervals import mean_interval
+
+    cost = {
+        "CPU seconds per run": round(statistics.mean(r["cpu_seconds"] for r in runs)),
+        "peak MiB": max(r["peak_mib"] for r in runs),
+    }
+
     def line(score, values, rows, guessing=None):
         spread = mean_interval(values)[1:] if len(values) > 1 else ""
-        return {"task": row.name, "trained on": runs[0]["trained_on"], "scored": rows, "seeds": len(values), "score": score, "mean": statistics.mean(values),
-                "95% over seeds": spread, "guessing": "" if guessing is None else guessing} | cost
-    lines = [line(n, [r["scores"][n] for r in runs], runs[0]["rows"], runs[0]["guessing"] if n == "accuracy" else None)
-             for n in runs[0]["scores"]]
-    if "also" in runs[0]: lines.append(line(f"accuracy on {row.also}", [r["also"]["accuracy"] for r in runs], runs[0]["also"]["rows"]))
+        return {
+            "task": row.name,
+            "trained on": runs[0]["trained_on"],
+            "scored": rows,
+            "seeds": len(values),
+            "score": score,
+            "mean": statistics.mean(values),
+            "95% over seeds": spread,
+            "guessing": "" if guessing is None else guessing,
+        } | cost
+
+    lines = [
+        line(n, [r["scores"][n] for r in runs], runs[0]["rows"], runs[0]["guessing"] if n == "accuracy" else None)
+        for n in runs[0]["scores"]
+    ]
+    if "also" in runs[0]:
+        lines.append(line(f"accuracy on {row.also}", [r["also"]["accuracy"] for r in runs], runs[0]["also"]["rows"]))
     return lines
 
 
 def written(record):
     "The record as Markdown."
-    parts = ["# Every task on real data", f"`make real`. {described(record['machine'])}", __doc__.split("\n\n")[1].replace("\n", " ")]
-    if record["lines"]: parts.append(table(record["lines"]))
-    parts.append(f"Peak learning rate {LR:g}, batches of 16; " + "; ".join(f"{r.name}: {r.epochs} epochs, at most {r.max_length} tokens, {r.about}" for r in ROWS) + ".")
+    parts = [
+        "# Every task on real data",
+        f"`make real`. {described(record['machine'])}",
+        __doc__.split("\n\n")[1].replace("\n", " "),
+    ]
+    if record["lines"]:
+        parts.append(table(record["lines"]))
+    parts.append(
+        f"Peak learning rate {LR:g}, batches of 16; "
+        + "; ".join(f"{r.name}: {r.epochs} epochs, at most {r.max_length} tokens, {r.about}" for r in ROWS)
+        + "."
+    )
     return "\n\n".join(parts + [f"Skipped: {reason}." for reason in record["skipped"]])
 
 
@@ -122,18 +188,25 @@ def main():
     p.add_argument("--fresh", action="store_true", help="forget earlier runs")
     args = p.parse_args()
     threads = threads_from(args)
-    if args.fresh: Kept("real_tasks").file.unlink(missing_ok=True)
+    if args.fresh:
+        Kept("real_tasks").file.unlink(missing_ok=True)
     record = {"machine": machine(threads), "lines": [], "runs": {}, "skipped": []}
     for row in ROWS:
-        if args.only and row.name not in args.only.split(","): continue
+        if args.only and row.name not in args.only.split(","):
+            continue
         try:
             folder, _ = find(ENCODER), task_of(row.name)
             runs = measured(folder, row, 1 if args.quick else args.seeds, 3 if args.quick else None, args.known)
-            if not runs: raise Absent("not measured yet")
+            if not runs:
+                raise Absent("not measured yet")
             record["runs"][row.name], record["lines"] = runs, record["lines"] + lines_of(row, runs)
-        except Absent as e: record["skipped"].append(f"{row.name}: {e}"); print(f"  skipped: {row.name}: {e}")
+        except Absent as e:
+            record["skipped"].append(f"{row.name}: {e}")
+            print(f"  skipped: {row.name}: {e}")
     print(written(record))
-    if record["runs"] and not (args.quick or args.only): save("tasks", record, written(record))
+    if record["runs"] and not (args.quick or args.only):
+        save("tasks", record, written(record))
 
 
-if __name__ == "__main__": main()
+if __name__ == "__main__":
+    main()

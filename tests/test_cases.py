@@ -1,9 +1,11 @@
-"""The cases of ../shared/cases beyond loading data: scores (m), answers (q), losses (l), runs (r), each through the package. By hand.
+"""The cases of ../shared/cases beyond loading data: scores (m), answers (q), losses (l), runs (r), each through the
+package. By hand.
 
 A test has the name of its case. Small cases are carried here, so that they run without the folder; where the folder is,
 what is carried must be what it says. The data cases d* are in test_cases_data.py; r01, r02, r04, r05, l01 and l08 have
 tests of their own in lesson 07, and m03, q04 and q08 stand with the tasks they belong to.
 """
+
 import json
 import math
 import os
@@ -16,52 +18,112 @@ import pytest
 import torch
 
 from ftcourse import metrics
-from ftcourse.batches import Batches
-from ftcourse.encode import encode, encode_task
-from ftcourse.evaluation import evaluate
-from ftcourse.examples import Examples
-from ftcourse.hparams import HyperParams
+from ftcourse.core.errors import CourseError
+from ftcourse.core.hparams import HyperParams
+from ftcourse.core.settings import data_folder
+from ftcourse.data.batches import Batches
+from ftcourse.data.encode.examples import Examples
+from ftcourse.data.encode.texts import encode, encode_task
 from ftcourse.losses import causal_loss, cross_entropy, mean_loss
-from ftcourse.models import load_model
-from ftcourse.reports import label_order, remarks
-from ftcourse.settings import CourseError, data_folder
-from ftcourse.train import fit, train_steps
+from ftcourse.metrics.evaluation import evaluate
+from ftcourse.metrics.report import label_order, score_notes
+from ftcourse.models.load import load_model
+from ftcourse.train.loop import fit, train_steps
 
 DATA = data_folder()
-CASES = Path(os.environ["FTCOURSE_CASES"]) if "FTCOURSE_CASES" in os.environ else DATA.parent / "cases" if DATA else Path("no cases")
+CASES = (
+    Path(os.environ["FTCOURSE_CASES"])
+    if "FTCOURSE_CASES" in os.environ
+    else DATA.parent / "cases"
+    if DATA
+    else Path("no cases")
+)
 
 CARRIED = {
     "q01-squad-em-f1-multi-gold": (
-        {"pairs": [{"prediction": "the Eiffel Tower.", "gold": ["Eiffel tower"]}, {"prediction": "in 1889", "gold": ["the year 1889", "1889"]},
-                   {"prediction": "Eiffel", "gold": ["the tower of Eiffel", "Paris"]}]},
-        {"per_item": [{"em": 1, "f1": 1}, {"em": 0, "f1": 2 / 3}, {"em": 0, "f1": .5}], "exact_match": 100 / 3, "f1": 650 / 9}),
+        {
+            "pairs": [
+                {"prediction": "the Eiffel Tower.", "gold": ["Eiffel tower"]},
+                {"prediction": "in 1889", "gold": ["the year 1889", "1889"]},
+                {"prediction": "Eiffel", "gold": ["the tower of Eiffel", "Paris"]},
+            ]
+        },
+        {
+            "per_item": [{"em": 1, "f1": 1}, {"em": 0, "f1": 2 / 3}, {"em": 0, "f1": 0.5}],
+            "exact_match": 100 / 3,
+            "f1": 650 / 9,
+        },
+    ),
     "m02-binary-f1-positive-class": (
-        {"y_true": [1, 1, 1, 0, 0], "y_pred": [1, 0, 0, 0, 0], "positive": 1,
-         "also_with_string_labels": {"y_true": ["yes", "yes", "yes", "no", "no"], "y_pred": ["yes", "no", "no", "no", "no"], "positive": "yes"}},
-        {"f1": .5, "f1_negative_class": 2 / 3, "macro": 7 / 12, "accuracy": .6}),
+        {
+            "y_true": [1, 1, 1, 0, 0],
+            "y_pred": [1, 0, 0, 0, 0],
+            "positive": 1,
+            "also_with_string_labels": {
+                "y_true": ["yes", "yes", "yes", "no", "no"],
+                "y_pred": ["yes", "no", "no", "no", "no"],
+                "positive": "yes",
+            },
+        },
+        {"f1": 0.5, "f1_negative_class": 2 / 3, "macro": 7 / 12, "accuracy": 0.6},
+    ),
     "m04-constant-predictions": (
         {"y_true": [1, 1, 1, 0], "y_pred": [1, 1, 1, 1]},
-        {"accuracy": .75, "mcc": 0, "macro_f1": 3 / 7, "balanced_accuracy": .5, "majority_baseline_accuracy": .75, "distinct_predictions": 1}),
+        {
+            "accuracy": 0.75,
+            "mcc": 0,
+            "macro_f1": 3 / 7,
+            "balanced_accuracy": 0.5,
+            "majority_baseline_accuracy": 0.75,
+            "distinct_predictions": 1,
+        },
+    ),
     "m08-mnli-label-order": (
-        {"model_id2label": {"0": "CONTRADICTION", "1": "NEUTRAL", "2": "ENTAILMENT"}, "dataset_names": ["entailment", "neutral", "contradiction"],
-         "predicted_model_ids": [0, 2, 1, 0], "references_dataset_ids": [2, 0, 1, 2], "generic_model_id2label": {"0": "LABEL_0", "1": "LABEL_1", "2": "LABEL_2"}},
-        {"aligned_predictions": [2, 0, 1, 2], "accuracy": 1}),
-    "l03-eval-loss-last-batch": ({"per_example_losses_batch4": [[.2, .4, .6, .8], [.1, .1, .1, .1], [3.]]}, {"eval_loss": .6}),
+        {
+            "model_id2label": {"0": "CONTRADICTION", "1": "NEUTRAL", "2": "ENTAILMENT"},
+            "dataset_names": ["entailment", "neutral", "contradiction"],
+            "predicted_model_ids": [0, 2, 1, 0],
+            "references_dataset_ids": [2, 0, 1, 2],
+            "generic_model_id2label": {"0": "LABEL_0", "1": "LABEL_1", "2": "LABEL_2"},
+        },
+        {"aligned_predictions": [2, 0, 1, 2], "accuracy": 1},
+    ),
+    "l03-eval-loss-last-batch": (
+        {"per_example_losses_batch4": [[0.2, 0.4, 0.6, 0.8], [0.1, 0.1, 0.1, 0.1], [3.0]]},
+        {"eval_loss": 0.6},
+    ),
     "l04-perplexity-padding": (
-        {"token_nll": [[.1, .2, .1, 9., 9.], [.3, .5, .1, .4, .2]], "mask": [[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]]},
-        {"corpus_perplexity": math.exp(1.9 / 8), "n_tokens": 8}),
+        {
+            "token_nll": [[0.1, 0.2, 0.1, 9.0, 9.0], [0.3, 0.5, 0.1, 0.4, 0.2]],
+            "mask": [[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]],
+        },
+        {"corpus_perplexity": math.exp(1.9 / 8), "n_tokens": 8},
+    ),
     "l07-shift-once": (
-        {"input_ids": [0, 1, 2, 3], "logits": [[-10., 10., -10., -10.], [-10., -10., 10., -10.], [-10., -10., -10., 10.], [-10., -10., -10., -10.]]},
-        {"loss": math.log1p(3 * math.exp(-20)), "pairs_position_to_target": [[0, 1], [1, 2], [2, 3]]}),
+        {
+            "input_ids": [0, 1, 2, 3],
+            "logits": [
+                [-10.0, 10.0, -10.0, -10.0],
+                [-10.0, -10.0, 10.0, -10.0],
+                [-10.0, -10.0, -10.0, 10.0],
+                [-10.0, -10.0, -10.0, -10.0],
+            ],
+        },
+        {"loss": math.log1p(3 * math.exp(-20)), "pairs_position_to_target": [[0, 1], [1, 2], [2, 3]]},
+    ),
     "l10-label-smoothing-ignore-index": (
-        {"logits": [[2., 0., -1.], [0., 1., 0.], [5., -5., 0.]], "labels": [0, 1, -100], "smoothing": .1}, {"loss": .47731203341083506}),
+        {"logits": [[2.0, 0.0, -1.0], [0.0, 1.0, 0.0], [5.0, -5.0, 0.0]], "labels": [0, 1, -100], "smoothing": 0.1},
+        {"loss": 0.47731203341083506},
+    ),
 }
 
 
 def agrees(a, b):
     "Whether what is carried (a) says the same as the folder (b), which may say more."
-    if isinstance(a, dict): return isinstance(b, dict) and all(k in b and agrees(v, b[k]) for k, v in a.items())
-    if isinstance(a, list): return isinstance(b, list) and len(a) == len(b) and all(map(agrees, a, b))
+    if isinstance(a, dict):
+        return isinstance(b, dict) and all(k in b and agrees(v, b[k]) for k, v in a.items())
+    if isinstance(a, list):
+        return isinstance(b, list) and len(a) == len(b) and all(map(agrees, a, b))
     return math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-12) if isinstance(a, (int, float)) else a == b
 
 
@@ -70,9 +132,12 @@ def case(name):
     file = CASES / f"{name}.json"
     if file.exists():
         x = json.loads(file.read_text(encoding="utf-8"))
-        assert all(map(agrees, CARRIED.get(name, ()), (x["input"], x["expected"]))), f"{name}: what this file carries is not what {file} says"
+        assert all(map(agrees, CARRIED.get(name, ()), (x["input"], x["expected"]))), (
+            f"{name}: what this file carries is not what {file} says"
+        )
         return x["input"], x["expected"], [w["value"] for w in x["known_wrong"]]
-    if name not in CARRIED: pytest.skip(f"no folder of cases ({CASES}): set FTCOURSE_CASES")
+    if name not in CARRIED:
+        pytest.skip(f"no folder of cases ({CASES}): set FTCOURSE_CASES")
     return *CARRIED[name], []
 
 
@@ -84,10 +149,14 @@ def right(got, wanted, wrong=(), tolerance=1e-6):
 
 # ---------------------------------------------------------------- answers
 
+
 def test_q01_squad_em_f1_multi_gold():
     given, wanted, wrong = case("q01-squad-em-f1-multi-gold")
-    em, f1 = ([score(p["prediction"], p["gold"]) for p in given["pairs"]] for score in (metrics.exact_match, metrics.token_f1))
-    assert em == [x["em"] for x in wanted["per_item"]] and f1 == pytest.approx([x["f1"] for x in wanted["per_item"]])
+    em, f1 = (
+        [score(p["prediction"], p["gold"]) for p in given["pairs"]] for score in (metrics.exact_match, metrics.token_f1)
+    )
+    assert em == [x["em"] for x in wanted["per_item"]]
+    assert f1 == pytest.approx([x["f1"] for x in wanted["per_item"]])
     right(100 * sum(em) / len(em), wanted["exact_match"])
     right(100 * sum(f1) / len(f1), wanted["f1"], wrong)
 
@@ -102,19 +171,50 @@ def test_q03_chinese_squad_f1():
 def test_q09_overlong_question():
     given, wanted, _ = case("q09-overlong-question")
     tokenizer = load_model("tiny-bert", head="lm").tokenizer
-    def rows(question): return [{"question": question, "context": given["context"], "answers": {"text": ["because"], "answer_start": [0]}}]
-    def examples(question, **how): return encode(rows(question), tokenizer, kind="span", text=("question", "context"), label="answers", max_length=given["max_length"], **how)
+
+    def rows(question):
+        return [
+            {"question": question, "context": given["context"], "answers": {"text": ["because"], "answer_start": [0]}}
+        ]
+
+    def examples(question, **how):
+        return encode(
+            rows(question),
+            tokenizer,
+            kind="span",
+            text=("question", "context"),
+            label="answers",
+            max_length=given["max_length"],
+            **how,
+        )
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         one = examples(given["question"])
-        assert len(one) == 1 and len(one[0]) < given["max_length"] and min(one.labels[0]) > 0
-        with pytest.raises(CourseError) as e: examples(given["question_b"])
-        assert all(str(word) in str(e.value) for word in (wanted["question_b"]["error"], *wanted["question_b"]["must_mention"])) and "row 0" in str(e.value)
-        both = encode(rows(given["question_b"]) + rows(given["question"]), tokenizer, kind="span", text=("question", "context"), label="answers", max_length=given["max_length"], on_bad="skip")
-    assert both.rows.tolist() == [1] and len(both.problems) == 1, "one bad row does not stop the others"
+        assert len(one) == 1
+        assert len(one[0]) < given["max_length"]
+        assert min(one.labels[0]) > 0
+        with pytest.raises(CourseError) as e:
+            examples(given["question_b"])
+        assert all(
+            str(word) in str(e.value) for word in (wanted["question_b"]["error"], *wanted["question_b"]["must_mention"])
+        )
+        assert "row 0" in str(e.value)
+        both = encode(
+            rows(given["question_b"]) + rows(given["question"]),
+            tokenizer,
+            kind="span",
+            text=("question", "context"),
+            label="answers",
+            max_length=given["max_length"],
+            on_bad="skip",
+        )
+    assert both.rows.tolist() == [1], "one bad row does not stop the others"
+    assert len(both.problems) == 1, "one bad row does not stop the others"
 
 
 # ---------------------------------------------------------------- scores
+
 
 def test_m02_binary_f1_positive_class():
     given, wanted, wrong = case("m02-binary-f1-positive-class")
@@ -129,18 +229,28 @@ def test_m02_binary_f1_positive_class():
 def test_m04_constant_predictions():
     given, wanted, _ = case("m04-constant-predictions")
     true, pred = np.array(given["y_true"]), np.array(given["y_pred"])
-    scores = {"accuracy": metrics.accuracy, "mcc": metrics.matthews, "macro_f1": metrics.f1, "balanced_accuracy": metrics.balanced_accuracy}
-    for name, score in scores.items(): right(score(true, pred), wanted[name])
+    scores = {
+        "accuracy": metrics.accuracy,
+        "mcc": metrics.matthews,
+        "macro_f1": metrics.f1,
+        "balanced_accuracy": metrics.balanced_accuracy,
+    }
+    for name, score in scores.items():
+        right(score(true, pred), wanted[name])
     right(metrics.majority(true), wanted["majority_baseline_accuracy"])
-    assert any("single class" in said and "'pos'" in said for said in remarks(true, pred, ["neg", "pos"]))
+    assert any("single class" in said and "'pos'" in said for said in score_notes(true, pred, ["neg", "pos"]))
 
 
 def test_m05_correlation_undefined():
     given, wanted, _ = case("m05-correlation-undefined")
     for score in (metrics.pearson, metrics.spearman):
-        with pytest.warns(metrics.Undefined, match=wanted["status"]): assert score(given["gold"], given["constant_predictions"]) is None
-        with pytest.raises(CourseError, match="at least 2 rows"): score(given["single_row"]["gold"], given["single_row"]["pred"])
-    assert metrics.best_of([None, .3, None]) == 1 and not metrics.better(None, .1) and json.dumps(wanted["pearson"]) == "null"
+        with pytest.warns(metrics.Undefined, match=wanted["status"]):
+            assert score(given["gold"], given["constant_predictions"]) is None
+        with pytest.raises(CourseError, match="at least 2 rows"):
+            score(given["single_row"]["gold"], given["single_row"]["pred"])
+    assert metrics.best_index([None, 0.3, None]) == 1
+    assert not metrics.better(None, 0.1)
+    assert json.dumps(wanted["pearson"]) == "null"
 
 
 def test_m06_regression_argmax_and_ties():
@@ -156,17 +266,21 @@ def test_m08_mnli_label_order():
     names, true = list(given["model_id2label"].values()), np.array(given["references_dataset_ids"])
     order, notes = label_order(names, given["dataset_names"])
     logits = np.eye(3)[given["predicted_model_ids"]][:, order]
-    assert logits.argmax(-1).tolist() == wanted["aligned_predictions"] and "aligned by name" in notes[0]
+    assert logits.argmax(-1).tolist() == wanted["aligned_predictions"]
+    assert "aligned by name" in notes[0]
     right(metrics.accuracy(true, logits.argmax(-1)), wanted["accuracy"], wrong)
     generic, said = label_order(list(given["generic_model_id2label"].values()), given["dataset_names"])
-    assert generic is None and "carry no meaning" in said[0]
+    assert generic is None
+    assert "carry no meaning" in said[0]
     reader = load_model("tiny-bert", head="classify", labels=names, seed=0)
     texts = ["one film", "two long films", "three"]
     before = reader.predict(texts)
-    assert reader.align(given["dataset_names"]) == order and reader.reorder(given["dataset_names"]).predict(texts) == [x.lower() for x in before]
+    assert reader.align(given["dataset_names"]) == order
+    assert reader.reorder(given["dataset_names"]).predict(texts) == [x.lower() for x in before]
 
 
 # ---------------------------------------------------------------- losses
+
 
 def test_l03_eval_loss_last_batch():
     given, wanted, wrong = case("l03-eval-loss-last-batch")
@@ -175,8 +289,16 @@ def test_l03_eval_loss_last_batch():
         bounds = [*range(0, len(losses), size), len(losses)]
         right(mean_loss((sum(losses[a:b]), b - a) for a, b in pairwise(bounds)), wanted["eval_loss"], wrong)
     model = load_model("tiny-bert", head="classify", labels=["a", "b"], seed=0)
-    rows = encode([{"text": text, "label": i % 2} for i, text in enumerate(["good", "a long and dull film"] * 4 + ["bad"])], model.tokenizer, kind="classify", text="text", label="label")
-    assert [evaluate(model, rows, batch_size=size)["loss"] for size in (1, 4, 9)] == pytest.approx([evaluate(model, rows)["loss"]] * 3, abs=1e-6)
+    rows = encode(
+        [{"text": text, "label": i % 2} for i, text in enumerate(["good", "a long and dull film"] * 4 + ["bad"])],
+        model.tokenizer,
+        kind="classify",
+        text="text",
+        label="label",
+    )
+    assert [evaluate(model, rows, batch_size=size)["loss"] for size in (1, 4, 9)] == pytest.approx(
+        [evaluate(model, rows)["loss"]] * 3, abs=1e-6
+    )
 
 
 def test_l04_perplexity_padding():
@@ -184,90 +306,134 @@ def test_l04_perplexity_padding():
     nll, mask = np.array(given["token_nll"]), np.array(given["mask"], bool)
     assert mask.sum() == wanted["n_tokens"]
     right(metrics.perplexity(nll[mask].sum(), mask.sum()), wanted["corpus_perplexity"], wrong)
-    if "per_text_perplexity" in wanted: assert [metrics.perplexity(x[m].sum(), m.sum()) for x, m in zip(nll, mask)] == pytest.approx(wanted["per_text_perplexity"])
+    if "per_text_perplexity" in wanted:
+        assert [metrics.perplexity(x[m].sum(), m.sum()) for x, m in zip(nll, mask)] == pytest.approx(
+            wanted["per_text_perplexity"]
+        )
     speaker = load_model("tiny-gpt", head="lm")
-    texts = encode([{"text": text} for text in ("The soup was warm.", "Good.", "The film was long, and we left early.")], speaker.tokenizer, kind="lm", text="text")
-    assert [evaluate(speaker, texts, batch_size=size)["perplexity"] for size in (1, 2)] == pytest.approx([evaluate(speaker, texts)["perplexity"]] * 2, rel=1e-5)
+    texts = encode(
+        [{"text": text} for text in ("The soup was warm.", "Good.", "The film was long, and we left early.")],
+        speaker.tokenizer,
+        kind="lm",
+        text="text",
+    )
+    assert [evaluate(speaker, texts, batch_size=size)["perplexity"] for size in (1, 2)] == pytest.approx(
+        [evaluate(speaker, texts)["perplexity"]] * 2, rel=1e-5
+    )
 
 
 def test_l06_pad_is_eos():
     given, wanted, _ = case("l06-pad-is-eos")
     mask = torch.tensor(given["attention_mask"])
-    texts = [ids[:sum(row)] for ids, row in zip(given["input_ids"], given["attention_mask"])]
-    batch = next(iter(Batches(Examples.from_lists(texts, kind="lm"), 3, shuffle=False, buckets=False, pad_id=given["pad_id"])))
-    assert torch.equal(batch.mask, mask.bool()) and batch.ids.tolist() == given["input_ids"], "the mask goes by length, not by the id"
+    texts = [ids[: sum(row)] for ids, row in zip(given["input_ids"], given["attention_mask"])]
+    batch = next(
+        iter(Batches(Examples.from_lists(texts, kind="lm"), 3, shuffle=False, buckets=False, pad_id=given["pad_id"]))
+    )
+    assert torch.equal(batch.mask, mask.bool()), "the mask goes by length, not by the id"
+    assert batch.ids.tolist() == given["input_ids"], "the mask goes by length, not by the id"
     labels = batch.ids.masked_fill(~batch.mask, -100)
-    assert labels.tolist() == wanted["labels"] and (labels != -100).sum() == wanted["trained_tokens"]
+    assert labels.tolist() == wanted["labels"]
+    assert (labels != -100).sum() == wanted["trained_tokens"]
     guess = torch.zeros(3, 5, 10, requires_grad=True)
     total, count = causal_loss(guess, batch.ids, batch.mask)
     total.backward()
-    assert count == wanted["trained_tokens"] - len(texts), "the first token of a row has nothing before it to be guessed from"
-    assert guess.grad[0, 1, given["eos_id"]] < 0 and not guess.grad[0, 2:].any(), "the real end is learned, the padding is not"
+    assert count == wanted["trained_tokens"] - len(texts), (
+        "the first token of a row has nothing before it to be guessed from"
+    )
+    assert guess.grad[0, 1, given["eos_id"]] < 0, "the real end is learned, the padding is not"
+    assert not guess.grad[0, 2:].any(), "the real end is learned, the padding is not"
 
 
 def test_l07_shift_once():
     given, wanted, wrong = case("l07-shift-once")
-    ids, logits = torch.tensor([given["input_ids"]]), torch.tensor([given["logits"]], dtype=torch.float64, requires_grad=True)
+    ids = torch.tensor([given["input_ids"]])
+    logits = torch.tensor([given["logits"]], dtype=torch.float64, requires_grad=True)
     total, count = causal_loss(logits, ids, torch.ones_like(ids).bool())
     total.backward()
     right(float(total.detach() / count), wanted["loss"], wrong, 1e-12)
-    pairs = [[at, int(logits.grad[0, at].argmin())] for at in range(4) if logits.grad[0, at].any()]        # a target is what the gradient pulls up
-    assert pairs == wanted["pairs_position_to_target"] and count == 3
+    pairs = [
+        [at, int(logits.grad[0, at].argmin())] for at in range(4) if logits.grad[0, at].any()
+    ]  # a target is what the gradient pulls up
+    assert pairs == wanted["pairs_position_to_target"]
+    assert count == 3
 
 
 def test_l10_label_smoothing_ignore_index():
     given, wanted, wrong = case("l10-label-smoothing-ignore-index")
-    total, count = cross_entropy(torch.tensor(given["logits"]), torch.tensor(given["labels"]), smoothing=given["smoothing"])
+    total, count = cross_entropy(
+        torch.tensor(given["logits"]), torch.tensor(given["labels"]), smoothing=given["smoothing"]
+    )
     assert count == 2
     right(float(total / count), wanted["loss"], wrong)
 
 
 # ---------------------------------------------------------------- runs
 
+
 def test_r06_seed_before_head():
-    from ftcourse.data import load_task
+    from ftcourse.data.load.load import load_task
+
     task = load_task("reviews").take(16, seed=0)
+
     def run(seed):
         model = load_model("tiny-bert", task=task, seed=seed)
-        head, batches = model.network.classifier.weight.detach().clone(), Batches(encode_task(task, "train", model.tokenizer, 128), 8, seed=seed)
+        head = model.network.classifier.weight.detach().clone()
+        batches = Batches(encode_task(task, "train", model.tokenizer, 128), 8, seed=seed)
         first = next(batches.epoch(0)).ids
         history = fit(model, batches, HyperParams(epochs=2, batch_size=8, lr=5e-4, seed=seed))
         return head, first, history.losses
-    torch.manual_seed(1)                    # whatever was drawn before must not matter
+
+    torch.manual_seed(1)  # whatever was drawn before must not matter
     runs = []
-    for _ in range(3): runs.append(run(42)); torch.rand(7)
-    for head, first, losses in runs[1:]: assert torch.equal(head, runs[0][0]) and torch.equal(first, runs[0][1]) and losses == runs[0][2]
+    for _ in range(3):
+        runs.append(run(42))
+        torch.rand(7)
+    for head, first, losses in runs[1:]:
+        assert torch.equal(head, runs[0][0])
+        assert torch.equal(first, runs[0][1])
+        assert losses == runs[0][2]
     head, first, losses = run(43)
-    assert not torch.equal(head, runs[0][0]) and losses != runs[0][2]
+    assert not torch.equal(head, runs[0][0])
+    assert losses != runs[0][2]
 
 
 def test_r07_eval_mode():
     given, _, _ = case("r07-eval-mode")
-    from ftcourse.data import load_task
+    from ftcourse.data.load.load import load_task
+
     task = load_task("reviews").take(16, seed=0)
     model = load_model("tiny-bert", task=task, seed=0)
+
     def asked():
         one, two = (model.probabilities(given["texts"]) for _ in range(given["calls"]))
         return np.array_equal(one, two)
+
     batches, flags = Batches(encode_task(task, "train", model.tokenizer, 128), 8, seed=0), []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        assert asked() and not model.network.training
+        assert asked()
+        assert not model.network.training
         for _ in train_steps(model, batches, HyperParams(epochs=1, batch_size=8, lr=5e-4)):
-            assert model.network.training and asked()
+            assert model.network.training
+            assert asked()
             flags.append(all(m.training for m in model.network.modules()))
-        assert flags == [True, True] and not model.network.training
+        assert flags == [True, True]
+        assert not model.network.training
         model.network.train()
-        assert asked() and model.network.training
-        with torch.enable_grad(): model.predict(given["texts"])
+        assert asked()
+        assert model.network.training
+        with torch.enable_grad():
+            model.predict(given["texts"])
     assert all(p.grad is None or not p.grad.requires_grad for p in model.network.parameters())
 
 
 # ---------------------------------------------------------------- what is not lost from sight
 
+
 def test_every_case_of_these_kinds_has_a_test_by_its_name():
-    if not CASES.is_dir(): pytest.skip(f"no folder of cases ({CASES}): set FTCOURSE_CASES")
-    elsewhere = {"m03", "q04", "q08"}       # with their tasks: topics and question answering
+    if not CASES.is_dir():
+        pytest.skip(f"no folder of cases ({CASES}): set FTCOURSE_CASES")
+    elsewhere = {"m03", "q04", "q08"}  # with their tasks: topics and question answering
     folder = Path(__file__).parent
     text = "\n".join(p.read_text(encoding="utf-8") for p in [*folder.glob("test_*.py"), *folder.glob("*/test_*.py")])
     ids = {p.stem[:3] for p in CASES.glob("*.json") if p.stem[0] in "dqmlr"}

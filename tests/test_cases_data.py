@@ -1,4 +1,5 @@
 """The data cases of ../shared/cases, the kinds of fault they stand for, and real files of ../shared/data."""
+
 import codecs
 import json
 import os
@@ -8,27 +9,37 @@ import numpy as np
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
-from ftcourse.data import as_task, load_task
-from ftcourse.rows import BadRows
-from ftcourse.settings import CourseError, data_folder
+from ftcourse.core.errors import CourseError
+from ftcourse.core.settings import data_folder
+from ftcourse.data.load.load import as_task, load_task
+from ftcourse.data.problems import BadRows
 
 DATA = data_folder()
-CASES = Path(os.environ["FTCOURSE_CASES"]) if "FTCOURSE_CASES" in os.environ else DATA.parent / "cases" if DATA else Path("no cases")
+CASES = (
+    Path(os.environ["FTCOURSE_CASES"])
+    if "FTCOURSE_CASES" in os.environ
+    else DATA.parent / "cases"
+    if DATA
+    else Path("no cases")
+)
 
 
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory, monkeypatch): monkeypatch.setenv("FTCOURSE_CACHE", str(tmp_path_factory.mktemp("cache")))
+def own_cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("FTCOURSE_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 
 def case(name):
     file = CASES / f"{name}.json"
-    if not file.exists(): pytest.skip(f"no folder of cases ({CASES}): set FTCOURSE_CASES")
+    if not file.exists():
+        pytest.skip(f"no folder of cases ({CASES}): set FTCOURSE_CASES")
     x = json.loads(file.read_text(encoding="utf-8"))
     return x["input"], x["expected"]
 
 
 def real(path):
-    if DATA is None or not (DATA / path).exists(): pytest.skip(f"no real data {path}: set data in settings.ini or FTCOURSE_DATA")
+    if DATA is None or not (DATA / path).exists():
+        pytest.skip(f"no real data {path}: set data in settings.ini or FTCOURSE_DATA")
     return DATA / path
 
 
@@ -38,41 +49,55 @@ def rows_of(task):
 
 
 def refused(*args, **kw):
-    with pytest.raises(CourseError) as e: load_task(*args, **kw)
+    with pytest.raises(CourseError) as e:
+        load_task(*args, **kw)
     return str(e.value)
 
 
 # ---------------------------------------------------------------- the cases
 
+
 def test_d01_byte_order_mark():
     given, right = case("d01-bom-header")
     task = load_task(CASES / given["file"], text=given["text_column"], label=given["label_column"])
-    assert [task.text[0], task.label] == right["columns"] and len(rows_of(task)) == right["n_rows"]
-    assert [r["text"] for r in rows_of(task)] == right["texts"] and [int(task.labels[r["label"]]) for r in rows_of(task)] == right["labels"]
+    assert [task.text[0], task.label] == right["columns"]
+    assert len(rows_of(task)) == right["n_rows"]
+    assert [r["text"] for r in rows_of(task)] == right["texts"]
+    assert [int(task.labels[r["label"]]) for r in rows_of(task)] == right["labels"]
 
 
 def test_d03_ragged_rows_are_named():
     given, right = case("d03-ragged-tsv")
-    with pytest.raises(BadRows) as e: load_task(CASES / given["file"])
+    with pytest.raises(BadRows) as e:
+        load_task(CASES / given["file"])
     task = load_task(CASES / given["file"], on_bad="skip")
     for problems in (e.value.problems, task.problems):
         assert [p.line for p in problems] == [b["line"] for b in right["bad_lines"]]
-        assert all(f"{b['fields']} fields, expected {right['expected_fields']}" in p.what for p, b in zip(problems, right["bad_lines"]))
-    assert len(rows_of(task)) == right["good_rows"] and task.text == ("q1", "q2")
+        assert all(
+            f"{b['fields']} fields, expected {right['expected_fields']}" in p.what
+            for p, b in zip(problems, right["bad_lines"])
+        )
+    assert len(rows_of(task)) == right["good_rows"]
+    assert task.text == ("q1", "q2")
 
 
 def test_d04_quoted_newlines():
     given, right = case("d04-crlf-quoted-newline")
     rows = rows_of(load_task(CASES / given["file"]))
-    assert [r["text"] for r in rows] == right["texts"] and [r["label"] for r in rows] == right["labels"] and len(rows) == right["n_rows"]
+    assert [r["text"] for r in rows] == right["texts"]
+    assert [r["label"] for r in rows] == right["labels"]
+    assert len(rows) == right["n_rows"]
     assert [r["line"] for r in rows] == [2, 4, 5]
 
 
 def test_d05_words_that_look_missing():
     given, right = case("d05-null-looking-words")
     task = load_task(CASES / given["file"], on_bad="skip")
-    assert [r["text"] for r in rows_of(task)] == right["texts"] and [r["label"] for r in rows_of(task)] == right["labels"]
-    assert [(p.line, p.what) for p in task.problems] == [(m["line"], f"'{m['column']}' is empty") for m in right["missing_rows"]]
+    assert [r["text"] for r in rows_of(task)] == right["texts"]
+    assert [r["label"] for r in rows_of(task)] == right["labels"]
+    assert [(p.line, p.what) for p in task.problems] == [
+        (m["line"], f"'{m['column']}' is empty") for m in right["missing_rows"]
+    ]
     assert "d05-null-looking-words.csv:7" in refused(CASES / given["file"])
 
 
@@ -80,22 +105,27 @@ def test_d06_empty_texts():
     given, right = case("d06-empty-and-whitespace-text")
     task = load_task(CASES / given["file"], on_bad="skip")
     assert [(p.line) for p in task.problems] == [b["line"] for b in right["bad_lines"]]
-    assert all(b["reason"] in p.what for b, p in zip(right["bad_lines"], task.problems)), [p.what for p in task.problems]
+    assert all(b["reason"] in p.what for b, p in zip(right["bad_lines"], task.problems)), [
+        p.what for p in task.problems
+    ]
     assert [r["line"] for r in rows_of(task)] == right["usable_lines"]
 
 
 def test_d07_float_labels_and_a_blank():
     given, right = case("d07-float-labels-one-blank")
     task = load_task(CASES / given["file"])
-    assert task.kind == "classify" and task.labels == [str(x) for x in right["label_values"]]
+    assert task.kind == "classify"
+    assert task.labels == [str(x) for x in right["label_values"]]
     assert {str(r["line"]): int(task.labels[r["label"]]) for r in rows_of(task)} == right["labels_by_line"]
-    assert task.unlabelled["line"][:] == right["unlabelled_lines"] and any("line 4" in n for n in task.notes)
+    assert task.unlabelled["line"][:] == right["unlabelled_lines"]
+    assert any("line 4" in n for n in task.notes)
 
 
 def test_d08_ids_with_gaps():
     given, right = case("d08-noncontiguous-ids")
     task = load_task([{"text": f"text {i}", "label": x} for i, x in enumerate(given["labels"])], split="train")
-    assert {name: i for i, name in enumerate(task.labels)} == right["mapping"] and task.train["label"][:] == right["encoded"]
+    assert {name: i for i, name in enumerate(task.labels)} == right["mapping"]
+    assert task.train["label"][:] == right["encoded"]
     assert [int(task.labels[i]) for i in given["predicted_class_indices"]] == right["decoded_predictions"]
 
 
@@ -104,66 +134,100 @@ def test_d10_hidden_labels():
     hidden = [{"text": f"text {i}", "label": x} for i, x in enumerate(given["references"])]
     shown = [{"text": f"shown {i}", "label": i % 2} for i in range(8)]
     task = load_task({"train": shown, "validation": shown[:4], "test": hidden})
-    with pytest.raises(CourseError) as e: task.split("test")
-    assert all(word in str(e.value) for word in [*right["must_mention"], "validation"]) and len(task.unlabelled) == 4 and len(task.validation) == 4
+    with pytest.raises(CourseError) as e:
+        task.split("test")
+    assert all(word in str(e.value) for word in [*right["must_mention"], "validation"])
+    assert len(task.unlabelled) == 4
+    assert len(task.validation) == 4
     features = Features({"text": Value("string"), "label": ClassLabel(names=["neg", "pos"])})
     alone = load_task(Dataset.from_dict({"text": ["a", "b"], "label": [-1, -1]}, features=features))
-    with pytest.raises(CourseError, match="-1"): alone.split("test")
-    assert len(alone.unlabelled) == 2 and not len(alone.splits)
+    with pytest.raises(CourseError, match="-1"):
+        alone.split("test")
+    assert len(alone.unlabelled) == 2
+    assert not len(alone.splits)
     scored = load_task({"train": shown, "validation": shown[:4], "test": hidden}, test="validation")
-    assert len(scored.test) == 4 and any("validation is scored as the test split" in n for n in scored.notes)
+    assert len(scored.test) == 4
+    assert any("validation is scored as the test split" in n for n in scored.notes)
 
 
 def test_d11_scores_as_text():
     given, right = case("d11-score-column-as-text")
     rows = [{"text": f"text {i}", "label": x} for i, x in enumerate(given["labels"])]
     task = load_task(rows, kind="regress", split="train")
-    assert task.kind == "regress" and task.labels == [] and task.train["label"][:] == right["targets"]
+    assert task.kind == "regress"
+    assert task.labels == []
+    assert task.train["label"][:] == right["targets"]
     assert 'kind="regress"' in refused(rows)
 
 
 def test_d12_one_map_for_all_splits():
     given, right = case("d12-split-specific-label-maps")
-    task = load_task(DatasetDict({s: Dataset.from_dict({"text": [f"{s} {i}" for i in range(len(given[f"{s}_labels"]))], "label": given[f"{s}_labels"]}) for s in ("train", "validation")}))
-    assert {n: i for i, n in enumerate(task.labels)} == right["mapping"] and task.validation["label"][:] == right["validation_encoded"]
+    task = load_task(
+        DatasetDict(
+            {
+                s: Dataset.from_dict(
+                    {"text": [f"{s} {i}" for i in range(len(given[f"{s}_labels"]))], "label": given[f"{s}_labels"]}
+                )
+                for s in ("train", "validation")
+            }
+        )
+    )
+    assert {n: i for i, n in enumerate(task.labels)} == right["mapping"]
+    assert task.validation["label"][:] == right["validation_encoded"]
 
 
 def test_d13_label_that_train_lacks():
     given, right = case("d13-unseen-validation-label")
-    splits = {s: [{"text": f"{s} {i}", "label": x} for i, x in enumerate(given[f"{s}_labels"])] for s in ("train", "validation")}
+    splits = {
+        s: [{"text": f"{s} {i}", "label": x} for i, x in enumerate(given[f"{s}_labels"])]
+        for s in ("train", "validation")
+    }
     message = refused(splits)
-    assert all(word in message for word in right["must_mention"]) and all(f"validation row {i}:" in message for i in right["rows"]) and f"{right['count']} rows" in message
+    assert all(word in message for word in right["must_mention"])
+    assert all(f"validation row {i}:" in message for i in right["rows"])
+    assert f"{right['count']} rows" in message
     skipped = load_task(splits, on_bad="skip")
-    assert [p.line for p in skipped.problems] == right["rows"] and len(skipped.validation) == 2
+    assert [p.line for p in skipped.problems] == right["rows"]
+    assert len(skipped.validation) == 2
 
 
 def test_d14_one_label_written_in_three_ways():
     given, right = case("d14-jsonl-mixed-label-types")
     task = load_task(CASES / given["file"])
-    assert len(task.labels) == right["num_labels"] and [r["label"] for r in rows_of(task)] == right["encoded"]
+    assert len(task.labels) == right["num_labels"]
+    assert [r["label"] for r in rows_of(task)] == right["encoded"]
 
 
 def test_d15_leaks():
     given, right = case("d15-train-test-duplicates")
-    task = load_task({"train": [{"text": x, "label": i % 2} for i, x in enumerate(given["train_texts"])],
-                      "test": [{"text": x, "label": y} for x, y in zip(given["test_texts"], given["test_labels"])]}, validation=0)
-    assert task.leaks()["test"] == right["normalised_overlap_test_rows"] and task.leaks(exact=True)["test"] == right["exact_overlap_test_rows"]
+    task = load_task(
+        {
+            "train": [{"text": x, "label": i % 2} for i, x in enumerate(given["train_texts"])],
+            "test": [{"text": x, "label": y} for x, y in zip(given["test_texts"], given["test_labels"])],
+        },
+        validation=0,
+    )
+    assert task.leaks()["test"] == right["normalised_overlap_test_rows"]
+    assert task.leaks(exact=True)["test"] == right["exact_overlap_test_rows"]
     assert any("2 of 4 rows repeat" in n for n in task.notes)
     clean = task.without_leaks()
     right_or_wrong = np.array(given["test_predictions"]) == given["test_labels"]
     kept = [i for i in range(4) if given["test_texts"][i] in clean.test["text"]]
-    assert right_or_wrong.mean() == right["accuracy_all"] and right_or_wrong[kept].mean() == right["accuracy_without_overlap"]
+    assert right_or_wrong.mean() == right["accuracy_all"]
+    assert right_or_wrong[kept].mean() == right["accuracy_without_overlap"]
 
 
 def test_d16_columns_with_other_names():
     given, right = case("d16-label-column-name")
     rows = [dict(zip(given["columns"], [f"quite a long sentence {i}", i % 2, i])) for i in range(6)]
     message = refused(rows, **given["asked_for"])
-    assert all(repr(word) in message for word in right["must_mention"]) and "text='sentence', label='target'" in message
+    assert all(repr(word) in message for word in right["must_mention"])
+    assert "text='sentence', label='target'" in message
     assert load_task(rows).text == ("sentence",)
 
 
 # ---------------------------------------------------------------- faults of the same kinds
+
 
 def write(path, text, encoding="utf-8"):
     path.write_bytes(text if isinstance(text, bytes) else text.encode(encoding))
@@ -173,55 +237,99 @@ def write(path, text, encoding="utf-8"):
 GOOD = "".join(f"text number {i},{i % 2}\n" for i in range(30))
 
 
-@pytest.mark.parametrize("name, text, says", [
-    ("empty.csv", "", "holds no rows"),
-    ("header.csv", "text,label\n", "holds no rows"),
-    ("twice.csv", "text,label,label\na,0,1\n", "names 'label' more than once"),
-    ("one.csv", "text,label\na,1\nb,1\nc,1\n", "nothing to tell apart"),
-    ("zip.csv", b"PK\x03\x04" + b"x" * 50, "spreadsheet"),
-    ("wide.csv", "text,label\na,1\n".encode("utf-16-le"), "not UTF-8"),
-    ("open.json", '[{"text": "a", "label": 1},\n {"text": "b" "label": 0}]', "open.json:2: not JSON"),
-    ("odd.xyz", "x", "files ending in '.xyz' are not read"),
-    ("free.csv", "text,label\n" + "".join(f"t{i},word {i}\n" for i in range(60)), "too many for classes"),
-    ("broken.parquet", b"PAR1 nothing", "is not a Parquet file"),
-    ("mixed.jsonl", '{"text": "a", "label": ["x"]}\n{"text": "b", "label": "y"}\n', "lists such as ['x'] and single values"),
-])
-def test_files_that_cannot_be_read_say_why(tmp_path, name, text, says): assert says in refused(write(tmp_path / name, text))
+@pytest.mark.parametrize(
+    "name, text, says",
+    [
+        ("empty.csv", "", "holds no rows"),
+        ("header.csv", "text,label\n", "holds no rows"),
+        ("twice.csv", "text,label,label\na,0,1\n", "names 'label' more than once"),
+        ("one.csv", "text,label\na,1\nb,1\nc,1\n", "nothing to tell apart"),
+        ("zip.csv", b"PK\x03\x04" + b"x" * 50, "spreadsheet"),
+        ("wide.csv", "text,label\na,1\n".encode("utf-16-le"), "not UTF-8"),
+        ("open.json", '[{"text": "a", "label": 1},\n {"text": "b" "label": 0}]', "open.json:2: not JSON"),
+        ("odd.xyz", "x", "files ending in '.xyz' are not read"),
+        ("free.csv", "text,label\n" + "".join(f"t{i},word {i}\n" for i in range(60)), "too many for classes"),
+        ("broken.parquet", b"PAR1 nothing", "is not a Parquet file"),
+        (
+            "mixed.jsonl",
+            '{"text": "a", "label": ["x"]}\n{"text": "b", "label": "y"}\n',
+            "lists such as ['x'] and single values",
+        ),
+    ],
+)
+def test_files_that_cannot_be_read_say_why(tmp_path, name, text, says):
+    assert says in refused(write(tmp_path / name, text))
 
 
-@pytest.mark.parametrize("name, text, lines, says", [
-    ("latin.csv", ("text,label\n" + GOOD).encode() + b"caf\xe9,1\n", [32], "byte 0xe9, which is not UTF-8"),
-    ("quote.csv", 'text,label\n"never closed,1\n' + GOOD, [2], "a quote opened here is not closed"),
-    ("quote2.csv", 'text,label\n"two\nlines",0\n"he said "hi" to me",1\n' + GOOD, [4], "a quote opened here is not closed"),
-    ("many.csv", "text,label\ngood, but slow,1\n" + GOOD, [2], "3 fields, expected 2"),
-    ("nul.csv", "text,label\na\0b,1\n" + GOOD, [2], "NUL"),
-    ("zero.csv", "text,label\n\u200b\ufeff,1\n" + GOOD, [2], "whitespace only"),
-    ("half.jsonl", '{"text": "a", "label": 1}\n{"text": "b", "label"\n[1, 2]\n{"text": "\\ud83d", "label": 0}\n{"text": "c", "label": 0}\n', [2, 3, 4], "not JSON"),
-    ("object.jsonl", '{"text": "a", "label": 1}\n{"text": "b", "label": {"x": 1}}\n{"text": "c", "label": 0}\n', [2], "is an object"),
-])
+@pytest.mark.parametrize(
+    "name, text, lines, says",
+    [
+        ("latin.csv", ("text,label\n" + GOOD).encode() + b"caf\xe9,1\n", [32], "byte 0xe9, which is not UTF-8"),
+        ("quote.csv", 'text,label\n"never closed,1\n' + GOOD, [2], "a quote opened here is not closed"),
+        (
+            "quote2.csv",
+            'text,label\n"two\nlines",0\n"he said "hi" to me",1\n' + GOOD,
+            [4],
+            "a quote opened here is not closed",
+        ),
+        ("many.csv", "text,label\ngood, but slow,1\n" + GOOD, [2], "3 fields, expected 2"),
+        ("nul.csv", "text,label\na\0b,1\n" + GOOD, [2], "NUL"),
+        ("zero.csv", "text,label\n\u200b\ufeff,1\n" + GOOD, [2], "whitespace only"),
+        (
+            "half.jsonl",
+            '{"text": "a", "label": 1}\n{"text": "b", "label"\n[1, 2]\n{"text": "\\ud83d", "label": 0}\n{"text": "c", '
+            '"label": 0}\n',
+            [2, 3, 4],
+            "not JSON",
+        ),
+        (
+            "object.jsonl",
+            '{"text": "a", "label": 1}\n{"text": "b", "label": {"x": 1}}\n{"text": "c", "label": 0}\n',
+            [2],
+            "is an object",
+        ),
+    ],
+)
 def test_bad_rows_are_named_by_line_and_the_rest_is_kept(tmp_path, name, text, lines, says):
     file = write(tmp_path / name, text)
-    with pytest.raises(BadRows) as e: load_task(file)
-    assert [p.line for p in e.value.problems] == lines and says in str(e.value) and f"{name}:{lines[0]}" in str(e.value)
+    with pytest.raises(BadRows) as e:
+        load_task(file)
+    assert [p.line for p in e.value.problems] == lines
+    assert says in str(e.value)
+    assert f"{name}:{lines[0]}" in str(e.value)
     task = load_task(file, on_bad="skip")
     assert [str(p) for p in task.problems] == [str(p) for p in e.value.problems]
     assert len(rows_of(task)) in (2, 30, 31)
 
 
 def test_the_message_lists_twenty_and_counts_all(tmp_path):
-    with pytest.raises(BadRows) as e: load_task(write(tmp_path / "x.csv", "text,label\n" + ",1\n" * 50 + GOOD))
-    assert len(e.value.problems) == 50 and "50 rows cannot be used" in str(e.value) and str(e.value).count("is empty") == 20 and "30 more" in str(e.value)
+    with pytest.raises(BadRows) as e:
+        load_task(write(tmp_path / "x.csv", "text,label\n" + ",1\n" * 50 + GOOD))
+    assert len(e.value.problems) == 50
+    assert "50 rows cannot be used" in str(e.value)
+    assert str(e.value).count("is empty") == 20
+    assert "30 more" in str(e.value)
 
 
-@pytest.mark.parametrize("name, text, encoding", [
-    ("semicolon.csv", "text;label\ngut, aber;1\nschlecht;0\n", "utf-8"), ("excel.csv", "sep=;\r\ntext;label\r\ngut, aber;1\r\nschlecht;0\r\n", "utf-8-sig"),
-    ("old_mac.csv", "text,label\r\"gut, aber\",1\rschlecht,0\r", "utf-8"), ("utf16.csv", "text,label\n\"gut, aber\",1\nschlecht,0\n", "utf-16"),
-    ("quoted.tsv", '"text"\t"label"\n"gut, aber"\t"1"\n"schlecht"\t"0"\n', "utf-8"), ("list.json", '[{"text": "gut, aber", "label": 1},\n{"text": "schlecht", "label": 0}]', "utf-8"),
-    ("lines.json", '{"text": "gut, aber", "label": 1}\n{"text": "schlecht", "label": 0}\n', "utf-8"),
-    ("by_id.json", '{"a": {"text": "gut, aber", "label": 1}, "b": {"text": "schlecht", "label": 0}}', "utf-8"), ("spaces.csv", "text , label\n\"gut, aber\", 1\nschlecht,0 \n", "utf-8"),
-])
+@pytest.mark.parametrize(
+    "name, text, encoding",
+    [
+        ("semicolon.csv", "text;label\ngut, aber;1\nschlecht;0\n", "utf-8"),
+        ("excel.csv", "sep=;\r\ntext;label\r\ngut, aber;1\r\nschlecht;0\r\n", "utf-8-sig"),
+        ("old_mac.csv", "text,label\r\"gut, aber\",1\rschlecht,0\r", "utf-8"),
+        ("utf16.csv", "text,label\n\"gut, aber\",1\nschlecht,0\n", "utf-16"),
+        ("quoted.tsv", '"text"\t"label"\n"gut, aber"\t"1"\n"schlecht"\t"0"\n', "utf-8"),
+        ("list.json", '[{"text": "gut, aber", "label": 1},\n{"text": "schlecht", "label": 0}]', "utf-8"),
+        ("lines.json", '{"text": "gut, aber", "label": 1}\n{"text": "schlecht", "label": 0}\n', "utf-8"),
+        ("by_id.json", '{"a": {"text": "gut, aber", "label": 1}, "b": {"text": "schlecht", "label": 0}}', "utf-8"),
+        ("spaces.csv", "text , label\n\"gut, aber\", 1\nschlecht,0 \n", "utf-8"),
+    ],
+)
 def test_the_same_two_rows_in_many_dresses(tmp_path, name, text, encoding):
-    assert [(r["text"], r["label"]) for r in rows_of(load_task(write(tmp_path / name, text, encoding)))] == [("gut, aber", 1), ("schlecht", 0)]
+    assert [(r["text"], r["label"]) for r in rows_of(load_task(write(tmp_path / name, text, encoding)))] == [
+        ("gut, aber", 1),
+        ("schlecht", 0),
+    ]
 
 
 def test_old_mac_line_numbers(tmp_path):
@@ -229,21 +337,31 @@ def test_old_mac_line_numbers(tmp_path):
 
 
 def test_a_quote_that_swallows_many_lines_loses_none(tmp_path):
-    task = load_task(write(tmp_path / "x.csv", 'text,label\n"opened,1\n' + GOOD + '"closed" here,1\n' + GOOD), on_bad="skip")
-    assert [p.line for p in task.problems] == [2, 33] and len(rows_of(task)) == 60
+    task = load_task(
+        write(tmp_path / "x.csv", 'text,label\n"opened,1\n' + GOOD + '"closed" here,1\n' + GOOD), on_bad="skip"
+    )
+    assert [p.line for p in task.problems] == [2, 33]
+    assert len(rows_of(task)) == 60
 
 
 def test_a_folder(tmp_path):
     write(tmp_path / "train_sample.csv", "text,label\n" + GOOD)
     write(tmp_path / "dev.tsv", "text\tlabel\nanother\t1\nfurther\t0\n")
     task = load_task(tmp_path)
-    assert {s: len(d) for s, d in task.splits.items()} == {"train": 26, "validation": 4, "test": 2} and task.train.features["label"].names == ["0", "1"]
+    assert {s: len(d) for s, d in task.splits.items()} == {
+        "train": 26,
+        "validation": 4,
+        "test": 2,
+    }
+    assert task.train.features["label"].names == ["0", "1"]
     write(tmp_path / "valid.csv", "text,label\nanother,1\n")
     assert "2 files for validation" in refused(tmp_path)
     (tmp_path / "valid.csv").unlink()
-    write(tmp_path / "test.tsv", "index\ttext\n0\tnobody knows\n")                     # as GLUE is handed out
+    write(tmp_path / "test.tsv", "index\ttext\n0\tnobody knows\n")  # as GLUE is handed out
     task = load_task(tmp_path)
-    assert "test" not in task.splits and len(task.validation) == 2 and len(task.unlabelled) == 1
+    assert "test" not in task.splits
+    assert len(task.validation) == 2
+    assert len(task.unlabelled) == 1
     assert "nothing" in refused(tmp_path / "nowhere") or "there is no file" in refused(tmp_path / "nowhere")
 
 
@@ -251,27 +369,49 @@ def test_a_folder_a_class(tmp_path):
     for split in ("train", "test"):
         for label in ("neg", "pos", "unsup"):
             (tmp_path / split / label).mkdir(parents=True)
-            for i in range(4): write(tmp_path / split / label / f"{i}.txt", f"{split} {label} {i}")
+            for i in range(4):
+                write(tmp_path / split / label / f"{i}.txt", f"{split} {label} {i}")
     task = load_task(tmp_path)
-    assert task.labels == ["neg", "pos"] and len(task.test) == 8 and len(task.unlabelled) == 8
+    assert task.labels == ["neg", "pos"]
+    assert len(task.test) == 8
+    assert len(task.unlabelled) == 8
 
 
 def test_kinds(tmp_path):
     rows = [{"text": f"text {i}", "label": x} for i, x in enumerate([["a"], ["a", "b"], [], ["b"]])]
     task = load_task(rows, split="train")
-    assert task.kind == "multilabel" and task.labels == ["a", "b"] and task.label_ids("train").tolist() == [[1, 0], [1, 1], [0, 0], [0, 1]]
-    task = load_task([{"text": r["text"], "label": "|".join(r["label"])} for r in rows], kind="multilabel", split="train")
-    assert task.label_ids("train").tolist() == [[1, 0], [1, 1], [0, 1]] and len(task.unlabelled) == 1
-    task = load_task(write(tmp_path / "x.csv", "text,rude,kind\nx,1,0\ny,0,1\nz,1,1\n"), label=["rude", "kind"], split="train")
-    assert task.labels == ["rude", "kind"] and task.label == "labels" and task.train["labels"][:] == [[1, 0], [0, 1], [1, 1]]
+    assert task.kind == "multilabel"
+    assert task.labels == ["a", "b"]
+    assert task.label_ids("train").tolist() == [[1, 0], [1, 1], [0, 0], [0, 1]]
+    task = load_task(
+        [{"text": r["text"], "label": "|".join(r["label"])} for r in rows], kind="multilabel", split="train"
+    )
+    assert task.label_ids("train").tolist() == [[1, 0], [1, 1], [0, 1]]
+    assert len(task.unlabelled) == 1
+    task = load_task(
+        write(tmp_path / "x.csv", "text,rude,kind\nx,1,0\ny,0,1\nz,1,1\n"), label=["rude", "kind"], split="train"
+    )
+    assert task.labels == ["rude", "kind"]
+    assert task.label == "labels"
+    assert task.train["labels"][:] == [[1, 0], [0, 1], [1, 1]]
     task = load_task([{"text": f"text {i}", "label": x} for i, x in enumerate([[0, 1, 1], [1, 0, 0]])], split="train")
-    assert task.labels == ["0", "1", "2"] and task.train["label"][:] == [[0, 1, 1], [1, 0, 0]]
+    assert task.labels == ["0", "1", "2"]
+    assert task.train["label"][:] == [[0, 1, 1], [1, 0, 0]]
     task = load_task([{"question": "who?", "context": "Ada wrote it.", "answer": "Ada"}], split="train")
-    assert task.kind == "span" and task.train[0]["answer"] == {"text": ["Ada"], "answer_start": [0]}
-    assert "write answer_start=4" in refused([{"question": "who?", "context": "by  Ada.", "answers": {"text": ["Ada"], "answer_start": [3]}}])
-    assert load_task(write(tmp_path / "x.txt", "one\n\ntwo\nlines\n\n\nthree\n")).train["text"][:] == ["one", "two\nlines", "three"]
+    assert task.kind == "span"
+    assert task.train[0]["answer"] == {"text": ["Ada"], "answer_start": [0]}
+    assert "write answer_start=4" in refused(
+        [{"question": "who?", "context": "by  Ada.", "answers": {"text": ["Ada"], "answer_start": [3]}}]
+    )
+    assert load_task(write(tmp_path / "x.txt", "one\n\ntwo\nlines\n\n\nthree\n")).train["text"][:] == [
+        "one",
+        "two\nlines",
+        "three",
+    ]
     assert load_task(write(tmp_path / "y.txt", "one\ntwo\n")).train["text"][:] == ["one", "two"]
-    assert "not a finite number" in refused([{"text": "a", "label": "3,8"}, {"text": "b", "label": "1"}], kind="regress")
+    assert "not a finite number" in refused(
+        [{"text": "a", "label": "3,8"}, {"text": "b", "label": "1"}], kind="regress"
+    )
     assert "kind='guess'" in refused("reviews", kind="guess")
 
 
@@ -280,84 +420,151 @@ def test_labels_have_names():
     assert load_task(rows, labels=["bad", "good"], split="train").labels == ["bad", "good"]
     task = load_task(rows, labels={0: "good", 1: "bad"}, split="train")
     assert [task.labels[i] for i in task.train["label"]] == ["good", "bad", "good", "bad"]
-    assert "does not name '1'" in refused(rows, labels={0: "good"}) and "do not fit" in refused(rows, labels=["a"])
-    test = load_task([{"text": "a", "label": "pos"}, {"text": "b", "label": "pos"}], labels=["neg", "pos"], split="test")
+    assert "does not name '1'" in refused(rows, labels={0: "good"})
+    assert "do not fit" in refused(rows, labels=["a"])
+    test = load_task(
+        [{"text": "a", "label": "pos"}, {"text": "b", "label": "pos"}], labels=["neg", "pos"], split="test"
+    )
     assert test.test["label"][:] == [1, 1]
 
 
 def test_splits_keep_equal_texts_together_whatever_the_order(tmp_path):
     rows = [{"text": f"Text {i % 150}" if i < 150 else f"TEXT  {i % 150}", "label": i % 3} for i in range(300)]
     task, other = load_task(rows), load_task(rows[::-1])
-    assert task.leaks() == {"validation": [], "test": []} and sum(map(len, task.splits.values())) == 300
+    assert task.leaks() == {"validation": [], "test": []}
+    assert sum(map(len, task.splits.values())) == 300
     assert all(sorted(task.splits[s]["text"]) == sorted(other.splits[s]["text"]) for s in task.splits)
     assert all(np.bincount(task.label_ids(s)).min() >= len(task.splits[s]) / 3 - 2 for s in task.splits)
     small, large = load_task("reviews").take(32), load_task("reviews").take(64)
-    assert small.train["text"][:] == large.train["text"][:32] and np.bincount(small.label_ids("train")).tolist() == [16, 16]
-    assert load_task("reviews").take(32, seed=1).train["text"][:] != small.train["text"][:] and as_task(small) is small
+    assert small.train["text"][:] == large.train["text"][:32]
+    assert np.bincount(small.label_ids("train")).tolist() == [
+        16,
+        16,
+    ]
+    assert load_task("reviews").take(32, seed=1).train["text"][:] != small.train["text"][:]
+    assert as_task(small) is small
 
 
 def test_datasets_and_names():
     features = Features({"text": Value("string"), "label": ClassLabel(names=["neg", "pos", "mixed"])})
-    task = load_task(Dataset.from_dict({"text": ["a", "b", "c"], "label": [1, 0, -1]}, features=features), split="train")
-    assert task.labels == ["neg", "pos", "mixed"] and task.train["label"][:] == [1, 0] and len(task.unlabelled) == 1 and any("'mixed'" in n for n in task.notes)
-    assert "Did you mean 'reviews'? Built in" in refused("review") and "not a dictionary" in refused(["a"]) and "int is no data source" in refused(3)
+    task = load_task(
+        Dataset.from_dict({"text": ["a", "b", "c"], "label": [1, 0, -1]}, features=features), split="train"
+    )
+    assert task.labels == ["neg", "pos", "mixed"]
+    assert task.train["label"][:] == [1, 0]
+    assert len(task.unlabelled) == 1
+    assert any("'mixed'" in n for n in task.notes)
+    assert "Did you mean 'reviews'? Built in" in refused("review")
+    assert "not a dictionary" in refused(["a"])
+    assert "int is no data source" in refused(3)
 
 
 def test_parquet(tmp_path):
-    Dataset.from_dict({"text": [f"t{i}" for i in range(20)], "label": [float(i % 2) for i in range(20)]}).to_parquet(str(tmp_path / "x.parquet"))
+    Dataset.from_dict({"text": [f"t{i}" for i in range(20)], "label": [float(i % 2) for i in range(20)]}).to_parquet(
+        str(tmp_path / "x.parquet")
+    )
     assert load_task(tmp_path / "x.parquet").labels == ["0", "1"]
 
 
 def test_a_hub_id_without_network(monkeypatch):
-    monkeypatch.setattr("datasets.load_dataset", lambda *a, **k: (_ for _ in ()).throw(ConnectionError(f"no route to {a[0]}")))
+    monkeypatch.setattr(
+        "datasets.load_dataset", lambda *a, **k: (_ for _ in ()).throw(ConnectionError(f"no route to {a[0]}"))
+    )
     assert "'nobody/nothing' cannot be had from the hub" in refused("nobody/nothing:sst2@abc")
     asked = []
-    monkeypatch.setattr("datasets.load_dataset", lambda repo, config, revision=None: asked.append((repo, config, revision)) or DatasetDict(
-        {s: Dataset.from_dict({"sentence": [f"{s} {i}" for i in range(20)], "label": [-1 if s == "test" else i % 2 for i in range(20)]}) for s in ("train", "validation", "test")}))
+    monkeypatch.setattr(
+        "datasets.load_dataset",
+        lambda repo, config, revision=None: (
+            asked.append((repo, config, revision))
+            or DatasetDict(
+                {
+                    s: Dataset.from_dict(
+                        {
+                            "sentence": [f"{s} {i}" for i in range(20)],
+                            "label": [-1 if s == "test" else i % 2 for i in range(20)],
+                        }
+                    )
+                    for s in ("train", "validation", "test")
+                }
+            )
+        ),
+    )
     task = load_task("nyu-mll/glue:sst2@bcdcba")
-    assert asked == [("nyu-mll/glue", "sst2", "bcdcba")] and task.test["sentence"][0] == "validation 0" and len(task.unlabelled) == 20
+    assert asked == [("nyu-mll/glue", "sst2", "bcdcba")]
+    assert task.test["sentence"][0] == "validation 0"
+    assert len(task.unlabelled) == 20
 
 
 def test_loading_twice_gives_the_edited_file(tmp_path):
     file = write(tmp_path / "x.csv", "text,label\nold,1\nb,0\n")
     old = load_task(file)
     write(file, "text,label\nnew,1\nb,0\n")
-    assert load_task(file).train["text"][:] == ["new", "b"] and old.train["text"][:] == ["old", "b"]
+    assert load_task(file).train["text"][:] == ["new", "b"]
+    assert old.train["text"][:] == ["old", "b"]
 
 
 # ---------------------------------------------------------------- real data
 
-@pytest.mark.parametrize("path, how, kind, rows, labels", [
-    ("glue/SST-2", {}, "classify", (3600, 400, 872), ["0", "1"]),
-    ("glue/CoLA", {"text": 3, "label": 1}, "classify", (7696, 855, 1043), ["0", "1"]),
-    ("glue/MRPC", {}, "classify", (3302, 366, 408), ["0", "1"]),
-    ("glue/STS-B", {"kind": "regress"}, "regress", (5174, 575, 1500), []),
-    ("glue/QQP", {}, "classify", (2250, 250, 1000), ["0", "1"]),
-    ("glue/MNLI", {}, "classify", (0, 0, 51), ["contradiction", "entailment", "neutral"]),
-    ("glue/QNLI", {}, "classify", (0, 0, 5463), ["entailment", "not_entailment"]),
-    ("glue/RTE", {"labels": ["entailment", "not_entailment"]}, "classify", (2241, 249, 277), ["entailment", "not_entailment"]),
-    ("glue/WNLI", {}, "classify", (572, 63, 71), ["0", "1"]),
-    ("ag_news", {"text": (1, 2), "label": 0, "labels": ["World", "Sports", "Business", "Sci/Tech"]}, "classify", (2700, 300, 1000), ["World", "Sports", "Business", "Sci/Tech"]),
-    ("trec", {"pattern": r"(?P<label>\w+):(?P<fine>\w+) (?P<text>.*)"}, "classify", (4906, 546, 500), ["ABBR", "DESC", "ENTY", "HUM", "LOC", "NUM"]),
-    ("chnsenticorp_htl", {}, "classify", (1600, 200, 200), ["0", "1"]),
-    ("pubmedqa", {"text": "QUESTION"}, "classify", (322, 39, 39), ["maybe", "no", "yes"]),
-    ("xquad/xquad.en.json", {}, "span", (952, 119, 119), []),
-    ("xquad/xquad.zh.json", {}, "span", (952, 119, 119), []),
-    ("bert_repo/sample_text.txt", {}, "lm", (3, 0, 0), []),
-])
+
+@pytest.mark.parametrize(
+    "path, how, kind, rows, labels",
+    [
+        ("glue/SST-2", {}, "classify", (3600, 400, 872), ["0", "1"]),
+        ("glue/CoLA", {"text": 3, "label": 1}, "classify", (7696, 855, 1043), ["0", "1"]),
+        ("glue/MRPC", {}, "classify", (3302, 366, 408), ["0", "1"]),
+        ("glue/STS-B", {"kind": "regress"}, "regress", (5174, 575, 1500), []),
+        ("glue/QQP", {}, "classify", (2250, 250, 1000), ["0", "1"]),
+        ("glue/MNLI", {}, "classify", (0, 0, 51), ["contradiction", "entailment", "neutral"]),
+        ("glue/QNLI", {}, "classify", (0, 0, 5463), ["entailment", "not_entailment"]),
+        (
+            "glue/RTE",
+            {"labels": ["entailment", "not_entailment"]},
+            "classify",
+            (2241, 249, 277),
+            ["entailment", "not_entailment"],
+        ),
+        ("glue/WNLI", {}, "classify", (572, 63, 71), ["0", "1"]),
+        (
+            "ag_news",
+            {"text": (1, 2), "label": 0, "labels": ["World", "Sports", "Business", "Sci/Tech"]},
+            "classify",
+            (2700, 300, 1000),
+            ["World", "Sports", "Business", "Sci/Tech"],
+        ),
+        (
+            "trec",
+            {"pattern": r"(?P<label>\w+):(?P<fine>\w+) (?P<text>.*)"},
+            "classify",
+            (4906, 546, 500),
+            ["ABBR", "DESC", "ENTY", "HUM", "LOC", "NUM"],
+        ),
+        ("chnsenticorp_htl", {}, "classify", (1600, 200, 200), ["0", "1"]),
+        ("pubmedqa", {"text": "QUESTION"}, "classify", (322, 39, 39), ["maybe", "no", "yes"]),
+        ("xquad/xquad.en.json", {}, "span", (952, 119, 119), []),
+        ("xquad/xquad.zh.json", {}, "span", (952, 119, 119), []),
+        ("bert_repo/sample_text.txt", {}, "lm", (3, 0, 0), []),
+    ],
+)
 def test_real_data(path, how, kind, rows, labels):
     task = load_task(real(path), **how)
-    assert task.kind == kind and task.labels == labels and not task.problems
+    assert task.kind == kind
+    assert task.labels == labels
+    assert not task.problems
     assert tuple(len(task.splits[s]) if s in task.splits else 0 for s in ("train", "validation", "test")) == rows
     assert all(isinstance(x, str) and x.strip() for d in task.splits.values() for c in task.text for x in d[c][:200])
     if kind == "span":
         row = task.test[0]
-        assert all(row["context"][s:s + len(a)] == a for a, s in zip(row["answers"]["text"], row["answers"]["answer_start"]))
+        assert all(
+            row["context"][s : s + len(a)] == a for a, s in zip(row["answers"]["text"], row["answers"]["answer_start"])
+        )
 
 
 def test_files_without_a_header_say_what_to_pass():
-    assert "text=3, label=1" in refused(real("glue/CoLA")) and "label=0" in refused(real("ag_news"))
+    assert "text=3, label=1" in refused(real("glue/CoLA"))
+    assert "label=0" in refused(real("ag_news"))
     assert 'kind="regress"' in refused(real("glue/STS-B"))
 
 
-def test_utf8_with_mark_is_not_part_of_the_text(): assert load_task(real("glue/MRPC")).label == "Quality" and codecs.BOM_UTF8 == real("glue/MRPC/train.tsv").read_bytes()[:3]
+def test_utf8_with_mark_is_not_part_of_the_text():
+    assert load_task(real("glue/MRPC")).label == "Quality"
+    assert codecs.BOM_UTF8 == real("glue/MRPC/train.tsv").read_bytes()[:3]

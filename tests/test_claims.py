@@ -1,4 +1,5 @@
 """What the course says in bold, what its lessons measure, and what its pages show: the same claims."""
+
 import json
 import re
 import sys
@@ -6,38 +7,71 @@ from pathlib import Path
 
 import pytest
 
-from ftcourse.ledger import ARTICLE, article, ledger
+from ftcourse.course.ledger import ARTICLE, article, ledger
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "measure"))
 LESSONS = sorted((ROOT / "nbs/lessons").glob("[0-9]*.ipynb"))
-HEADS = {       # bold words that name what follows them and state nothing
-    "02": ("A mark that you cannot see.", "A comma inside a text.", "A line break inside a text.", "A row with three fields.", "A word that looks like nothing."),
-    "03": ("keep frequent words whole, and spell rare ones in pieces that are themselves frequent.", "And now it is three lines:"),
-    "04": ("the order of epoch $k$ is a pure function of the seed and $k$",),          # a decision; tested, not measured
-    "05": ("The name is wrong, or the network is down.", "The tokenizer belongs to another model.", "The head is new, or was trained for something else.",
-           "The labels are numbered differently."),
+HEADS = {  # bold words that name what follows them and state nothing
+    "02": (
+        "A mark that you cannot see.",
+        "A comma inside a text.",
+        "A line break inside a text.",
+        "A row with three fields.",
+        "A word that looks like nothing.",
+    ),
+    "03": (
+        "keep frequent words whole, and spell rare ones in pieces that are themselves frequent.",
+        "And now it is three lines:",
+    ),
+    "04": ("the order of epoch $k$ is a pure function of the seed and $k$",),  # a decision; tested, not measured
+    "05": (
+        "The name is wrong, or the network is down.",
+        "The tokenizer belongs to another model.",
+        "The head is new, or was trained for something else.",
+        "The labels are numbered differently.",
+    ),
     "07": ("a function of the seed and the step",),
-    "15": ("One: a name that nobody imported.", "Two: an argument that is no longer there.", "Three: a split that is not called that.",
-           "Four: nobody made numbers of the text.", "Five: rows of different lengths.", "Six: the log has no curve", "Seven: `eval_dataset` was never looked at",
-           "Eight: there is no metric.", "Ten: the head is drawn before the seed is set.", "Eleven: a loss that is no number is logged as a fine one.",
-           "Twelve: the network stays in training mode", "The order of the rows.", "The head's rate, and what decays.",
-           "The division of the loss, when gradients are accumulated.", "The loss on validation rows.", "What you keep, what you are told, what is left behind."),
+    "15": (
+        "One: a name that nobody imported.",
+        "Two: an argument that is no longer there.",
+        "Three: a split that is not called that.",
+        "Four: nobody made numbers of the text.",
+        "Five: rows of different lengths.",
+        "Six: the log has no curve",
+        "Seven: `eval_dataset` was never looked at",
+        "Eight: there is no metric.",
+        "Ten: the head is drawn before the seed is set.",
+        "Eleven: a loss that is no number is logged as a fine one.",
+        "Twelve: the network stays in training mode",
+        "The order of the rows.",
+        "The head's rate, and what decays.",
+        "The division of the loss, when gradients are accumulated.",
+        "The loss on validation rows.",
+        "What you keep, what you are told, what is left behind.",
+    ),
     "18": ("Which parts of the text.", "A baseline that has an opinion.", "word by word over these rows"),
 }
 
 
-def cells(path, kind): return ["".join(c["source"]) for c in json.loads(path.read_text(encoding="utf-8"))["cells"] if c["cell_type"] == kind]
+def cells(path, kind):
+    return [
+        "".join(c["source"]) for c in json.loads(path.read_text(encoding="utf-8"))["cells"] if c["cell_type"] == kind
+    ]
 
 
-def claimed(path): return re.findall(r'(?m)^claim\("([^"]+)"', "\n".join(cells(path, "code")))
+def claimed(path):
+    return re.findall(r'(?m)^claim\(\s*"([^"]+)"', "\n".join(cells(path, "code")))
 
 
 def bold(path):
-    "(bold words, what follows them) of five words and more that are neither a question nor the heading of something to do."
+    """(bold words, what follows them) of five words and more that are neither a question nor the heading of something
+    to do.
+    """
     for text in cells(path, "markdown"):
         for found in re.finditer(r"(?<![\w*`])\*\*(?=[^\s*])(.+?)(?<=[^\s*])\*\*(?=(.{0,120}))", text, re.S):
-            if len(found[1].split()) >= 5 and not re.match(r"Predict\b|Break it|\d+\.|.*\?$", found[1]): yield found[1].replace("\n", " "), found[2]
+            if len(found[1].split()) >= 5 and not re.match(r"Predict\b|Break it|\d+\.|.*\?$", found[1]):
+                yield found[1].replace("\n", " "), found[2]
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem[:2])
@@ -45,34 +79,57 @@ def test_every_bold_statement_names_its_claim(path):
     ids, bare = claimed(path), []
     for statement, after in bold(path):
         named = re.match(r"[^*\n]{0,80}?claims? ((?:`[\w.-]+`(?:, | and )?)+)", after)
-        if named: assert set(re.findall(r"`([\w.-]+)`", named[1])) <= set(ids), f"{statement!r} names a claim that this lesson does not make: {named[1]}"
-        elif statement not in HEADS.get(path.stem[:2], ()): bare.append(statement)
-    assert not bare, f"{path.name}: bold statements without a claim: {bare}. Measure each, and write (claim `id`) behind it; or, where it states nothing, add it to HEADS"
+        if named:
+            assert set(re.findall(r"`([\w.-]+)`", named[1])) <= set(ids), (
+                f"{statement!r} names a claim that this lesson does not make: {named[1]}"
+            )
+        elif statement not in HEADS.get(path.stem[:2], ()):
+            bare.append(statement)
+    assert not bare, (
+        f"{path.name}: bold statements without a claim: {bare}. Measure each, and write (claim `id`) behind it; or, "
+        "where it states nothing, add it to HEADS"
+    )
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem[:2])
 def test_claims_are_the_lessons_own_and_in_the_ledger(path):
     ids = claimed(path)
-    assert len(set(ids)) == len(ids) and all(i.startswith(path.stem[:2] + ".") for i in ids)
+    assert len(set(ids)) == len(ids)
+    assert all(i.startswith(path.stem[:2] + ".") for i in ids)
     assert not (lost := set(ids) - set(ledger())), f"never written down: {sorted(lost)}: run `make claims`"
 
 
-def test_the_ledger_has_no_claim_that_no_lesson_makes(): assert set(ledger()) <= {i for path in LESSONS for i in claimed(path)}
+def test_the_ledger_has_no_claim_that_no_lesson_makes():
+    assert set(ledger()) <= {i for path in LESSONS for i in claimed(path)}
 
 
-def test_what_is_too_many_for_seeds_is_called_by_its_name(): assert not [c.id for c in ledger().values() if c.of == "seeds" and c.n > 20], "say what n counts: claim(…, of=\"sentences\")"
+def test_what_is_too_many_for_seeds_is_called_by_its_name():
+    assert not [c.id for c in ledger().values() if c.of == "seeds" and c.n > 20], (
+        "say what n counts: claim(…, of=\"sentences\")"
+    )
 
 
 def test_the_pages_show_the_ledger_that_ships():
     from claims import PAGES, marks, tables
+
     for page in PAGES:
         text = (ROOT / page).read_text(encoding="utf-8")
-        if page.endswith(".ipynb"): text = "\n\n".join("".join(c["source"]) for c in json.loads(text)["cells"])
+        if page.endswith(".ipynb"):
+            text = "\n\n".join("".join(c["source"]) for c in json.loads(text)["cells"])
         for name, table in tables(ledger()).items():
             first, last = marks(name)
-            assert f"{first}\n{table}\n{last}" in text, f"{page}: the table {name} is not that of ftcourse/assets/claims.jsonl: run `python measure/claims.py --pages`"
+            assert f"{first}\n{table}\n{last}" in text, (
+                f"{page}: the table {name} is not that of ftcourse/assets/claims.jsonl: run `python measure/claims.py "
+                "--pages`"
+            )
 
 
 def test_each_statement_of_the_article_has_a_verdict_from_claims():
     rows = article(ledger())[1:]
-    assert len(rows) == len(ARTICLE) and {verdict for _, verdict, _ in rows} <= {"holds", "holds in part", "does NOT hold", "not shown"}
+    assert len(rows) == len(ARTICLE)
+    assert {verdict for _, verdict, _ in rows} <= {
+        "holds",
+        "holds in part",
+        "does NOT hold",
+        "not shown",
+    }

@@ -1,16 +1,20 @@
-"""A large file loads flat: what stays in memory is a few bytes per row, the texts stay on disk. Measured in a process of its own."""
+"""A large file loads flat: what stays in memory is a few bytes per row, the texts stay on disk.
+
+Measured in a process of its own.
+"""
+
 import os
 import subprocess
 import sys
 
 import pytest
 
-ROWS, WORDS = 40_000, 260          # about 60 MB
+ROWS, WORDS = 40_000, 260  # about 60 MB
 CHILD = """
 import resource, sys
 from ftcourse.data import load_task
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024     # MiB
-load_task(sys.argv[1])                                                           # imports and pools are paid by a small file
+load_task(sys.argv[1])          # imports and pools are paid by a small file
 before = peak()
 task = load_task(sys.argv[2])
 loaded = peak()
@@ -32,4 +36,7 @@ def test_sixty_megabytes_load_in_less_than_forty(tmp_path):
     before, loaded, _, rows, taken = map(float, out.stdout.split())
     size = large.stat().st_size / 2**20
     print(f"{size:.0f} MiB file: peak {before:.0f} -> {loaded:.0f} MiB")
-    assert size > 55 and rows == ROWS and taken == 32 and loaded - before < 40, (size, before, loaded)
+    assert size > 55, (size, before, loaded)
+    assert rows == ROWS, (size, before, loaded)
+    assert taken == 32, (size, before, loaded)
+    assert loaded - before < 40, (size, before, loaded)

@@ -3,6 +3,7 @@
 Every function of the package that writes HTML is found by reading the source. It has to stand in VIEWS, with a call
 that shows hostile text through it, or in NO_DATA, with the reason why no text of a data set can reach it.
 """
+
 import ast
 import json
 import re
@@ -15,19 +16,25 @@ import numpy as np
 import pytest
 
 from ftcourse import HyperParams, fine_tune_model, load_model, load_task
-from ftcourse.settings import CourseError
+from ftcourse.core.errors import CourseError
 
 PACKAGE = Path(__file__).resolve().parent.parent / "ftcourse"
 SCRIPT, IMAGE = "<script>alert(1)</script>", "<img src=x onerror=alert(1)>"
 NASTY = f'{SCRIPT} {IMAGE} " onmouseover="alert(1)'
 RAW = re.compile(r"<script|<img src=x|<img onerror|(?<!&quot;)\" onmouseover=", re.I)
-TAG = re.compile(r"</?(?:p|b|i|a|div|span|t[dhr]|table|pre|img|mark|details|summary|br|small|ol|ul|li|svg|style|em|code|h\d|button)\b[^|]", re.I)
+TAG = re.compile(
+    r"</?(?:p|b|i|a|div|span|t[dhr]|table|pre|img|mark|details|summary|br|small|ol|ul|li|svg|style|em|code|h\d|button)\b[^|]",
+    re.I,
+)
 
 
 # ------------------------------------------------------------------ what there is to show
 @cache
 def task():
-    rows = [{"text": f"{NASTY} the food was {word}, visit {i}", "label": (SCRIPT, IMAGE)[i % 2]} for i, word in enumerate(["good", "bad"] * 30)]
+    rows = [
+        {"text": f"{NASTY} the food was {word}, visit {i}", "label": (SCRIPT, IMAGE)[i % 2]}
+        for i, word in enumerate(["good", "bad"] * 30)
+    ]
     return replace(load_task(rows), name=NASTY, source=NASTY, notes=[NASTY])
 
 
@@ -41,6 +48,7 @@ def tuned():
 @cache
 def report():
     from ftcourse import evaluate_model
+
     return replace(evaluate_model(tuned(), task()), name=NASTY, source=NASTY, notes=[NASTY])
 
 
@@ -53,7 +61,8 @@ def reader():
 
 @cache
 def panel():
-    from ftcourse.widgets import TrainingPanel
+    from ftcourse.course.widgets.panel import TrainingPanel
+
     made = TrainingPanel(task(), "tiny-bert", hp=HyperParams(max_steps=2, batch_size=4))
     made.run(wait=True)
     made.say(NASTY)
@@ -61,7 +70,8 @@ def panel():
 
 
 def typed():
-    from ftcourse.pieces import controls
+    from ftcourse.course.widgets.controls import controls
+
     made = controls(names=["lr", "train"])
     made.inputs["lr"].value = NASTY
     return made
@@ -69,11 +79,15 @@ def typed():
 
 def prompted():
     "An explorer whose input and whose complaint hold the text."
-    from ftcourse.explorers import explore_sampling
+    from ftcourse.course.explorers.sampling import explore_sampling
+
     made = explore_sampling()
     made.inputs["prompt"].value = NASTY
     kept = made.update
-    def refuse(**values): raise CourseError(NASTY)
+
+    def refuse(**values):
+        raise CourseError(NASTY)
+
     made.update = refuse
     made.redraw()
     made.update = kept
@@ -82,83 +96,101 @@ def prompted():
 
 class OneToken:
     "A tokenizer for which the whole text is one piece."
+
     all_special_ids, unk_token_id, eos_token_id, pad_token_id = [], 0, 2, 3
-    def __call__(self, text, **_): return {"input_ids": [0], "offset_mapping": [(0, len(text))]}
-    def convert_ids_to_tokens(self, ids): return [NASTY] * len(ids)
+
+    def __call__(self, text, **_):
+        return {"input_ids": [0], "offset_mapping": [(0, len(text))]}
+
+    def convert_ids_to_tokens(self, ids):
+        return [NASTY] * len(ids)
 
 
 def tokens():
-    from ftcourse.encode import show_tokens
-    from ftcourse.examples import Example
+    from ftcourse.data.encode.examples import Example
+    from ftcourse.data.encode.show import show_tokens
+
     return show_tokens(Example([1, 0], 0), OneToken())
 
 
 def shown():
-    from ftcourse.pieces import Shown
+    from ftcourse.course.widgets.base import Shown
+
     return type("Said", (Shown,), {"__str__": lambda self: NASTY})()
 
 
 def scoreboard():
-    from ftcourse.experiments import Scoreboard
-    return Scoreboard(NASTY, NASTY, [0], {"rte": {"accuracy": [.5]}}, {"rte": 9}, {"rte": 1.}, {}, [NASTY])
+    from ftcourse.experiments.glue import Scoreboard
+
+    return Scoreboard(NASTY, NASTY, [0], {"rte": {"accuracy": [0.5]}}, {"rte": 9}, {"rte": 1.0}, {}, [NASTY])
 
 
 def sweep():
-    from ftcourse.experiments import Sweep
-    return Sweep(NASTY, NASTY, [{"lr": 1e-3, "score": .5, "seconds": 1.}])
+    from ftcourse.experiments.grid import Sweep
+
+    return Sweep(NASTY, NASTY, [{"lr": 1e-3, "score": 0.5, "seconds": 1.0}])
 
 
 def highlight():
-    from ftcourse.spans import Answer, Span
+    from ftcourse.data.encode.spans import Answer, Span
     from ftcourse.tasks.qa import Highlight
+
     text = f"{NASTY} by Clara"
-    return Highlight(NASTY, text, Answer(IMAGE, (Span(text[26:26 + len(IMAGE)], 26, 26 + len(IMAGE), 1.),), 0.))
+    return Highlight(NASTY, text, Answer(IMAGE, (Span(text[26 : 26 + len(IMAGE)], 26, 26 + len(IMAGE), 1.0),), 0.0))
 
 
 def picked():
-    from ftcourse.task_explorers import show_span
+    from ftcourse.course.explorers.spans import show_span
+
     return show_span(reader(), NASTY, f"{SCRIPT} was founded by {IMAGE}.", 2, 5)
 
 
 def progress():
-    from ftcourse.checks import Progress
+    from ftcourse.course.practice.progress import Progress
+
     return Progress({"01.1": {"name": NASTY, "on": NASTY}}, {"01.1": NASTY, f"02{NASTY}": NASTY})
 
 
 def classes():
-    from ftcourse.checks import ClassProgress
+    from ftcourse.course.practice.progress import ClassProgress
+
     return ClassProgress({NASTY: {"01": 1}}, {"01": 2}, [NASTY])
 
 
 def pieces():
-    from ftcourse.explorers import show_pieces
+    from ftcourse.course.explorers.tokens import show_pieces
+
     return show_pieces(NASTY, OneToken())
 
 
 def tables():
-    from ftcourse.tables import html_table
+    from ftcourse.core.tables import html_table
+
     return html_table([[NASTY, "b"], ["c", NASTY]])
 
 
 def claimed():
-    ledger = pytest.importorskip("ftcourse.ledger")
-    return ledger, ledger.claim("99.nasty", NASTY, True, .5, None, 3, 1.)
+    ledger = pytest.importorskip("ftcourse.course.ledger")
+    return ledger, ledger.claim("99.nasty", NASTY, True, 0.5, None, 3, 1.0)
 
 
 def cures():
-    from ftcourse.cures import Cures
-    from ftcourse.experiments import Seeds
-    run = lambda: Seeds([0, 1], {"accuracy": [.5, .6], "loss": [1., 1.], "ece": [.1, .2], "seconds": [1., 1.]})
+    from ftcourse.experiments.cures import Cures
+    from ftcourse.experiments.seeds import Seeds
+
+    run = lambda: Seeds([0, 1], {"accuracy": [0.5, 0.6], "loss": [1.0, 1.0], "ece": [0.1, 0.2], "seconds": [1.0, 1.0]})
     return Cures(NASTY, {"nothing": run(), NASTY: run()})
 
 
 def gaps():
-    from ftcourse.regularization import Gap
-    return Gap(NASTY, *({"accuracy": 1., "loss": 0., "ece": 0.} for _ in range(2)))
+    from ftcourse.experiments.overfitting import Gap
+
+    return Gap(NASTY, *({"accuracy": 1.0, "loss": 0.0, "ece": 0.0} for _ in range(2)))
 
 
 def attributed():
-    from ftcourse.attribution_explorer import explore_attribution
+    from ftcourse.course.explorers.attribution import explore_attribution
+
     made = explore_attribution(tuned(), NASTY, "occlusion")
     kept, made.now = made.now, lambda: (_ for _ in ()).throw(CourseError(NASTY))
     made.redraw()
@@ -167,20 +199,36 @@ def attributed():
 
 
 VIEWS = {
-    "ledger._repr_html_": lambda: claimed()[1]._repr_html_(), "ledger.Ledger._repr_html_": lambda: claimed()[0].Ledger([claimed()[1]])._repr_html_(),
-    "reports.as_html": lambda: report()._repr_html_(), "reports.Hardest._repr_html_": lambda: report().hardest(3)._repr_html_(), "encode.Tokens._repr_html_": lambda: tokens()._repr_html_(),
-    "tables.html_table": tables, "experiments.board_html": lambda: scoreboard()._repr_html_(), "experiments.Sweep._repr_html_": lambda: sweep()._repr_html_(),
-    "explorers.Pieces.static": lambda: pieces().static(), "pieces.Shown.static": lambda: shown().static(), "pieces.Controls.look": lambda: typed().complaint.value, "pieces._static": lambda: typed().static(),
-    "pieces.Explorer.redraw": lambda: prompted().complaint.value, "pieces._explorer_static": lambda: prompted().static(), "task_explorers._picked_html": lambda: picked().static(),
-    "tasks.qa.Highlight._repr_html_": lambda: highlight()._repr_html_(), "widgets._say": lambda: panel().status.value, "widgets._table_html": lambda: table_of_panel(),
-    "cures.cures_html": lambda: cures()._repr_html_(), "regularization.Gap._repr_html_": lambda: gaps()._repr_html_(),
-    "attribution_explorer.coloured": lambda: attributed().static(), "attribution_explorer.redraw": lambda: attributed().complaint.value,
-    "widgets._panel_static": lambda: panel().static(), "checks.Progress._repr_html_": lambda: progress()._repr_html_(), "checks.ClassProgress._repr_html_": lambda: classes()._repr_html_(),
+    "course.ledger.Claim._repr_html_": lambda: claimed()[1]._repr_html_(),
+    "course.ledger.Ledger._repr_html_": lambda: claimed()[0].Ledger([claimed()[1]])._repr_html_(),
+    "metrics.report.as_html": lambda: report()._repr_html_(),
+    "metrics.report.Hardest._repr_html_": lambda: report().hardest(3)._repr_html_(),
+    "data.encode.show.Tokens._repr_html_": lambda: tokens()._repr_html_(),
+    "core.tables.html_table": tables,
+    "experiments.glue.Scoreboard._repr_html_": lambda: scoreboard()._repr_html_(),
+    "experiments.grid.Sweep._repr_html_": lambda: sweep()._repr_html_(),
+    "course.explorers.tokens.Pieces.static": lambda: pieces().static(),
+    "course.widgets.base.Shown.static": lambda: shown().static(),
+    "course.widgets.controls.Controls.look": lambda: typed().complaint.value,
+    "course.widgets.controls.Controls.static": lambda: typed().static(),
+    "course.widgets.base.Explorer.redraw": lambda: prompted().complaint.value,
+    "course.widgets.base.Explorer.static": lambda: prompted().static(),
+    "course.explorers.spans.PickedSpan.static": lambda: picked().static(),
+    "tasks.qa.Highlight._repr_html_": lambda: highlight()._repr_html_(),
+    "course.widgets.panel.TrainingPanel.say": lambda: panel().status.value,
+    "course.widgets.panel.TrainingPanel.table_html": lambda: table_of_panel(),
+    "experiments.cures.Cures._repr_html_": lambda: cures()._repr_html_(),
+    "experiments.overfitting.Gap._repr_html_": lambda: gaps()._repr_html_(),
+    "course.explorers.attribution.AttributionView.static": lambda: attributed().static(),
+    "course.explorers.attribution.AttributionExplorer.redraw": lambda: attributed().complaint.value,
+    "course.widgets.panel.TrainingPanel.static": lambda: panel().static(),
+    "course.practice.progress.Progress._repr_html_": lambda: progress()._repr_html_(),
+    "course.practice.progress.ClassProgress._repr_html_": lambda: classes()._repr_html_(),
 }
 NO_DATA = {
-    "layers.ParameterTable._repr_html_": "counts, and names of a network's parts", "pieces.Controls.__init__": "help texts of the fields of HyperParams, escaped",
-    "quizzes": "questions of the course, escaped before they are marked up; tests/toolkit/test_quizzes.py shows it",
-    "_html": "builds the course's site", "_site": "builds the course's site", "_links": "checks the course's site",
+    "models.parts.ParameterTable._repr_html_": "counts, and names of a network's parts",
+    "course.widgets.controls.Controls.__init__": "help texts of the fields of HyperParams, escaped",
+    "course.practice.quizzes": "questions of the course, escaped before they are marked up: test_quizzes.py shows it",
 }
 
 
@@ -189,32 +237,57 @@ def table_of_panel():
     trial = panel().trial(1)
     before = dict(trial.score)
     trial.score["name"] = NASTY
-    try: return panel().table_html()
-    finally: trial.score.update(before)
+    try:
+        return panel().table_html()
+    finally:
+        trial.score.update(before)
 
 
 # ------------------------------------------------------------------ what writes HTML
+def owner(node):
+    "The class that `patch` makes a function a method of, as a list of its name; empty for anything else."
+    patched = isinstance(node, ast.FunctionDef) and any("patch" in ast.unparse(d) for d in node.decorator_list)
+    return [ast.unparse(node.args.args[0].annotation)] if patched else []
+
+
 def makers():
     "{module.function: line} of all that writes tags, hands text to an HTML widget, or gives a notebook something rich."
     found = {}
     for file in sorted(PACKAGE.rglob("*.py")):
         module = ".".join(file.relative_to(PACKAGE).with_suffix("").parts)
+
         def look(node, inside, module=module):
             for child in ast.iter_child_nodes(node):
-                names = [*inside, child.name] if isinstance(child, (ast.FunctionDef, ast.ClassDef)) else inside
+                names = (
+                    [*inside, *owner(child), child.name]
+                    if isinstance(child, (ast.FunctionDef, ast.ClassDef))
+                    else inside
+                )
                 tag = isinstance(child, ast.Constant) and isinstance(child.value, str) and TAG.search(child.value)
-                rich = isinstance(child, ast.Call) and getattr(child.func, "attr", getattr(child.func, "id", "")) in ("HTML", "display_html", "Markdown", "SVG", "HTMLMath", "html_table") and child.args
-                if tag or rich: found.setdefault(".".join([module, *names[:2 if inside and names[0][:1].isupper() else 1]]), child.lineno)
+                rich = (
+                    isinstance(child, ast.Call)
+                    and getattr(child.func, "attr", getattr(child.func, "id", ""))
+                    in ("HTML", "display_html", "Markdown", "SVG", "HTMLMath", "html_table")
+                    and child.args
+                )
+                if tag or rich:
+                    found.setdefault(
+                        ".".join([module, *names[: 2 if names and names[0][:1].isupper() else 1]]), child.lineno
+                    )
                 look(child, names)
+
         look(ast.parse(file.read_text(encoding="utf-8")), [])
     return found
 
 
 def test_every_function_that_writes_html_is_tried():
     known = {*VIEWS, *NO_DATA}
-    new = {name: line for name, line in makers().items() if name not in known and name.split(".")[0] not in known}
-    assert new == {}, "these write HTML: add a call with hostile text to VIEWS, or the reason why none is needed to NO_DATA"
-    gone = {name for name in set(VIEWS) - set(makers()) if (PACKAGE / f"{name.split('.')[0]}.py").exists()}
+    harmless = tuple(f"{name}." for name in NO_DATA)
+    new = {name: line for name, line in makers().items() if name not in known and not name.startswith(harmless)}
+    assert new == {}, (
+        "these write HTML: add a call with hostile text to VIEWS, or the reason why none is needed to NO_DATA"
+    )
+    gone = set(VIEWS) - set(makers())
     assert gone == set(), "these are no longer found: are they written in another way?"
 
 
@@ -227,28 +300,62 @@ def test_hostile_text_is_shown_as_text(name):
 
 def test_the_search_for_raw_markup_finds_it():
     "A test that cannot fail is none: the same search, on views that do not escape."
-    for page in (f"<td>{NASTY}</td>", f'<img alt="{NASTY}">', f"<b>{IMAGE}</b>", f"<p>{SCRIPT.upper()}</p>"): assert RAW.search(page)
+    for page in (f"<td>{NASTY}</td>", f'<img alt="{NASTY}">', f"<b>{IMAGE}</b>", f"<p>{SCRIPT.upper()}</p>"):
+        assert RAW.search(page)
 
 
 # ------------------------------------------------------------------ what a notebook gets of everything else
 def rich(thing):
     "All that a notebook would show of a value, but its plain text, which it escapes itself."
     from IPython.core.formatters import DisplayFormatter
+
     made, _ = DisplayFormatter().format(thing)
     return {kind: text for kind, text in made.items() if kind != "text/plain"}
 
 
 def results():
-    from ftcourse.encode import encode_task, unk_report
-    from ftcourse.reports import compare
-    from ftcourse.rows import Problem
+    from ftcourse.data.encode.show import unk_report
+    from ftcourse.data.encode.texts import encode_task
+    from ftcourse.data.problems import Problem
+    from ftcourse.metrics.comparison import compare
     from ftcourse.tasks.qa import ask
-    bad = load_task({"train": [{"text": NASTY, "label": SCRIPT}, {"text": "b", "label": IMAGE}, {"text": "", "label": SCRIPT}], "test": [{"text": NASTY, "label": IMAGE}]}, on_bad="skip")
+
+    bad = load_task(
+        {
+            "train": [{"text": NASTY, "label": SCRIPT}, {"text": "b", "label": IMAGE}, {"text": "", "label": SCRIPT}],
+            "test": [{"text": NASTY, "label": IMAGE}],
+        },
+        on_bad="skip",
+    )
     split = encode_task(task(), "train", tuned().tokenizer)
-    return {"task": task(), "problems": bad.problems, "leaks": bad.leaks(), "a problem": Problem(NASTY, 1, NASTY, NASTY), "history": tuned().history, "model": tuned(), "report": report(), "hardest": report().hardest(),
-            "predictions": tuned().predict([NASTY]), "probabilities": tuned().probabilities([NASTY]), "comparison": compare(report(), report(), names=(NASTY, NASTY)), "examples": split, "tokens": tokens(),
-            "unknown words": unk_report(task(), tuned().tokenizer), "answers": reader().answers([(NASTY, NASTY)]), "asked": ask(reader(), NASTY, NASTY), "scoreboard": scoreboard(), "sweep": sweep(), "progress": progress(),
-            "panel": panel(), "controls": typed(), "explorer": prompted(), "pieces": pieces(), "attribution": attributed(), "span": picked(), "error": CourseError(NASTY)}
+    return {
+        "task": task(),
+        "problems": bad.problems,
+        "leaks": bad.leaks(),
+        "a problem": Problem(NASTY, 1, NASTY, NASTY),
+        "history": tuned().history,
+        "model": tuned(),
+        "report": report(),
+        "hardest": report().hardest(),
+        "predictions": tuned().predict([NASTY]),
+        "probabilities": tuned().probabilities([NASTY]),
+        "comparison": compare(report(), report(), names=(NASTY, NASTY)),
+        "examples": split,
+        "tokens": tokens(),
+        "unknown words": unk_report(task(), tuned().tokenizer),
+        "answers": reader().answers([(NASTY, NASTY)]),
+        "asked": ask(reader(), NASTY, NASTY),
+        "scoreboard": scoreboard(),
+        "sweep": sweep(),
+        "progress": progress(),
+        "panel": panel(),
+        "controls": typed(),
+        "explorer": prompted(),
+        "pieces": pieces(),
+        "attribution": attributed(),
+        "span": picked(),
+        "error": CourseError(NASTY),
+    }
 
 
 def test_whatever_a_cell_ends_with_is_escaped():
@@ -256,33 +363,54 @@ def test_whatever_a_cell_ends_with_is_escaped():
         warnings.simplefilter("ignore")
         found = results()
     for name, thing in found.items():
-        for kind, text in rich(thing).items(): assert not RAW.search(text if isinstance(text, str) else json.dumps(text)), f"{name} as {kind}"
+        for kind, text in rich(thing).items():
+            assert not RAW.search(text if isinstance(text, str) else json.dumps(text)), f"{name} as {kind}"
 
 
 def test_widgets_hold_no_raw_markup():
     "What reaches the page of a widget is the value of its HTML parts."
     import ipywidgets as w
-    def parts(box): yield from (p for child in getattr(box, "children", ()) for p in [child, *parts(child)])
-    from ftcourse.explorers import explore_tokens
-    from ftcourse.task_explorers import explore_span
+
+    def parts(box):
+        yield from (p for child in getattr(box, "children", ()) for p in [child, *parts(child)])
+
+    from ftcourse.course.explorers.spans import explore_span
+    from ftcourse.course.explorers.tokens import explore_tokens
+
     tokens_ = explore_tokens(NASTY)
     span = explore_span(reader(), NASTY, f"{SCRIPT} was founded by {IMAGE}.")
-    held = [p.value for made in (panel(), typed(), prompted(), tokens_, span, attributed()) for p in parts(made.box) if isinstance(p, w.HTML)]
-    assert len(held) > 8 and any("&lt;" in x for x in held) and not [x for x in held if RAW.search(x)]
+    held = [
+        p.value
+        for made in (panel(), typed(), prompted(), tokens_, span, attributed())
+        for p in parts(made.box)
+        if isinstance(p, w.HTML)
+    ]
+    assert len(held) > 8
+    assert any("&lt;" in x for x in held)
+    assert not [x for x in held if RAW.search(x)]
 
 
 def test_a_model_card_shows_text_as_text():
-    from ftcourse.cards import card
-    text = card(tuned(), task(), report(), name=NASTY)           # a quote may stand in a paragraph, markup may not
-    assert not re.search(r"<script|<img", text, re.I) and "&lt;script" in text.split("\n---\n", 1)[1]
+    from ftcourse.course.cli.model_card import card_text
+
+    text = card_text(tuned(), task(), report(), name=NASTY)  # a quote may stand in a paragraph, markup may not
+    assert not re.search(r"<script|<img", text, re.I)
+    assert "&lt;script" in text.split("\n---\n", 1)[1]
 
 
 def test_text_with_dollars_is_no_formula_in_a_picture():
     "A picture holds no markup, but $…$ would be typeset, and half a formula would stop the drawing."
     from matplotlib import pyplot as plt
 
-    from ftcourse.explorers import plot_threshold
+    from ftcourse.course.explorers.scores import plot_threshold
+
     r = report()
-    r = replace(r, labels=["$\\frac$", "$<script>$"], true=np.array([0, 1]), pred=np.array([0, 1]), probs=np.array([[.9, .1], [.2, .8]]))
+    r = replace(
+        r,
+        labels=["$\\frac$", "$<script>$"],
+        true=np.array([0, 1]),
+        pred=np.array([0, 1]),
+        probs=np.array([[0.9, 0.1], [0.2, 0.8]]),
+    )
     plot_threshold(r).canvas.draw()
     plt.close("all")

@@ -3,7 +3,8 @@
 What is bounded is CPU time of this process: on a machine that other work shares, the clock on the wall measures the
 others. Both are printed: `pytest tests/test_explorers.py -s`.
 """
-import inspect
+
+import importlib
 import json
 import time
 import warnings
@@ -13,13 +14,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ftcourse import attribution_explorer, cure_explorer, evaluate_model, explorers, load_model, task_explorers
-from ftcourse.pieces import Shown
-from ftcourse.settings import assets
+from ftcourse import evaluate_model, load_model
+from ftcourse.core.settings import assets
+from ftcourse.course import explorers
+from ftcourse.course.widgets.base import Shown
 
 ROOT = Path(__file__).resolve().parent.parent
-MOVES, LIMIT = 40, .100          # redraws an input; seconds of CPU time that 95 of 100 may take
-TEXT = "The mill was founded by Clara Novak. It stands in Bergen, and nobody works there on Monday. The walls are made of old brick, and a visit costs ten euros. It opened in 1901."
+MOVES, LIMIT = 40, 0.100  # redraws an input; seconds of CPU time that 95 of 100 may take
+TEXT = (
+    "The mill was founded by Clara Novak. It stands in Bergen, and nobody works there on Monday. The walls are made "
+    "of old brick, and a visit costs ten euros. It opened in 1901."
+)
 
 
 @cache
@@ -34,7 +39,7 @@ def reader():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = load_model("tiny-bert", head="span", seed=1)
-    model.info["null_threshold"] = 0.
+    model.info["null_threshold"] = 0.0
     return model
 
 
@@ -46,41 +51,63 @@ def sure():
 
 
 MADE = {
-    "explore_softmax": lambda: explorers.explore_softmax((2., 0., -1., 1., .5)),
+    "explore_softmax": lambda: explorers.explore_softmax((2.0, 0.0, -1.0, 1.0, 0.5)),
     "explore_schedule": lambda: explorers.explore_schedule(),
     "explore_threshold": lambda: explorers.explore_threshold(report()),
     "explore_sampling": lambda: explorers.explore_sampling(),
     "explore_tokens": lambda: explorers.explore_tokens(),
     "explore_padding": lambda: explorers.explore_padding("reviews"),
-    "explore_calibration": lambda: task_explorers.explore_calibration(report().probs, report().true),
-    "explore_span": lambda: task_explorers.explore_span(reader(), "who founded the mill?", TEXT),
-    "explore_budget": lambda: task_explorers.explore_budget(),
-    "explore_cures": lambda: cure_explorer.explore_cures(),
-    "explore_attribution": lambda: attribution_explorer.explore_attribution(sure()),
+    "explore_calibration": lambda: explorers.explore_calibration(report().probs, report().true),
+    "explore_span": lambda: explorers.explore_span(reader(), "who founded the mill?", TEXT),
+    "explore_budget": lambda: explorers.explore_budget(),
+    "explore_cures": lambda: explorers.explore_cures(),
+    "explore_attribution": lambda: explorers.explore_attribution(sure()),
 }
 
 
 def values_of(widget):
     "Some forty values through which a hand moves an input, each unlike the one before."
-    if hasattr(widget, "options"): return [(list(widget.options) * MOVES)[i] if not isinstance(widget.options[0], tuple) else widget.options[i % len(widget.options)][1] for i in range(1, MOVES + 1)]
-    if isinstance(widget.value, bool): return [(not widget.value) ^ bool(i % 2) for i in range(MOVES)]
-    if isinstance(widget.value, str): return [" ".join((TEXT * 3).split()[:n]) for n in range(3, MOVES + 3)]
+    if hasattr(widget, "options"):
+        return [
+            (list(widget.options) * MOVES)[i]
+            if not isinstance(widget.options[0], tuple)
+            else widget.options[i % len(widget.options)][1]
+            for i in range(1, MOVES + 1)
+        ]
+    if isinstance(widget.value, bool):
+        return [(not widget.value) ^ bool(i % 2) for i in range(MOVES)]
+    if isinstance(widget.value, str):
+        return [" ".join((TEXT * 3).split()[:n]) for n in range(3, MOVES + 3)]
     spread = np.linspace(widget.min, widget.max, MOVES)
     whole = isinstance(widget.value, int)
     found = [int(round(x)) if whole else float(x) for x in spread]
-    if len(set(found)) < MOVES: found = [(found[0], found[-1])[i % 2] for i in range(MOVES)]         # few steps: to and fro
+    if len(set(found)) < MOVES:
+        found = [(found[0], found[-1])[i % 2] for i in range(MOVES)]  # few steps: to and fro
     return found if found[0] != widget.value else found[1:] + found[:1]
 
 
 def inputs_of(explorer):
     "{name: widget} of all that a hand can move."
     own = {"text": explorer.text} if hasattr(explorer, "text") else dict(explorer.inputs)
-    return own | {f"slider of {name}": s for name, s in (explorer.knobs.sliders if getattr(explorer, "knobs", None) else {}).items() if s is not None} | {
-        name: box for name, box in (explorer.knobs.inputs if getattr(explorer, "knobs", None) else {}).items() if hasattr(box, "options")}
+    return (
+        own
+        | {
+            f"slider of {name}": s
+            for name, s in (explorer.knobs.sliders if getattr(explorer, "knobs", None) else {}).items()
+            if s is not None
+        }
+        | {
+            name: box
+            for name, box in (explorer.knobs.inputs if getattr(explorer, "knobs", None) else {}).items()
+            if hasattr(box, "options")
+        }
+    )
 
 
 def test_none_is_forgotten():
-    there = {name for module in (explorers, task_explorers, cure_explorer, attribution_explorer) for name, f in vars(module).items() if name.startswith("explore_") and inspect.isfunction(f)}
+    folder = ROOT / "ftcourse" / "course" / "explorers"
+    modules = [importlib.import_module(f"ftcourse.course.explorers.{p.stem}") for p in folder.glob("[a-z]*.py")]
+    there = {name for module in modules for name in module.__all__ if name.startswith("explore_")}
     assert there == set(MADE), "an explorer without its line in MADE is not measured"
 
 
@@ -90,9 +117,12 @@ def moved(explorer, which, widget):
     for value in values_of(widget):
         drawn, was, c, w = len(explorer.seconds), widget.value, time.process_time(), time.perf_counter()
         widget.value = value
-        cpu.append(time.process_time() - c); wall.append(time.perf_counter() - w)
+        cpu.append(time.process_time() - c)
+        wall.append(time.perf_counter() - w)
         shown.add(bytes(explorer.image.value) if hasattr(explorer, "image") else explorer.view.value)
-        assert len(explorer.seconds) > drawn or value == was or which.startswith("slider"), f"{which} = {value} redrew nothing"
+        assert len(explorer.seconds) > drawn or value == was or which.startswith("slider"), (
+            f"{which} = {value} redrew nothing"
+        )
     assert len(shown) > 1, f"{which} changes nothing that is seen"
     return np.array(cpu), np.array(wall)
 
@@ -104,9 +134,13 @@ def test_an_explorer_redraws_within_100_ms(name):
     for which, widget in inputs_of(explorer).items():
         for _ in range(3):
             cpu, wall = moved(explorer, which, widget)
-            p95 = float(np.quantile(cpu, .95))
-            print(f"{name}, {which}: {len(cpu)} moves, p95 {1000 * p95:.0f} ms of CPU time, {1000 * float(np.quantile(wall, .95)):.0f} ms by the clock")
-            if p95 < LIMIT: break
+            p95 = float(np.quantile(cpu, 0.95))
+            print(
+                f"{name}, {which}: {len(cpu)} moves, p95 {1000 * p95:.0f} ms of CPU time, "
+                f"{1000 * float(np.quantile(wall, 0.95)):.0f} ms by the clock"
+            )
+            if p95 < LIMIT:
+                break
         assert not getattr(getattr(explorer, "complaint", None), "value", "")
         assert p95 < LIMIT, f"{name}, {which}: 95 of 100 redraws take up to {1000 * p95:.0f} ms of CPU time"
 
@@ -116,21 +150,39 @@ def test_an_explorer_without_a_front_end_is_a_picture_and_names_the_plain_call(n
     explorer = MADE[name]()
     assert isinstance(explorer, Shown)
     bundle = explorer._repr_mimebundle_()
-    assert "application/vnd.jupyter.widget-view+json" not in bundle and ("<img" in bundle["text/html"] or "<span" in bundle["text/html"])
+    assert "application/vnd.jupyter.widget-view+json" not in bundle
+    assert "<img" in bundle["text/html"] or "<span" in bundle["text/html"]
     assert "no notebook here that shows widgets" in bundle["text/plain"], "it does not say that there is no widget here"
-    assert callable(getattr(explorers, name.replace("explore_", "plot_"), None) or getattr(task_explorers, name.replace("explore_", "plot_"), None) or getattr(cure_explorer, name.replace("explore_", "plot_"), None)
-                    or {"explore_tokens": explorers.show_pieces, "explore_span": task_explorers.show_span, "explore_attribution": attribution_explorer.show_attribution}[name])
+    shown_otherwise = {
+        "explore_tokens": explorers.show_pieces,
+        "explore_span": explorers.show_span,
+        "explore_attribution": explorers.show_attribution,
+    }
+    assert callable(getattr(explorers, name.replace("explore_", "plot_"), None) or shown_otherwise[name])
 
 
 def test_only_parts_of_ipywidgets_7_are_used():
     "7.7.1 is the version on Colab; these came later."
-    later = {"Stack", "TagsInput", "ColorsInput", "FloatsInput", "IntsInput", "TimePicker", "NaiveDatetimePicker", "DatetimePicker"}
-    for file in ("pieces", "explorers", "task_explorers", "cure_explorer", "attribution_explorer", "widgets"):
-        text = (ROOT / "ftcourse" / f"{file}.py").read_text(encoding="utf-8")
+    later = {
+        "Stack",
+        "TagsInput",
+        "ColorsInput",
+        "FloatsInput",
+        "IntsInput",
+        "TimePicker",
+        "NaiveDatetimePicker",
+        "DatetimePicker",
+    }
+    for file in (ROOT / "ftcourse" / "course").rglob("*.py"):
+        text = file.read_text(encoding="utf-8")
         assert not [name for name in later if f"w.{name}(" in text or f"import {name}" in text]
 
 
 def test_every_measured_task_has_its_curves():
-    made = task_explorers.explore_budget()
+    made = explorers.explore_budget()
     record = json.loads((assets() / "budgets.json").read_text(encoding="utf-8"))
-    assert list(made.inputs["task"].options) == list(record["tasks"]) and set(made.inputs["arm"].options) == {"all", *next(iter(record["tasks"].values()))["arms"]}
+    assert list(made.inputs["task"].options) == list(record["tasks"])
+    assert set(made.inputs["arm"].options) == {
+        "all",
+        *next(iter(record["tasks"].values()))["arms"],
+    }

@@ -1,4 +1,5 @@
 "The path that Colab users take: models and data sets by id, from a stand-in of the hub on this machine."
+
 import csv
 import json
 import os
@@ -8,21 +9,32 @@ import sys
 
 import pytest
 
-from ftcourse.settings import assets
+from ftcourse.core.settings import assets
 
 sys.path.append(os.path.dirname(__file__))
 from hub import Hub  # noqa: E402
 
 
 def run(code, hub, home, **more):
-    env = {k: v for k, v in os.environ.items() if k.lower() not in ("http_proxy", "https_proxy", "all_proxy")} | hub.environment(home) | more
-    done = subprocess.run([sys.executable, "-c", "import warnings; warnings.filterwarnings('ignore')\n" + code], capture_output=True, text=True, timeout=500, env=env)
+    env = (
+        {k: v for k, v in os.environ.items() if k.lower() not in ("http_proxy", "https_proxy", "all_proxy")}
+        | hub.environment(home)
+        | more
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", "import warnings; warnings.filterwarnings('ignore')\n" + code],
+        capture_output=True,
+        text=True,
+        timeout=500,
+        env=env,
+    )
     assert done.returncode == 0, done.stderr[-4000:]
     return json.loads(done.stdout.splitlines()[-1])
 
 
 @pytest.fixture
-def home(tmp_path): return tmp_path
+def home(tmp_path):
+    return tmp_path
 
 
 @pytest.fixture
@@ -32,14 +44,20 @@ def hub(tmp_path):
     shutil.copytree(assets() / "tiny-bert", old)
     shutil.copytree(assets() / "tiny-bert", new)
     config = json.loads((new / "config.json").read_text())
-    (new / "config.json").write_text(json.dumps(config | {"hidden_dropout_prob": .3}))
+    (new / "config.json").write_text(json.dumps(config | {"hidden_dropout_prob": 0.3}))
     for name, words in (("first", "fine"), ("second", "good")):
         (tmp_path / name).mkdir()
         for split, n in (("train", 80), ("validation", 20), ("test", 20)):
             with open(tmp_path / name / f"{split}.csv", "w", newline="", encoding="utf-8") as f:
-                csv.writer(f).writerows([["text", "label"], *([f"the soup was {words} or bad, {split} {i}", ["no", "yes"][i % 2]] for i in range(n))])
+                csv.writer(f).writerows(
+                    [
+                        ["text", "label"],
+                        *([f"the soup was {words} or bad, {split} {i}", ["no", "yes"][i % 2]] for i in range(n)),
+                    ]
+                )
     models = {"someone/small": {"main": new, "v1": old}}
-    with Hub(models, {"someone/opinions": {"main": tmp_path / "second", "v1": tmp_path / "first"}}) as hub: yield hub
+    with Hub(models, {"someone/opinions": {"main": tmp_path / "second", "v1": tmp_path / "first"}}) as hub:
+        yield hub
 
 
 def test_models_and_data_by_id_by_revision_and_from_the_cache(hub, home):
@@ -47,22 +65,36 @@ def test_models_and_data_by_id_by_revision_and_from_the_cache(hub, home):
 import json
 from ftcourse import evaluate_model, fine_tune_model, load_model, load_task
 dropout = lambda m: m.network.config.hidden_dropout_prob
-found = {"main": dropout(load_model("someone/small", head="lm")), "v1": dropout(load_model("someone/small@v1", head="lm")), "keyword": dropout(load_model("someone/small", head="lm", revision="v1"))}
-found |= {"newest": load_task("someone/opinions").train[0]["text"], "pinned": load_task("someone/opinions@v1").train[0]["text"], "by": load_task("someone/opinions", revision=COMMIT).train[0]["text"]}
+found = {"main": dropout(load_model("someone/small", head="lm")),
+         "v1": dropout(load_model("someone/small@v1", head="lm")),
+         "keyword": dropout(load_model("someone/small", head="lm", revision="v1"))}
+found |= {"newest": load_task("someone/opinions").train[0]["text"],
+          "pinned": load_task("someone/opinions@v1").train[0]["text"],
+          "by": load_task("someone/opinions", revision=COMMIT).train[0]["text"]}
 M = fine_tune_model("someone/small@v1", "someone/opinions@v1", max_steps=2)
 found["rows"] = evaluate_model(M, "someone/opinions@v1").rows
 print(json.dumps(found))""".replace("COMMIT", repr(hub.commit("datasets", "someone/opinions", "v1")))
     found = run(first, hub, home)
-    assert (found["main"], found["v1"], found["keyword"]) == (.3, .1, .1)
-    assert "good" in found["newest"] and "fine" in found["pinned"] and "fine" in found["by"] and found["rows"] == 20
-    assert sum(path.endswith("model.safetensors") and kind == "GET" for kind, path in hub.asked) == 1      # both revisions have the same weights: fetched once
+    assert (found["main"], found["v1"], found["keyword"]) == (0.3, 0.1, 0.1)
+    assert "good" in found["newest"]
+    assert "fine" in found["pinned"]
+    assert "fine" in found["by"]
+    assert found["rows"] == 20
+    assert (
+        sum(path.endswith("model.safetensors") and kind == "GET" for kind, path in hub.asked) == 1
+    )  # both revisions have the same weights: fetched once
     hub.asked.clear()
     again = """
 import json
 from ftcourse import load_model, load_task
-print(json.dumps([load_model("someone/small@v1", head="lm").network.config.hidden_dropout_prob, load_task("someone/opinions@v1").train[0]["text"]]))"""
-    dropout, text = run(again, hub, home, HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1")      # what was loaded once loads without a network
-    assert dropout == .1 and "fine" in text and hub.asked == []
+print(json.dumps([load_model("someone/small@v1", head="lm").network.config.hidden_dropout_prob,
+                  load_task("someone/opinions@v1").train[0]["text"]]))"""
+    dropout, text = run(
+        again, hub, home, HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1"
+    )  # what was loaded once loads without a network
+    assert dropout == 0.1
+    assert "fine" in text
+    assert hub.asked == []
 
 
 def test_what_the_hub_does_not_have_is_said_and_leaves_no_broken_cache(hub, home):
@@ -70,26 +102,37 @@ def test_what_the_hub_does_not_have_is_said_and_leaves_no_broken_cache(hub, home
 import json
 from ftcourse import load_model, load_task
 said = []
-for load in (lambda: load_model("someone/smal", head="lm"), lambda: load_model("someone/small@v9", head="lm"), lambda: load_model("someone/small", head="lm"),
+for load in (lambda: load_model("someone/smal", head="lm"), lambda: load_model("someone/small@v9", head="lm"),
+             lambda: load_model("someone/small", head="lm"),
              lambda: load_task("someone/opinion"), lambda: load_task("someone/opinions@v9")):
     try: load(); said.append("loaded")
     except ValueError as e: said.append(str(e))
 print(json.dumps(said))"""
     hub.broken.add("model.safetensors")
     wrong_id, no_revision, half, no_data, no_data_revision = run(code, hub, home)
-    assert "someone/smal" in wrong_id and hub.endpoint in wrong_id and "Check the spelling" in wrong_id
-    assert "at revision v9" in no_revision and "cannot load" in half
-    assert "someone/opinion" in no_data and "Check the name" in no_data and "v9" in no_data_revision
+    assert "someone/smal" in wrong_id
+    assert hub.endpoint in wrong_id
+    assert "Check the spelling" in wrong_id
+    assert "at revision v9" in no_revision
+    assert "cannot load" in half
+    assert "someone/opinion" in no_data
+    assert "Check the name" in no_data
+    assert "v9" in no_data_revision
     hub.broken.clear()
-    whole = run("import json\nfrom ftcourse import load_model\nprint(json.dumps(load_model('someone/small', head='lm').network.config.hidden_dropout_prob))", hub, home)
-    assert whole == .3                                     # the half-finished download is taken up, not loaded
+    whole = run(
+        "import json\nfrom ftcourse import load_model\nprint(json.dumps(load_model('someone/small', "
+        "head='lm').network.config.hidden_dropout_prob))",
+        hub,
+        home,
+    )
+    assert whole == 0.3  # the half-finished download is taken up, not loaded
 
 
 def test_a_model_is_pushed_with_its_card_and_comes_back_equal(hub, home):
     code = """
 import json
 from ftcourse import evaluate_model, fine_tune_model, load_model, load_task
-from ftcourse.cards import push, save_with_card
+from ftcourse.course.cli.model_card import push, save_with_card
 task = load_task("reviews").take(32)
 M = fine_tune_model("tiny-bert", task, max_steps=3, lr=1e-3)
 texts = ["The waiter was charming.", "Our room was dirty."]
@@ -98,6 +141,11 @@ where = push(folder, "someone/mine")
 back = load_model("someone/mine")
 print(json.dumps([where, back.predict(texts) == M.predict(texts), back.labels]))""".replace("HOME", repr(str(home)))
     where, equal, labels = run(code, hub, home)
-    assert equal and labels == ["negative", "positive"] and where == f"{hub.endpoint}/someone/mine"
+    assert equal
+    assert labels == ["negative", "positive"]
+    assert where == f"{hub.endpoint}/someone/mine"
     files, _ = hub.files("models", "someone/mine", "main")
-    assert {"README.md", "config.json", "model.safetensors", "tokenizer.json", "ftcourse.json", "report.json"} <= set(files) and b"## Limits" in files["README.md"]
+    assert {"README.md", "config.json", "model.safetensors", "tokenizer.json", "ftcourse.json", "report.json"} <= set(
+        files
+    )
+    assert b"## Limits" in files["README.md"]

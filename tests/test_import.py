@@ -1,4 +1,5 @@
 "`import ftcourse` is cheap: nothing heavy is loaded until a verb is used."
+
 import ast
 import json
 import subprocess
@@ -9,13 +10,29 @@ import pytest
 
 import ftcourse
 
-HEAVY = ("torch", "transformers", "datasets", "accelerate", "tokenizers", "pandas", "pyarrow", "scipy", "sklearn", "matplotlib", "ipywidgets", "nbdev")
+HEAVY = (
+    "torch",
+    "transformers",
+    "datasets",
+    "accelerate",
+    "tokenizers",
+    "pandas",
+    "pyarrow",
+    "scipy",
+    "sklearn",
+    "matplotlib",
+    "ipywidgets",
+    "nbdev",
+)
 PROMISED = {"train_model", "fine_tune_model", "evaluate_model", "load_task", "load_model", "HyperParams"}
 
 
 def fresh(statement):
     "(seconds, heavy modules loaded) of a statement in a new interpreter."
-    code = f"import json, sys, time; t = time.perf_counter(); {statement}; t = time.perf_counter() - t; print(json.dumps([t, sorted(m for m in {HEAVY} if m in sys.modules)]))"
+    code = (
+        f"import json, sys, time; t = time.perf_counter(); {statement}; t = time.perf_counter() - t; "
+        f"print(json.dumps([t, sorted(m for m in {HEAVY} if m in sys.modules)]))"
+    )
     return json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
 
 
@@ -32,18 +49,43 @@ def test_import_star_and_naming_a_verb_load_nothing_heavy():
 def test_the_promised_names_are_listed_literally_and_are_there():
     tree = ast.parse(Path(ftcourse.__file__).read_text(encoding="utf-8"))
     value = next(n.value for n in tree.body if isinstance(n, ast.Assign) and n.targets[0].id == "__all__")
-    assert set(ast.literal_eval(value)) >= PROMISED and ast.literal_eval(value) == ftcourse.__all__
+    assert set(ast.literal_eval(value)) >= PROMISED
+    assert ast.literal_eval(value) == ftcourse.__all__
     assert set(dir(ftcourse)) >= PROMISED | {"__version__"}
     for name in ftcourse.__all__:
         thing = getattr(ftcourse, name)
-        assert callable(thing) and thing.__doc__, f"{name} has no docstring"
+        assert callable(thing), f"{name} has no docstring"
+        assert thing.__doc__, f"{name} has no docstring"
 
 
 def test_an_unknown_name_is_an_attribute_error_that_says_what_there_is():
-    with pytest.raises(AttributeError, match="fine_tune_model"): ftcourse.__getattr__("fine_tune")
+    with pytest.raises(AttributeError, match="fine_tune_model"):
+        ftcourse.__getattr__("fine_tune")
 
 
 def test_light_modules_stay_light():
-    for module in ("settings", "hparams", "rows", "world", "metrics", "data", "encode", "checks", "recipes", "experiments", "cli", "cards", "pieces", "widgets", "explorers"):
+    for module in (
+        "core.settings",
+        "core.hparams",
+        "data.load.readers",
+        "data.world.generator",
+        "metrics",
+        "metrics.scores",
+        "data",
+        "data.load",
+        "data.encode.texts",
+        "course.practice.exercises",
+        "recipes",
+        "experiments.seeds",
+        "tasks",
+        "losses",
+        "course.cli.main",
+        "course.cli.model_card",
+        "course.widgets.base",
+        "course.widgets.panel",
+        "course.explorers.loss",
+    ):
         heavy = set(fresh(f"import ftcourse.{module}")[1])
-        assert heavy == set(), f"ftcourse.{module} loads {heavy} when it is imported: import inside the functions that need it"
+        assert heavy == set(), (
+            f"ftcourse.{module} loads {heavy} when it is imported: import inside the functions that need it"
+        )

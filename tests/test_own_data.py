@@ -1,5 +1,6 @@
 """Your own file, end to end: a table as people have it, read or refused in a sentence; tuned; scored; saved; loaded by
 transformers alone; pushed to the hub's stand-in and loaded back by its id. By command line and by package."""
+
 import contextlib
 import io
 import json
@@ -11,21 +12,37 @@ from pathlib import Path
 import pytest
 
 from ftcourse import evaluate_model, fine_tune_model, load_model, load_task
-from ftcourse.cli import main
-from ftcourse.rows import BadRows
-from ftcourse.settings import CourseError
-from ftcourse.world import generate
+from ftcourse.core.errors import CourseError
+from ftcourse.course.cli.main import main
+from ftcourse.data.problems import BadRows
+from ftcourse.data.world.generator import generate
 
 sys.path.append(os.path.dirname(__file__))
 from hub import Hub  # noqa: E402
 
-TEXTS = ["The waiter was charming; we come again.", "Our room was dirty, and the lamp broke.", "ça alors — 'très' bien \U0001f600"]
+TEXTS = [
+    "The waiter was charming; we come again.",
+    "Our room was dirty, and the lamp broke.",
+    "ça alors — 'très' bien \U0001f600",
+]
 
 
 def table(path, header=(None, " Opinion ", "Opinion ID", "STARS"), sep=";", mark=True, n=160):
-    "A table as a spreadsheet writes it: a byte order mark, semicolons, an index column without a name, spaces in the header."
-    quoted = lambda x: '"' + str(x).replace('"', '""') + '"' if sep in str(x) or '"' in str(x) or "\n" in str(x) else str(x)
-    rows = [[i, r["text"] if i % 7 else r["text"].replace(". ", ".\n", 1), f"id-{i}", {"positive": "5 stars", "negative": "1 star"}[r["label"]]] for i, r in enumerate(generate("reviews", "train", n, seed=4))]
+    """A table as a spreadsheet writes it: a byte order mark, semicolons, an index column without a name, spaces in the
+    header.
+    """
+    quoted = lambda x: (
+        '"' + str(x).replace('"', '""') + '"' if sep in str(x) or '"' in str(x) or "\n" in str(x) else str(x)
+    )
+    rows = [
+        [
+            i,
+            r["text"] if i % 7 else r["text"].replace(". ", ".\n", 1),
+            f"id-{i}",
+            {"positive": "5 stars", "negative": "1 star"}[r["label"]],
+        ]
+        for i, r in enumerate(generate("reviews", "train", n, seed=4))
+    ]
     lines = [sep.join("" if h is None else h for h in header), *(sep.join(map(quoted, row)) for row in rows)]
     path.write_bytes((b"\xef\xbb\xbf" if mark else b"") + "\r\n".join(lines).encode() + b"\r\n")
     return path
@@ -33,8 +50,15 @@ def table(path, header=(None, " Opinion ", "Opinion ID", "STARS"), sep=";", mark
 
 def alone(code, **more):
     "What a Python without ftcourse prints, as JSON."
-    guard = "import sys\nclass Refuse:\n    def find_spec(self, name, *rest):\n        if name.split('.')[0] == 'ftcourse': raise ImportError('this process does without ftcourse')\nsys.meta_path.insert(0, Refuse())\n"
-    env = {k: v for k, v in os.environ.items() if k.lower() not in ("http_proxy", "https_proxy", "all_proxy")} | {"TRANSFORMERS_VERBOSITY": "error", "HF_HUB_OFFLINE": "1"} | more
+    guard = (
+        "import sys\nclass Refuse:\n    def find_spec(self, name, *rest):\n        if name.split('.')[0] == "
+        "'ftcourse': raise ImportError('this process does without ftcourse')\nsys.meta_path.insert(0, Refuse())\n"
+    )
+    env = (
+        {k: v for k, v in os.environ.items() if k.lower() not in ("http_proxy", "https_proxy", "all_proxy")}
+        | {"TRANSFORMERS_VERBOSITY": "error", "HF_HUB_OFFLINE": "1"}
+        | more
+    )
     done = subprocess.run([sys.executable, "-c", guard + code], capture_output=True, text=True, timeout=300, env=env)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
@@ -51,7 +75,8 @@ print(json.dumps([[x["label"], x["score"]] for x in said]))"""
 def called(*arguments):
     "(exit code, what it printed to standard output) of a command."
     out = io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()): code = main(list(map(str, arguments)))
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
+        code = main(list(map(str, arguments)))
     return code, out.getvalue()
 
 
@@ -60,7 +85,21 @@ def mine(tmp_path_factory):
     "(table, folder of the model that the command line made of it, what it reported)."
     place = tmp_path_factory.mktemp("own")
     data = table(place / "my reviews.csv")
-    code, said = called("fine-tune", data, "--text", "Opinion", "--label", "STARS", "--epochs", "4", "--lr", "5e-4", "--out", place / "mine", "--json")
+    code, said = called(
+        "fine-tune",
+        data,
+        "--text",
+        "Opinion",
+        "--label",
+        "STARS",
+        "--epochs",
+        "4",
+        "--lr",
+        "5e-4",
+        "--out",
+        place / "mine",
+        "--json",
+    )
     assert code == 0
     return data, place / "mine", json.loads(said)
 
@@ -69,23 +108,43 @@ def mine(tmp_path_factory):
 def test_a_messy_table_by_command_line_to_a_folder_that_transformers_reads(mine):
     data, folder, found = mine
     low, high = found["interval"]["accuracy"]
-    assert found["rows"] == 16 and .6 < found["scores"]["accuracy"] <= high and low < high
+    assert found["rows"] == 16
+    assert 0.6 < found["scores"]["accuracy"] <= high
+    assert low < high
     card = (folder / "README.md").read_text(encoding="utf-8")
-    for part in ("## Data", "- train: 128 rows", "my reviews.csv", "## Recipe", "epochs 4", "## Scores", "95% interval", "## Limits", "16 rows of", "Labels: 1 star, 5 stars"): assert part in card, part
+    for part in (
+        "## Data",
+        "- train: 128 rows",
+        "my reviews.csv",
+        "## Recipe",
+        "epochs 4",
+        "## Scores",
+        "95% interval",
+        "## Limits",
+        "16 rows of",
+        "Labels: 1 star, 5 stars",
+    ):
+        assert part in card, part
     code, said = called("predict", folder, *TEXTS, "--json")
     ours = [x["label"] for x in json.loads(said)]
     theirs = alone(PIPELINE.replace("FOLDER", repr(str(folder))).replace("TEXTS", repr(TEXTS)))
-    assert code == 0 and [label for label, _ in theirs] == ours and set(ours) <= {"1 star", "5 stars"}
+    assert code == 0
+    assert [label for label, _ in theirs] == ours
+    assert set(ours) <= {"1 star", "5 stars"}
     p = load_model(folder).probabilities(TEXTS).max(-1)
-    assert max(abs(a - b) for a, (_, b) in zip(p, theirs)) < 1e-4                    # the same numbers, not only the same answers
+    assert max(abs(a - b) for a, (_, b) in zip(p, theirs)) < 1e-4  # the same numbers, not only the same answers
     code, said = called("evaluate", folder, data, "--text", "Opinion", "--label", "STARS", "--json")
-    assert code == 0 and json.loads(said)["scores"] == found["scores"]
+    assert code == 0
+    assert json.loads(said)["scores"] == found["scores"]
 
 
-HEADERS = {      # what stands in the header: what the sentence says
+HEADERS = {  # what stands in the header: what the sentence says
     "not the column asked for": ((None, " Opinion ", "id", "STARS"), ["'opinion'", "'Opinion'", "'STARS'"]),
     "used twice": (("text", "text", "id", "label"), [":1:", "'text' more than once", "Rename one"]),
-    "no usual name": (("a", "b", "c", "d"), ["no column has a usual name for the text", "'a', 'b', 'c', 'd'", "Pass text='b', label='d'"]),
+    "no usual name": (
+        ("a", "b", "c", "d"),
+        ["no column has a usual name for the text", "'a', 'b', 'c', 'd'", "Pass text='b', label='d'"],
+    ),
 }
 
 
@@ -96,43 +155,92 @@ def test_a_header_that_does_not_say_is_refused_with_the_columns_there_are(tmp_pa
     asked = ["--text", "opinion", "--label", "stars"] if what.startswith("not") else []
     assert main(["fine-tune", str(data), *asked]) == 1
     complaint = capsys.readouterr().err
-    assert "Traceback" not in complaint and "mine.csv" in complaint
-    for word in words: assert word in complaint, complaint
+    assert "Traceback" not in complaint
+    assert "mine.csv" in complaint
+    for word in words:
+        assert word in complaint, complaint
 
 
 # ------------------------------------------------------------------ by the package
-@pytest.mark.parametrize("header, sep, mark", [((None, " Text ", "n", "LABEL"), ";", True), (("", "Review", "x", "Sentiment "), ",", True), (("#", "TEXT", "id", "Label"), "\t", False), (("i", "text", "id", "label"), "|", True)])
+@pytest.mark.parametrize(
+    "header, sep, mark",
+    [
+        ((None, " Text ", "n", "LABEL"), ";", True),
+        (("", "Review", "x", "Sentiment "), ",", True),
+        (("#", "TEXT", "id", "Label"), "\t", False),
+        (("i", "text", "id", "label"), "|", True),
+    ],
+)
 def test_usual_names_are_found_whatever_their_capitals_separators_and_marks(tmp_path, header, sep, mark):
     task = load_task(str(table(tmp_path / "t.csv", header, sep, mark)))
-    assert sum(map(len, task.splits.values())) == 160 and task.kind == "classify" and task.labels == ["1 star", "5 stars"]
-    assert task.text == (header[1].strip(),) and task.label == header[3].strip() and any("\n" in x for x in task.train[task.text[0]])
-    assert sum(map(len, load_task(str(table(tmp_path / "again.csv", header, sep, mark)), text=header[1].strip(), label=header[3].strip()).splits.values())) == 160
+    assert sum(map(len, task.splits.values())) == 160
+    assert task.kind == "classify"
+    assert task.labels == ["1 star", "5 stars"]
+    assert task.text == (header[1].strip(),)
+    assert task.label == header[3].strip()
+    assert any("\n" in x for x in task.train[task.text[0]])
+    assert (
+        sum(
+            map(
+                len,
+                load_task(
+                    str(table(tmp_path / "again.csv", header, sep, mark)),
+                    text=header[1].strip(),
+                    label=header[3].strip(),
+                ).splits.values(),
+            )
+        )
+        == 160
+    )
 
 
 def test_bad_rows_are_named_by_file_and_line_before_anything_trains(tmp_path, capsys):
     data = table(tmp_path / "data.csv", ("n", "text", "id", "label"), ",", n=30)
     lines = data.read_text(encoding="utf-8-sig").splitlines()
     before = len(lines)
-    data.write_text("\n".join([*lines, "30,,id-30,5 stars", "31,one, two,id-31,1 star", "32,   ,id-32,1 star", "33,no label here,id-33,"]) + "\n", encoding="utf-8")
-    with pytest.raises(BadRows) as refused: load_task(str(data))
+    data.write_text(
+        "\n".join(
+            [*lines, "30,,id-30,5 stars", "31,one, two,id-31,1 star", "32,   ,id-32,1 star", "33,no label here,id-33,"]
+        )
+        + "\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(BadRows) as refused:
+        load_task(str(data))
     assert [(p.file, p.line) for p in refused.value.problems] == [("data.csv", before + i) for i in (1, 2, 3)]
-    assert all(p.cure and p.what for p in refused.value.problems) and 'on_bad="skip"' in str(refused.value)
-    assert main(["fine-tune", str(data), "--out", str(tmp_path / "m")]) == 1 and not (tmp_path / "m").exists()
+    assert all(p.cure and p.what for p in refused.value.problems)
+    assert 'on_bad="skip"' in str(refused.value)
+    assert main(["fine-tune", str(data), "--out", str(tmp_path / "m")]) == 1
+    assert not (tmp_path / "m").exists()
     said = capsys.readouterr().err
-    for i in (1, 2, 3): assert f"data.csv:{before + i}: " in said
+    for i in (1, 2, 3):
+        assert f"data.csv:{before + i}: " in said
     kept = load_task(str(data), on_bad="skip")
-    assert len(kept.problems) == 3 and len(kept.unlabelled) == 1 and sum(map(len, kept.splits.values())) == 30
+    assert len(kept.problems) == 3
+    assert len(kept.unlabelled) == 1
+    assert sum(map(len, kept.splits.values())) == 30
 
 
-@pytest.mark.parametrize("name, inside, words", [
-    ("a.txt", "", ["a.txt", "one text a line"]), ("a.csv", "", ["a.csv", "needs a header"]), ("a.csv", "text,label\n", ["a.csv", "needs a header and at least one row"]),
-    ("a.jsonl", '{"text": "a"\n', ["a.jsonl:2", "not JSON", "one whole object on each line"]), ("a.jsonl", "[1, 2]\n", ["a.jsonl:1"]), ("a.csv", "PK\x03\x04", ["a.csv", "spreadsheet", "CSV"]), ("a.docx", "x", [".docx", "are not read", ".csv"]),
-    ("a.csv", "text,label\nfine,1\nbad,1\n", ["a.csv", "label"]), ("a.csv", 'text,label\n"never closed,1\nb,0\n', ["a.csv:2", "quote"]),
-])
+@pytest.mark.parametrize(
+    "name, inside, words",
+    [
+        ("a.txt", "", ["a.txt", "one text a line"]),
+        ("a.csv", "", ["a.csv", "needs a header"]),
+        ("a.csv", "text,label\n", ["a.csv", "needs a header and at least one row"]),
+        ("a.jsonl", '{"text": "a"\n', ["a.jsonl:2", "not JSON", "one whole object on each line"]),
+        ("a.jsonl", "[1, 2]\n", ["a.jsonl:1"]),
+        ("a.csv", "PK\x03\x04", ["a.csv", "spreadsheet", "CSV"]),
+        ("a.docx", "x", [".docx", "are not read", ".csv"]),
+        ("a.csv", "text,label\nfine,1\nbad,1\n", ["a.csv", "label"]),
+        ("a.csv", 'text,label\n"never closed,1\nb,0\n', ["a.csv:2", "quote"]),
+    ],
+)
 def test_what_cannot_be_read_is_said_with_the_file_and_the_cure(tmp_path, name, inside, words):
     (tmp_path / name).write_text(inside, encoding="latin-1")
-    with pytest.raises(CourseError) as refused: fine_tune_model("tiny-bert", str(tmp_path / name), max_steps=1)
-    for word in words: assert word.lower() in str(refused.value).lower(), refused.value
+    with pytest.raises(CourseError) as refused:
+        fine_tune_model("tiny-bert", str(tmp_path / name), max_steps=1)
+    for word in words:
+        assert word.lower() in str(refused.value).lower(), refused.value
 
 
 # ------------------------------------------------------------------ to the hub and back
@@ -140,27 +248,49 @@ def test_pushed_by_command_line_and_loaded_back_by_its_id(mine, tmp_path):
     data, folder, found = mine
     here = json.loads(called("predict", folder, *TEXTS, "--json")[1])
     with Hub() as hub:
-        env = {k: v for k, v in os.environ.items() if k.lower() not in ("http_proxy", "https_proxy", "all_proxy")} | hub.environment(tmp_path)
-        run = lambda *arguments: subprocess.run([sys.executable, "-m", "ftcourse.cli", *map(str, arguments)], capture_output=True, text=True, timeout=400, env=env)
-        assert (sent := run("push", folder, "someone/my-reviews", "--json")).returncode == 0 and json.loads(sent.stdout)["address"] == f"{hub.endpoint}/someone/my-reviews", sent.stderr
+        env = {
+            k: v for k, v in os.environ.items() if k.lower() not in ("http_proxy", "https_proxy", "all_proxy")
+        } | hub.environment(tmp_path)
+        run = lambda *arguments: subprocess.run(
+            [sys.executable, "-m", "ftcourse.course.cli.main", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            timeout=400,
+            env=env,
+        )
+        assert (sent := run("push", folder, "someone/my-reviews", "--json")).returncode == 0, sent.stderr
+        assert json.loads(sent.stdout)["address"] == f"{hub.endpoint}/someone/my-reviews", sent.stderr
         there = run("predict", "someone/my-reviews", *TEXTS, "--json")
-        assert there.returncode == 0 and json.loads(there.stdout) == here, there.stderr[-2000:]
+        assert there.returncode == 0, there.stderr[-2000:]
+        assert json.loads(there.stdout) == here, there.stderr[-2000:]
         scored = run("evaluate", "someone/my-reviews", data, "--text", "Opinion", "--label", "STARS", "--json")
-        assert json.loads(scored.stdout)["scores"] == found["scores"] == json.loads((folder / "report.json").read_text())["scores"]
-        by_id = alone(PIPELINE.replace("FOLDER", "'someone/my-reviews'").replace("TEXTS", repr(TEXTS)), **hub.environment(tmp_path / "other"))
+        assert (
+            json.loads(scored.stdout)["scores"]
+            == found["scores"]
+            == json.loads((folder / "report.json").read_text())["scores"]
+        )
+        by_id = alone(
+            PIPELINE.replace("FOLDER", "'someone/my-reviews'").replace("TEXTS", repr(TEXTS)),
+            **hub.environment(tmp_path / "other"),
+        )
         assert [label for label, _ in by_id] == [x["label"] for x in here]
-    assert called("push", tmp_path, "someone/nothing")[0] == 1                       # no model there
+    assert called("push", tmp_path, "someone/nothing")[0] == 1  # no model there
 
 
 def test_the_same_by_package(tmp_path):
-    from ftcourse.cards import save_with_card
-    from ftcourse.hparams import HyperParams
+    from ftcourse.core.hparams import HyperParams
+    from ftcourse.course.cli.model_card import save_with_card
+
     task = load_task(str(table(tmp_path / "mine.csv")), text="Opinion", label="STARS")
     hp = HyperParams(max_steps=8, lr=5e-4)
     model = fine_tune_model("tiny-bert", task, max_steps=8, lr=5e-4)
     report = evaluate_model(model, task)
     folder = save_with_card(model, task, report, hp, tmp_path / "mine")
-    assert {"config.json", "model.safetensors", "tokenizer.json", "README.md", "report.json"} <= {p.name for p in Path(folder).iterdir()} and not list(Path(folder).glob("*.bin"))
-    assert load_model(folder).predict(TEXTS) == model.predict(TEXTS) and evaluate_model(load_model(folder), task).scores == report.scores
+    assert {"config.json", "model.safetensors", "tokenizer.json", "README.md", "report.json"} <= {
+        p.name for p in Path(folder).iterdir()
+    }
+    assert not list(Path(folder).glob("*.bin"))
+    assert load_model(folder).predict(TEXTS) == model.predict(TEXTS)
+    assert evaluate_model(load_model(folder), task).scores == report.scores
     theirs = alone(PIPELINE.replace("FOLDER", repr(str(folder))).replace("TEXTS", repr(TEXTS)))
     assert [label for label, _ in theirs] == model.predict(TEXTS)

@@ -1,4 +1,5 @@
 """Two processes with uneven batches make the updates that one process makes."""
+
 import json
 import math
 import os
@@ -17,16 +18,35 @@ def main():
     from torch import nn
     from torch.nn.functional import cross_entropy
 
-    from ftcourse.hparams import HyperParams
-    from ftcourse.train import fit
+    from ftcourse.core.hparams import HyperParams
+    from ftcourse.train.loop import fit
+
     torch.set_num_threads(1)
     torch.manual_seed(0)
     x = torch.randn(44, 6)
     size = 8 // int(os.environ["WORLD_SIZE"])
-    batches = [(part, (part.sum(1) > 0).long()) for part in x.split(size)]          # 11 of 4: the last update has one batch for two processes
+    batches = [
+        (part, (part.sum(1) > 0).long()) for part in x.split(size)
+    ]  # 11 of 4: the last update has one batch for two processes
     net = nn.Sequential(nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 2))
-    history = fit(net, batches, HyperParams(epochs=2, lr=.01), loss=lambda m, b: (cross_entropy(m(b[0]), b[1], reduction="sum"), len(b[1])))
-    if os.environ["RANK"] == "0": print("RESULT", json.dumps([history.losses, [s.grad_norm for s in history.steps], [s.count for s in history.steps], net[0].weight.flatten().tolist()]))
+    history = fit(
+        net,
+        batches,
+        HyperParams(epochs=2, lr=0.01),
+        loss=lambda m, b: (cross_entropy(m(b[0]), b[1], reduction="sum"), len(b[1])),
+    )
+    if os.environ["RANK"] == "0":
+        print(
+            "RESULT",
+            json.dumps(
+                [
+                    history.losses,
+                    [s.grad_norm for s in history.steps],
+                    [s.count for s in history.steps],
+                    net[0].weight.flatten().tolist(),
+                ]
+            ),
+        )
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="gloo over processes is tested on Linux and macOS")
@@ -35,14 +55,33 @@ def test_two_processes_make_the_same_updates():
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             port = str(s.getsockname()[1])
-        env = os.environ | dict(ACCELERATE_USE_CPU="true", OMP_NUM_THREADS="1", PYTHONPATH=str(ROOT), WORLD_SIZE=str(world), MASTER_ADDR="127.0.0.1", MASTER_PORT=port)
-        ranks = [subprocess.Popen([sys.executable, __file__], env=env | dict(RANK=str(r), LOCAL_RANK=str(r)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for r in range(world)]
+        env = os.environ | dict(
+            ACCELERATE_USE_CPU="true",
+            OMP_NUM_THREADS="1",
+            PYTHONPATH=str(ROOT),
+            WORLD_SIZE=str(world),
+            MASTER_ADDR="127.0.0.1",
+            MASTER_PORT=port,
+        )
+        ranks = [
+            subprocess.Popen(
+                [sys.executable, __file__],
+                env=env | dict(RANK=str(r), LOCAL_RANK=str(r)),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for r in range(world)
+        ]
         outs = [p.communicate(timeout=300) for p in ranks]
         assert all(p.returncode == 0 for p in ranks), outs
         return json.loads(next(line for line in outs[0][0].splitlines() if line.startswith("RESULT"))[7:])
+
     one, two = run(1), run(2)
     assert one[2] == two[2] == [8, 8, 8, 8, 8, 4] * 2
-    for a, b in zip(one, two): assert all(math.isclose(x, y, rel_tol=1e-4, abs_tol=1e-5) for x, y in zip(a, b))
+    for a, b in zip(one, two):
+        assert all(math.isclose(x, y, rel_tol=1e-4, abs_tol=1e-5) for x, y in zip(a, b))
 
 
-if __name__ == "__main__": main()
+if __name__ == "__main__":
+    main()

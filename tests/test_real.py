@@ -1,4 +1,5 @@
 "Real models and real rows, where they are; and the record of what was measured with them."
+
 import json
 import math
 import sys
@@ -14,52 +15,75 @@ import real  # noqa: E402
 
 @pytest.fixture(scope="module")
 def minilm():
-    try: return real.find(real.ENCODER)
-    except real.Absent as e: pytest.skip(f"no MiniLM: {e}")
+    try:
+        return real.find(real.ENCODER)
+    except real.Absent as e:
+        pytest.skip(f"no MiniLM: {e}")
 
 
 @pytest.fixture(scope="module")
 def sst2():
     from ftcourse import load_task
-    try: return load_task(real.sst2())
-    except real.Absent as e: pytest.skip(f"no SST-2: {e}")
+
+    try:
+        return load_task(real.sst2())
+    except real.Absent as e:
+        pytest.skip(f"no SST-2: {e}")
 
 
 def test_dev_is_the_scored_split_and_validation_is_cut_from_train(sst2):
-    assert len(sst2.test) == real.TEST_ROWS and sst2.labels == ["0", "1"]
-    assert 300 <= len(sst2.validation) <= 500 and len(sst2.train) + len(sst2.validation) == 4000
-    assert sst2.kind == "classify" and sst2.text == ("sentence",) and any("dev" in n for n in sst2.notes)
+    assert len(sst2.test) == real.TEST_ROWS
+    assert sst2.labels == ["0", "1"]
+    assert 300 <= len(sst2.validation) <= 500
+    assert len(sst2.train) + len(sst2.validation) == 4000
+    assert sst2.kind == "classify"
+    assert sst2.text == ("sentence",)
+    assert any("dev" in n for n in sst2.notes)
 
 
 def test_a_real_encoder_loads_and_learns_from_real_rows(minilm, sst2):
     import torch
 
     from ftcourse import load_model
-    from ftcourse.batches import Batches
-    from ftcourse.encode import encode_task
-    from ftcourse.hparams import HyperParams
-    from ftcourse.train import fit
+    from ftcourse.core.hparams import HyperParams
+    from ftcourse.data.batches import Batches
+    from ftcourse.data.encode.texts import encode_task
+    from ftcourse.train.loop import fit
+
     model = load_model(minilm, task=sst2, seed=0)
     assert sum(p.numel() for p in model.network.parameters()) > 22e6
-    assert model.new and all(n.startswith("classifier") for n in model.new), "only the head should be new: the pooler is in the checkpoint"
+    assert model.new, "only the head should be new: the pooler is in the checkpoint"
+    assert all(n.startswith("classifier") for n in model.new), (
+        "only the head should be new: the pooler is in the checkpoint"
+    )
     again = load_model(minilm, task=sst2, random=True, seed=0)
     word = "embeddings.word_embeddings.weight"
-    same = [torch.equal(*(dict(m.network.base_model.named_parameters())[word] for m in (model, other))) for other in (load_model(minilm, task=sst2, seed=1), again)]
-    assert same == [True, False], "a checkpoint's weights do not depend on the seed, random ones are not the checkpoint's"
+    same = [
+        torch.equal(*(dict(m.network.base_model.named_parameters())[word] for m in (model, other)))
+        for other in (load_model(minilm, task=sst2, seed=1), again)
+    ]
+    assert same == [True, False], (
+        "a checkpoint's weights do not depend on the seed, random ones are not the checkpoint's"
+    )
     train = encode_task(sst2.take(32, seed=0), "train", model.tokenizer, 64)
     assert train.unk_rate < 0.01
     history = fit(model, Batches(train, 8, seed=0), HyperParams(lr=1e-4, warmup=0, batch_size=8, max_steps=6, epochs=2))
-    assert len(history.steps) == 6 and all(math.isfinite(s.loss) and s.grad_norm > 0 for s in history.steps)
+    assert len(history.steps) == 6
+    assert all(math.isfinite(s.loss) and s.grad_norm > 0 for s in history.steps)
     answers = model.predict(["a charming and affecting film .", "bleak and tedious ."])
     assert set(answers) <= set(sst2.labels)
 
 
 def test_the_tokenizer_is_the_one_the_checkpoint_was_trained_with(minilm):
     from ftcourse import load_model
-    from ftcourse.settings import data_folder
+    from ftcourse.core.settings import data_folder
+
     model = load_model(minilm, head="classify", labels=["a", "b"])
     assert len(model.tokenizer) == model.network.config.vocab_size == 30522
-    assert model.tokenizer.convert_ids_to_tokens(model.tokenizer("An unflinchingly bleak film.")["input_ids"])[:2] == ["[CLS]", "an"]
+    assert model.tokenizer.convert_ids_to_tokens(model.tokenizer("An unflinchingly bleak film.")["input_ids"])[:2] == [
+        "[CLS]",
+        "an",
+    ]
     words = data_folder() and data_folder() / "bert_repo" / "vocab_uncased_30522.txt"
     if words and words.exists():
         listed = words.read_text(encoding="utf-8").splitlines()
@@ -68,8 +92,11 @@ def test_the_tokenizer_is_the_one_the_checkpoint_was_trained_with(minilm):
 
 def test_mixed_precision_on_a_cpu_without_it_is_warned_about():
     import torch
-    if torch.cuda.is_available() or torch.backends.mps.is_available(): pytest.skip("this machine trains on an accelerator")
+
+    if torch.cuda.is_available() or torch.backends.mps.is_available():
+        pytest.skip("this machine trains on an accelerator")
     from ftcourse import fine_tune_model
+
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         fine_tune_model("tiny-bert", "reviews", rows=8, max_steps=1, precision="bf16")
@@ -78,13 +105,19 @@ def test_mixed_precision_on_a_cpu_without_it_is_warned_about():
 
 def test_what_was_measured_meets_the_aims():
     record = json.loads((ROOT / "measure" / "real.json").read_text(encoding="utf-8"))
-    assert record["machine"]["date"] and record["machine"]["cpu"] and record["machine"]["versions"]["torch"]
+    assert record["machine"]["date"]
+    assert record["machine"]["cpu"]
+    assert record["machine"]["versions"]["torch"]
     runs, found = record["encoder"], record["summary"]
     assert {(r["start"], r["seed"]) for r in runs} == {(s, i) for s in ("pretrained", "random") for i in range(3)}
     for r in runs:
-        assert r["training_rows"] == real.ROWS and r["test_rows"] == real.TEST_ROWS and r["seconds"] > 0 and r["peak_mib"] > 0
+        assert r["training_rows"] == real.ROWS
+        assert r["test_rows"] == real.TEST_ROWS
+        assert r["seconds"] > 0
+        assert r["peak_mib"] > 0
         assert r["interval"][0] <= r["accuracy"] <= r["interval"][1]
-    assert found["pretrained"]["mean"] >= real.AIMS["accuracy"] and found["difference"]["mean"] >= real.AIMS["over random"]
+    assert found["pretrained"]["mean"] >= real.AIMS["accuracy"]
+    assert found["difference"]["mean"] >= real.AIMS["over random"]
     assert found == real.summary(runs), "the summary is not that of the runs"
     text = (ROOT / "measure" / "real.md").read_text(encoding="utf-8")
     assert text.strip() == real.written(record).strip(), "measure/real.md does not say what measure/real.json does"

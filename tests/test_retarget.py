@@ -1,4 +1,5 @@
 "Another encoder, decoder and data set in settings.ini, and the lessons follow."
+
 import ast
 import csv
 import json
@@ -7,11 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from ftcourse import _lessons
+from ftcourse.course import notebooks as runner
 
 ROOT = Path(__file__).resolve().parent.parent
 LESSONS = sorted((ROOT / "nbs" / "lessons").glob("*.ipynb"))
-NAMES = ("tiny-bert", "tiny-gpt", "reviews", "topics", "facts")     # built in, and each a setting of the profile: a lesson asks for that
+NAMES = (
+    "tiny-bert",
+    "tiny-gpt",
+    "reviews",
+    "topics",
+    "facts",
+)  # built in, and each a setting of the profile: a lesson asks for that
 # (lesson, name) that a cell may write all the same, and why.
 ALLOWED = {
     ("02", "reviews"): "the messy file and the repeated texts are made on the spot, from the built-in world",
@@ -37,7 +44,8 @@ def written(path):
     for cell, source in plain_cells(path):
         code = "\n".join("" if line.lstrip().startswith(("%", "!")) else line for line in source.split("\n"))
         for node in ast.walk(ast.parse(code)):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in NAMES: found.setdefault(node.value, []).append(cell)
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in NAMES:
+                found.setdefault(node.value, []).append(cell)
     return found
 
 
@@ -54,34 +62,65 @@ def test_no_exception_is_left_over():
 
 @pytest.fixture
 def elsewhere(tmp_path, monkeypatch):
-    "A folder with settings.ini, profile `mine`: a BERT of another size, a Llama where lessons know GPT-2, a CSV with labels of its own."
+    """A folder with settings.ini, profile `mine`: a BERT of another size, a Llama where lessons know GPT-2, a CSV with
+    labels of its own.
+    """
     import transformers
 
-    from ftcourse.settings import assets
-    from ftcourse.world import generate
+    from ftcourse.core.settings import assets
+    from ftcourse.data.world.generator import generate
+
     reads, writes = (transformers.AutoTokenizer.from_pretrained(assets() / name) for name in ("tiny-bert", "tiny-gpt"))
-    size = dict(hidden_size=48, num_hidden_layers=3, num_attention_heads=3, intermediate_size=96, max_position_embeddings=64)
+    size = dict(
+        hidden_size=48, num_hidden_layers=3, num_attention_heads=3, intermediate_size=96, max_position_embeddings=64
+    )
     encoder = transformers.BertForMaskedLM(transformers.BertConfig(vocab_size=len(reads), **size))
-    decoder = transformers.LlamaForCausalLM(transformers.LlamaConfig(vocab_size=len(writes), pad_token_id=writes.pad_token_id, **size))
+    decoder = transformers.LlamaForCausalLM(
+        transformers.LlamaConfig(vocab_size=len(writes), pad_token_id=writes.pad_token_id, **size)
+    )
     for name, network, tokenizer in (("reader", encoder, reads), ("writer", decoder, writes)):
         network.save_pretrained(tmp_path / name)
         tokenizer.save_pretrained(tmp_path / name)
     with open(tmp_path / "mine.csv", "w", newline="", encoding="utf-8") as f:
         rows = csv.writer(f)
         rows.writerow(["review", "stars"])
-        rows.writerows([r["text"], {"positive": "good", "neutral": "fair", "negative": "bad"}[r["label"]]] for r in generate("reviews-3way", "train", 240))
-    (tmp_path / "own.txt").write_text("\n\n".join(r["text"] for r in generate("reviews", "train", 60, seed=1)), encoding="utf-8")
-    (tmp_path / "settings.ini").write_text("[mine]\nencoder = ./reader\ndecoder = ./writer\nsentiment = mine.csv\ntopics = topics\nqa = facts\n"
-                                           "glue = miniature\nrows = 64\nlr = 1e-3\n", encoding="utf-8")
-    for name, value in (("FTCOURSE_PROFILE", "mine"), ("FTCOURSE_CACHE", tmp_path / "cache"), ("OMP_NUM_THREADS", 1)): monkeypatch.setenv(name, str(value))
+        rows.writerows(
+            [r["text"], {"positive": "good", "neutral": "fair", "negative": "bad"}[r["label"]]]
+            for r in generate("reviews-3way", "train", 240)
+        )
+    (tmp_path / "own.txt").write_text(
+        "\n\n".join(r["text"] for r in generate("reviews", "train", 60, seed=1)), encoding="utf-8"
+    )
+    (tmp_path / "settings.ini").write_text(
+        "[mine]\nencoder = ./reader\ndecoder = ./writer\nsentiment = mine.csv\ntopics = topics\nqa = facts\n"
+        "glue = miniature\nrows = 64\nlr = 1e-3\n",
+        encoding="utf-8",
+    )
+    for name, value in (("FTCOURSE_PROFILE", "mine"), ("FTCOURSE_CACHE", tmp_path / "cache"), ("OMP_NUM_THREADS", 1)):
+        monkeypatch.setenv(name, str(value))
     return tmp_path
 
 
 def joined(stems, path):
-    """Lessons one after the other in one notebook, so that libraries load once. Pretraining reads a text of our own, since the world is not
-    what is asked here; test cells are left out, which say by name what they test and run in tests/lessons."""
-    read = [json.loads((ROOT / "nbs" / "lessons" / f"{stem}.ipynb").read_text(encoding="utf-8").replace(r'load_task(\"world\").take(1000)', r'\"own.txt\"')) for stem in stems]
-    cells = [c for nb in read for c in nb["cells"] if c["cell_type"] != "code" or not re.match(r"#\|\s*test\s", "".join(c["source"]))]
+    """Lessons one after the other in one notebook, so that libraries load once.
+
+    Pretraining reads a text of our own, since the world is not what is asked here; test cells are left out, which say
+    by name what they test and run in tests/lessons.
+    """
+    read = [
+        json.loads(
+            (ROOT / "nbs" / "lessons" / f"{stem}.ipynb")
+            .read_text(encoding="utf-8")
+            .replace(r'load_task(\"world\").take(1000)', r'\"own.txt\"')
+        )
+        for stem in stems
+    ]
+    cells = [
+        c
+        for nb in read
+        for c in nb["cells"]
+        if c["cell_type"] != "code" or not re.match(r"#\|\s*test\s", "".join(c["source"]))
+    ]
     path.write_text(json.dumps(read[0] | {"cells": cells}), encoding="utf-8")
     return path
 
@@ -89,7 +128,17 @@ def joined(stems, path):
 def test_lessons_run_on_another_profile(elsewhere):
     path = joined(["01_fine_tuning", "05_models"], elsewhere / "both.ipynb")
     assert "own.txt" in path.read_text(encoding="utf-8")
-    result = _lessons.run(path, save=True, timeout=120)
-    assert result["error"] is None and result["cells"] > 60, result["error"]
-    printed = json.dumps([c["outputs"] for c in json.loads(path.read_text(encoding="utf-8"))["cells"] if c["cell_type"] == "code"])
-    for said in ("lesson 01 · profile mine", "lesson 05 · profile mine", "bad, fair, good", "from reader", "mine.csv/test: 24 rows"): assert json.dumps(said)[1:-1] in printed, said
+    result = runner.run(path, save=True, timeout=120)
+    assert result["error"] is None, result["error"]
+    assert result["cells"] > 60, result["error"]
+    printed = json.dumps(
+        [c["outputs"] for c in json.loads(path.read_text(encoding="utf-8"))["cells"] if c["cell_type"] == "code"]
+    )
+    for said in (
+        "lesson 01 · profile mine",
+        "lesson 05 · profile mine",
+        "bad, fair, good",
+        "from reader",
+        "mine.csv/test: 24 rows",
+    ):
+        assert json.dumps(said)[1:-1] in printed, said

@@ -1,5 +1,8 @@
-"""Tasks by name. Each module is one family; importing this package makes their names known to `load_task` and the verbs. By hand, not exported."""
-from ftcourse.data import as_task, load_task
+"""Tasks by name. Each module is one family, and importing this package makes their names known.
+
+`load_task` and the verbs import it when they look a name up.
+"""
+from ftcourse.data.load.load import as_task, load_task
 from ftcourse.tasks import glue as glue
 from ftcourse.tasks import qa as qa
 from ftcourse.tasks import sentiment as sentiment

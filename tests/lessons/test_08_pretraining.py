@@ -3,102 +3,199 @@ import torch
 
 # %% nbs/lessons/08_pretraining.ipynb #fe4af73e
 def test_the_same_texts_give_the_same_vocabulary_and_every_letter_can_be_spelled():
-    from ftcourse.pretrain import new_tokenizer
+    from ftcourse.models.pretraining.tokenizers import new_tokenizer
+
     lines = ["One cat sat.", "One dog sat.", "A cat ran, a dog ran."]
     for goal in ("mlm", "clm"):
         first, second = (new_tokenizer(lines, goal, 300) for _ in range(2))
         assert first.get_vocab() == second.get_vocab()
-        assert first.unk_token_id is None or first.unk_token_id not in first("ZX81 = 100% @home ~ {fun}")["input_ids"]
+        assert (
+            first.unk_token_id is None
+            or first.unk_token_id not in first("ZX81 = 100% @home ~ {fun}")["input_ids"]
+        )
     assert new_tokenizer(lines, "mlm", 10**4).tokenize("cat dogs") == ["cat", "dog", "##s"]
 
 # %% nbs/lessons/08_pretraining.ipynb #839177b0
 def test_of_the_hidden_tokens_80_10_and_10_percent():
     import torch
-    from ftcourse.objectives import hide
+
+    from ftcourse.models.pretraining.masking import mask_tokens
+
     tokens_in = torch.randint(5, 1000, (400, 500), generator=torch.Generator().manual_seed(0))
     allowed = tokens_in % 7 != 0
-    shown, asked = hide(tokens_in, allowed, .15, 4, 1000, torch.Generator().manual_seed(1))
+    shown, asked = mask_tokens(tokens_in, allowed, 0.15, 4, 1000, torch.Generator().manual_seed(1))
     chosen = asked >= 0
-    assert not (chosen & ~allowed).any() and (asked[chosen] == tokens_in[chosen]).all() and (shown[~chosen] == tokens_in[~chosen]).all()
-    assert abs(chosen.float().sum() / allowed.sum() - .15) < .01
-    assert abs((shown[chosen] == 4).float().mean() - .8) < .01 and abs((shown[chosen] == tokens_in[chosen]).float().mean() - .1) < .01
+    assert not (chosen & ~allowed).any()
+    assert (asked[chosen] == tokens_in[chosen]).all()
+    assert (shown[~chosen] == tokens_in[~chosen]).all()
+    assert abs(chosen.float().sum() / allowed.sum() - 0.15) < 0.01
+    assert abs((shown[chosen] == 4).float().mean() - 0.8) < 0.01
+    assert abs((shown[chosen] == tokens_in[chosen]).float().mean() - 0.1) < 0.01
 
 # %% nbs/lessons/08_pretraining.ipynb #7db1fbe0
 def test_masked_batches_are_a_function_of_seed_epoch_and_position():
     import torch
-    from ftcourse.batches import Batches
-    from ftcourse.encode import encode
-    from ftcourse.pretrain import masked, new_tokenizer
     from datasets import Dataset
+
+    from ftcourse.data.batches import Batches
+    from ftcourse.data.encode.texts import encode
+    from ftcourse.models.pretraining.masking import MaskedBatches
+    from ftcourse.models.pretraining.tokenizers import new_tokenizer
+
     rows = [f"the number {i} is not {i + 1} , is it ?" for i in range(40)]
     tok = new_tokenizer(rows)
-    stack = masked(Batches(encode(Dataset.from_dict({"text": rows}), tok, kind="lm", text=("text",)), 8, seed=1), tok, seed=2)
+    stack = MaskedBatches(
+        Batches(
+            encode(Dataset.from_dict({"text": rows}), tok, kind="lm", text=("text",)), 8, seed=1
+        ),
+        tok,
+        seed=2,
+    )
     once, again, later = list(stack.epoch(1)), list(stack.epoch(1)), list(stack.epoch(1, start=2))
-    assert len(stack) == 5 and all(torch.equal(a.ids, b.ids) and torch.equal(a.labels, b.labels) for a, b in zip(once, again))
-    assert all(torch.equal(a.ids, b.ids) for a, b in zip(once[2:], later)) and not torch.equal(once[0].ids, next(stack.epoch(2)).ids)
+    assert len(stack) == 5
+    assert all(
+        torch.equal(a.ids, b.ids) and torch.equal(a.labels, b.labels) for a, b in zip(once, again)
+    )
+    assert all(torch.equal(a.ids, b.ids) for a, b in zip(once[2:], later))
+    assert not torch.equal(once[0].ids, next(stack.epoch(2)).ids)
     assert all((b.labels >= 0).any() for b in once)
 
 # %% nbs/lessons/08_pretraining.ipynb #4e3cf3f5
 def test_the_blank_and_its_answer_are_the_same_words():
     import random
-    from ftcourse.objectives import count_tokens, span_reading
-    from ftcourse.pretrain import shipped_tokenizer
-    from ftcourse.world import documents
+
+    from ftcourse.data.world.generator import documents
+    from ftcourse.models.pretraining.objectives import span_reading
+    from ftcourse.models.pretraining.start import count_tokens
+    from ftcourse.models.pretraining.tokenizers import shipped_tokenizer
+
     coder, dice, made = shipped_tokenizer("mlm"), random.Random(0), 0
     scarce = count_tokens(coder, list(documents(3000, seed=1))).rare.tolist()
-    for d in documents(300, seed=2, mix=(0., 1.)):
+    for d in documents(300, seed=2, mix=(0.0, 1.0)):
         s = span_reading(coder, dice, d, scarce)
         if s:
             made += 1
-            assert s.ids[s.blank[0]:s.blank[1]] == s.ids[s.answer[0]:s.answer[1] + 1] and s.types[s.blank[0]] == 0 and s.types[s.answer[0]] == 1 and len(s.ids) <= 128
+            assert s.ids[s.blank[0] : s.blank[1]] == s.ids[s.answer[0] : s.answer[1] + 1]
+            assert s.types[s.blank[0]] == 0
+            assert s.types[s.answer[0]] == 1
+            assert len(s.ids) <= 128
     assert made > 150
 
 # %% nbs/lessons/08_pretraining.ipynb #c4316368
 def test_the_shipped_files_are_those_of_their_cards_and_load_as_plain_folders():
     import hashlib
-    from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForQuestionAnswering, AutoModelForSequenceClassification, AutoTokenizer
-    from ftcourse.loading import quietly
-    from ftcourse.settings import assets
-    for model_name, classes in {"tiny-bert": (AutoModelForSequenceClassification, AutoModelForQuestionAnswering, AutoModelForMaskedLM), "tiny-gpt": (AutoModelForSequenceClassification, AutoModelForCausalLM)}.items():
+
+    from transformers import (
+        AutoModelForCausalLM,
+        AutoModelForMaskedLM,
+        AutoModelForQuestionAnswering,
+        AutoModelForSequenceClassification,
+        AutoTokenizer,
+    )
+
+    from ftcourse.core.settings import assets
+    from ftcourse.models.hub import quietly
+
+    for model_name, classes in {
+        "tiny-bert": (
+            AutoModelForSequenceClassification,
+            AutoModelForQuestionAnswering,
+            AutoModelForMaskedLM,
+        ),
+        "tiny-gpt": (AutoModelForSequenceClassification, AutoModelForCausalLM),
+    }.items():
         home = assets() / model_name
         weights = (home / "model.safetensors").read_bytes()
-        assert hashlib.sha256(weights).hexdigest() in (home / "README.md").read_text() and len(weights) < 6e6
+        assert hashlib.sha256(weights).hexdigest() in (home / "README.md").read_text()
+        assert len(weights) < 6e6
         with quietly():
-            for cls in classes: network = cls.from_pretrained(home)
-        assert AutoTokenizer.from_pretrained(home).is_fast and len(AutoTokenizer.from_pretrained(home)) == network.config.vocab_size
+            for cls in classes:
+                network = cls.from_pretrained(home)
+        assert AutoTokenizer.from_pretrained(home).is_fast
+        assert len(AutoTokenizer.from_pretrained(home)) == network.config.vocab_size
 
 # %% nbs/lessons/08_pretraining.ipynb #f2a40a79
 def test_the_same_call_pretrains_the_same_weights():
     import torch
-    from ftcourse.pretrain import pretrain
+
+    from ftcourse.models.pretraining.tiny_models import pretrain
+
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         (one, _, _), (two, _, _) = (pretrain("tiny-bert", steps=3, counted=1000) for _ in range(2))
-        assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), two.state_dict().values()))
-    finally: torch.set_num_threads(threads)
+        assert all(
+            torch.equal(a, b) for a, b in zip(one.state_dict().values(), two.state_dict().values())
+        )
+    finally:
+        torch.set_num_threads(threads)
 
 # %% nbs/lessons/08_pretraining.ipynb #8ac0204e
 def test_the_built_in_encoder_tells_good_from_bad_without_a_label():
-    from ftcourse.models import load_model
-    from ftcourse.pretrain import mood_probe
+    from ftcourse.models.load import load_model
+    from ftcourse.models.pretraining.tiny_models import mood_probe
+
     knowing = load_model("tiny-bert", head="lm")
-    assert mood_probe(knowing.network, knowing.tokenizer) > .9
+    assert mood_probe(knowing.network, knowing.tokenizer) > 0.9
 
 # %% nbs/lessons/08_pretraining.ipynb #896a6e4e
-from ftcourse.checks import Exercise
-def labelled(elsewhere, chosen_too=lambda t: t):
-    return lambda ids, chosen: [[chosen_too(t) if c else elsewhere(t) for t, c in zip(row, picks)] for row, picks in zip(ids, chosen)]
+from ftcourse.course.practice.exercises import Exercise
 
-ex1 = Exercise("08.1", "targets", inputs=[([[7, 8, 9]], [[True, False, True]]), ([[5, 0], [6, 7]], [[False, False], [True, True]]), ([[0, 3]], [[True, False]])], solution=labelled(lambda t: -100), also=[lambda ids, chosen: [[{True: t, False: -100}[c] for t, c in zip(*pair)] for pair in zip(ids, chosen)], lambda ids, chosen: torch.tensor(ids).masked_fill(~torch.tensor(chosen), -100)], mistakes={
-    "You wrote 0 where nothing is hidden; 0 is a token, and it would be learned. Use -100.": labelled(lambda t: 0),
-    "The loss leaves out one number, -100; yours is another, or none.": [labelled(lambda t: -1), labelled(lambda t: 100), labelled(lambda t: None), labelled(lambda t: "[MASK]")],
-    "You kept the tokens that are in plain sight: then the model learns to copy.": labelled(lambda t: t, lambda t: -100),
-    "You made every token a target, hidden or not: then the model learns to copy.": lambda ids, chosen: ids,
-    "You left the other positions out: every position needs a label, or nobody knows where the labels stand.": lambda ids, chosen: [[t for t, c in zip(r, p) if c] for r, p in zip(ids, chosen)],
-    "Keep the rows: the labels have the shape of ids.": lambda ids, chosen: [t if c else -100 for r, p in zip(ids, chosen) for t, c in zip(r, p)],
-    "A token may have the number 0: ask `chosen`, not the token.": lambda ids, chosen: [[t if c and t else -100 for t, c in zip(r, p)] for r, p in zip(ids, chosen)]},
-    hints=["The loss of lesson 06 ignores one number.", "A comprehension over rows, and one over tokens."])
+
+def labelled(elsewhere, chosen_too=lambda t: t):
+    return lambda ids, chosen: [
+        [chosen_too(t) if c else elsewhere(t) for t, c in zip(row, picks)]
+        for row, picks in zip(ids, chosen)
+    ]
+
+
+ex1 = Exercise(
+    "08.1",
+    "targets",
+    inputs=[
+        ([[7, 8, 9]], [[True, False, True]]),
+        ([[5, 0], [6, 7]], [[False, False], [True, True]]),
+        ([[0, 3]], [[True, False]]),
+    ],
+    solution=labelled(lambda t: -100),
+    also=[
+        lambda ids, chosen: [
+            [{True: t, False: -100}[c] for t, c in zip(*pair)] for pair in zip(ids, chosen)
+        ],
+        lambda ids, chosen: torch.tensor(ids).masked_fill(~torch.tensor(chosen), -100),
+    ],
+    mistakes={
+        (
+            "You wrote 0 where nothing is hidden; 0 is a token, and it would be learned. Use -100."
+        ): labelled(lambda t: 0),
+        "The loss leaves out one number, -100; yours is another, or none.": [
+            labelled(lambda t: -1),
+            labelled(lambda t: 100),
+            labelled(lambda t: None),
+            labelled(lambda t: "[MASK]"),
+        ],
+        "You kept the tokens that are in plain sight: then the model learns to copy.": labelled(
+            lambda t: t, lambda t: -100
+        ),
+        (
+            "You made every token a target, hidden or not: then the model learns to copy."
+        ): lambda ids, chosen: ids,
+        (
+            "You left the other positions out: every position needs a label, or nobody knows "
+            "where the labels stand."
+        ): lambda ids, chosen: [[t for t, c in zip(r, p) if c] for r, p in zip(ids, chosen)],
+        "Keep the rows: the labels have the shape of ids.": lambda ids, chosen: [
+            t if c else -100 for r, p in zip(ids, chosen) for t, c in zip(r, p)
+        ],
+        "A token may have the number 0: ask `chosen`, not the token.": lambda ids, chosen: [
+            [t if c and t else -100 for t, c in zip(r, p)] for r, p in zip(ids, chosen)
+        ],
+    },
+    hints=[
+        "The loss of lesson 06 ignores one number.",
+        "A comprehension over rows, and one over tokens.",
+    ],
+)
 
 # %% nbs/lessons/08_pretraining.ipynb #bc0ccec6
 def test_exercise_1_is_sound():
@@ -106,47 +203,147 @@ def test_exercise_1_is_sound():
 
 # %% nbs/lessons/08_pretraining.ipynb #7ce5d670
 import math
-def company(ratio, log=math.log, least=0.): return lambda both, a, b, n: max(least, log(ratio(both, a, b, n))) if both else 0.
-def lift(both, a, b, n): return both * n / (a * b)
 
-ex2 = Exercise("08.2", "pmi", inputs=[(10, 20, 30, 1000), (5, 5, 5, 100), (0, 4, 4, 50), (1, 50, 50, 100)], solution=company(lift), also=[lambda both, a, b, n: max(0., math.log(both) + math.log(n) - math.log(a) - math.log(b)) if both else 0.], mistakes={
-    "Never above 0: divide each of the three counts by n, and mind the brackets: p(a) times p(b) stands below the line.": [
-        company(lambda both, a, b, n: both / (a * b)), company(lambda both, a, b, n: both / n / a / n * b / n), company(lambda both, a, b, n: both / n / (a / n) * (b / n)), company(lambda both, a, b, n: both / (a + b))],
-    "You left out the number of documents: counts are not probabilities.": company(lambda both, a, b, n: both / (a * b), least=-math.inf),
-    "You let negative values through: make them 0.": company(lift, least=-math.inf),
-    "That is another logarithm: nats are natural, math.log.": [company(lift, math.log2), company(lift, math.log10), company(lift, math.log1p)],
-    "Words that never meet: log 0 has no value, so answer 0 for them before you take it.": [lambda both, a, b, n: max(0., math.log(lift(both, a, b, n))), lambda both, a, b, n: math.log(lift(both, a, b, n))],
-    "That is how many times more often they meet: its logarithm is asked for.": [lift, lambda both, a, b, n: max(0., lift(both, a, b, n))],
-    "Upside down: p(both) stands above the line.": [company(lambda *c: 1 / lift(*c)), company(lambda *c: 1 / lift(*c), least=-math.inf)]},
-    hints=["p(a, b) is both / n, and p(a) is a / n.", "log of p(a, b) / (p(a) p(b)), then the larger of it and 0."])
+
+def company(ratio, log=math.log, least=0.0):
+    return lambda both, a, b, n: max(least, log(ratio(both, a, b, n))) if both else 0.0
+
+
+def lift(both, a, b, n):
+    return both * n / (a * b)
+
+
+ex2 = Exercise(
+    "08.2",
+    "pmi",
+    inputs=[(10, 20, 30, 1000), (5, 5, 5, 100), (0, 4, 4, 50), (1, 50, 50, 100)],
+    solution=company(lift),
+    also=[
+        lambda both, a, b, n: (
+            max(0.0, math.log(both) + math.log(n) - math.log(a) - math.log(b)) if both else 0.0
+        )
+    ],
+    mistakes={
+        (
+            "Never above 0: divide each of the three counts by n, and mind the brackets: p(a) "
+            "times p(b) stands below the line."
+        ): [
+            company(lambda both, a, b, n: both / (a * b)),
+            company(lambda both, a, b, n: both / n / a / n * b / n),
+            company(lambda both, a, b, n: both / n / (a / n) * (b / n)),
+            company(lambda both, a, b, n: both / (a + b)),
+        ],
+        "You left out the number of documents: counts are not probabilities.": company(
+            lambda both, a, b, n: both / (a * b), least=-math.inf
+        ),
+        "You let negative values through: make them 0.": company(lift, least=-math.inf),
+        "That is another logarithm: nats are natural, math.log.": [
+            company(lift, math.log2),
+            company(lift, math.log10),
+            company(lift, math.log1p),
+        ],
+        "Words that never meet: log 0 has no value, so answer 0 for them before you take it.": [
+            lambda both, a, b, n: max(0.0, math.log(lift(both, a, b, n))),
+            lambda both, a, b, n: math.log(lift(both, a, b, n)),
+        ],
+        "That is how many times more often they meet: its logarithm is asked for.": [
+            lift,
+            lambda both, a, b, n: max(0.0, lift(both, a, b, n)),
+        ],
+        "Upside down: p(both) stands above the line.": [
+            company(lambda *c: 1 / lift(*c)),
+            company(lambda *c: 1 / lift(*c), least=-math.inf),
+        ],
+    },
+    hints=[
+        "p(a, b) is both / n, and p(a) is a / n.",
+        "log of p(a, b) / (p(a) p(b)), then the larger of it and 0.",
+    ],
+)
 
 # %% nbs/lessons/08_pretraining.ipynb #e6b5e3f7
 def test_exercise_2_is_sound():
     assert ex2.proves()
 
 # %% nbs/lessons/08_pretraining.ipynb #b29d71fd
-def seen_by(rule): return lambda ids, chosen, dice, mask, other: [[rule(t, c, d, mask, o) for t, c, d, o in zip(*rows)] for rows in zip(ids, chosen, dice, other)]
-def unless_chosen(rule): return seen_by(lambda t, c, d, m, o: rule(t, d, m, o) if c else t)
+def seen_by(rule):
+    return lambda ids, chosen, dice, mask, other: [
+        [rule(t, c, d, mask, o) for t, c, d, o in zip(*rows)]
+        for rows in zip(ids, chosen, dice, other)
+    ]
+
+
+def unless_chosen(rule):
+    return seen_by(lambda t, c, d, m, o: rule(t, d, m, o) if c else t)
+
+
 def in_place(ids, chosen, dice, mask, other):
     for i, row in enumerate(ids):
         for j, d in enumerate(dice[i]):
-            if chosen[i][j] and d < .9: row[j] = mask if d < .8 else other[i][j]
+            if chosen[i][j] and d < 0.9:
+                row[j] = mask if d < 0.8 else other[i][j]
     return ids
 
+
 both = [[True, True, True, False], [True, False, True, True]]
-ex3 = Exercise("08.3", "disguised", inputs=[([[5, 6, 7, 8], [9, 10, 11, 12]], both, [[.1, .85, .95, .2], [.79, .84, .8, .9]], 4, [[20, 21, 22, 23], [24, 25, 26, 27]]),
-                                            ([[7, 7]], [[True, False]], [[.89, .99]], 4, [[30, 31]]), ([[5]], [[False]], [[0.]], 4, [[9]]), ([[6, 3]], [[True, True]], [[.799, .05]], 1, [[8, 8]])],
-    solution=unless_chosen(lambda t, d, m, o: m if d < .8 else o if d < .9 else t), also=[in_place], mistakes={
-        "You put the mask on every chosen token: then the model listens only at masks. Ask the dice.": unless_chosen(lambda t, d, m, o: m),
-        "You never leave a chosen token as it is: from 0.9 on it stays.": unless_chosen(lambda t, d, m, o: m if d < .8 else o),
-        "You never put in the other token. Both bounds are counted from 0: it comes from 0.8 to below 0.9.": [unless_chosen(lambda t, d, m, o: m if d < .8 else t), unless_chosen(lambda t, d, m, o: m if d < .8 else o if d < .1 else t)],
-        "You disguise tokens that were not chosen: they stay as they are.": seen_by(lambda t, c, d, m, o: m if d < .8 else o if d < .9 else t),
-        "Those that are not chosen are disguised in yours, and the chosen ones stay.": seen_by(lambda t, c, d, m, o: t if c else m if d < .8 else o if d < .9 else t),
-        "The mask and the other token have changed places: eight times of ten it is the mask.": unless_chosen(lambda t, d, m, o: o if d < .8 else m if d < .9 else t),
-        "The dice are turned round: *below* 0.8 is the mask.": [unless_chosen(lambda t, d, m, o: m if d > .8 else o if d > .9 else t), unless_chosen(lambda t, d, m, o: m if d > .2 else o if d > .1 else t)],
-        "A bound belongs to the part above it: 0.8 is no mask any more, and at 0.9 the token stays.": unless_chosen(lambda t, d, m, o: m if d <= .8 else o if d <= .9 else t),
-        "Those are the labels of exercise 1: what the model *sees* has no −100.": seen_by(lambda t, c, d, m, o: t if c else -100)},
-    hints=["First ask whether the token was chosen; only then look at its number.", "`mask if d < .8 else o if d < .9 else t`, for a chosen token `t`."])
+ex3 = Exercise(
+    "08.3",
+    "disguised",
+    inputs=[
+        (
+            [[5, 6, 7, 8], [9, 10, 11, 12]],
+            both,
+            [[0.1, 0.85, 0.95, 0.2], [0.79, 0.84, 0.8, 0.9]],
+            4,
+            [[20, 21, 22, 23], [24, 25, 26, 27]],
+        ),
+        ([[7, 7]], [[True, False]], [[0.89, 0.99]], 4, [[30, 31]]),
+        ([[5]], [[False]], [[0.0]], 4, [[9]]),
+        ([[6, 3]], [[True, True]], [[0.799, 0.05]], 1, [[8, 8]]),
+    ],
+    solution=unless_chosen(lambda t, d, m, o: m if d < 0.8 else o if d < 0.9 else t),
+    also=[in_place],
+    mistakes={
+        (
+            "You put the mask on every chosen token: then the model listens only at masks. Ask "
+            "the dice."
+        ): unless_chosen(lambda t, d, m, o: m),
+        "You never leave a chosen token as it is: from 0.9 on it stays.": unless_chosen(
+            lambda t, d, m, o: m if d < 0.8 else o
+        ),
+        (
+            "You never put in the other token. Both bounds are counted from 0: it comes from 0.8 "
+            "to below 0.9."
+        ): [
+            unless_chosen(lambda t, d, m, o: m if d < 0.8 else t),
+            unless_chosen(lambda t, d, m, o: m if d < 0.8 else o if d < 0.1 else t),
+        ],
+        "You disguise tokens that were not chosen: they stay as they are.": seen_by(
+            lambda t, c, d, m, o: m if d < 0.8 else o if d < 0.9 else t
+        ),
+        "Those that are not chosen are disguised in yours, and the chosen ones stay.": seen_by(
+            lambda t, c, d, m, o: t if c else m if d < 0.8 else o if d < 0.9 else t
+        ),
+        (
+            "The mask and the other token have changed places: eight times of ten it is the mask."
+        ): unless_chosen(lambda t, d, m, o: o if d < 0.8 else m if d < 0.9 else t),
+        "The dice are turned round: *below* 0.8 is the mask.": [
+            unless_chosen(lambda t, d, m, o: m if d > 0.8 else o if d > 0.9 else t),
+            unless_chosen(lambda t, d, m, o: m if d > 0.2 else o if d > 0.1 else t),
+        ],
+        (
+            "A bound belongs to the part above it: 0.8 is no mask any more, and at 0.9 the token "
+            "stays."
+        ): unless_chosen(lambda t, d, m, o: m if d <= 0.8 else o if d <= 0.9 else t),
+        "Those are the labels of exercise 1: what the model *sees* has no −100.": seen_by(
+            lambda t, c, d, m, o: t if c else -100
+        ),
+    },
+    hints=[
+        "First ask whether the token was chosen; only then look at its number.",
+        "`mask if d < .8 else o if d < .9 else t`, for a chosen token `t`.",
+    ],
+)
 
 # %% nbs/lessons/08_pretraining.ipynb #bc850ca5
 def test_exercise_3_is_sound():

@@ -2,186 +2,436 @@
 from collections import Counter
 from ftcourse import load_model
 from ftcourse import load_task
-from ftcourse.checks import skip
-from ftcourse.encode import encode_texts
-from ftcourse.settings import CourseError
+from ftcourse.core.errors import CourseError
+from ftcourse.course.practice.exercises import skip
+from ftcourse.data.encode.texts import encode_texts
+from ftcourse.experiments.baselines import naive_bayes
+from ftcourse.metrics.thresholds import best_threshold
+from ftcourse.metrics.thresholds import f1_positive
+from ftcourse.models.pretraining.tokenizers import character_tokenizer
+from ftcourse.models.pretraining.tokenizers import characters
 from ftcourse.tasks.base import real_data
-from ftcourse.tasks.sentiment import character_tokenizer
-from ftcourse.tasks.sentiment import characters
 from ftcourse.tasks.sentiment import contrast_pairs
-from ftcourse.tasks.sentiment import naive_bayes
 from ftcourse.tasks.sentiment import negator
 from ftcourse.tasks.sentiment import review_rows
-from ftcourse.thresholds import best_threshold
-from ftcourse.thresholds import f1_positive
 import numpy as np
 
 # %% nbs/lessons/11_sentiment.ipynb #20373328
 def test_reviews_to_order_are_of_their_topic_in_proportion_and_of_one_split():
-    made = {split: review_rows(split, 60, topic="phone", share=.1) for split in ("train", "validation", "test")}
-    assert all(Counter(r["label"] for r in part) == {"positive": 6, "negative": 54} for part in made.values())
+    import re
+
+    import pytest
+
+    made = {
+        split: review_rows(split, 60, topic="phone", share=0.1)
+        for split in ("train", "validation", "test")
+    }
+    assert all(
+        Counter(r["label"] for r in part) == {"positive": 6, "negative": 54}
+        for part in made.values()
+    )
     written = [r["text"] for part in made.values() for r in part]
-    assert len(set(written)) == 180 and made["train"] == review_rows("train", 60, topic="phone", share=.1) != review_rows("train", 60, topic="phone", share=.1, seed=1)
+    assert len(set(written)) == 180
+    assert (
+        made["train"]
+        == review_rows("train", 60, topic="phone", share=0.1)
+        != review_rows("train", 60, topic="phone", share=0.1, seed=1)
+    )
     assert encode_texts(written, load_model("tiny-bert", head="lm").tokenizer).unk_rate == 0
-    assert not any(word in text.split() for text in written for word in ("waiter", "soup", "breakfast", "plot"))
+    assert not any(
+        word in text.split() for text in written for word in ("waiter", "soup", "breakfast", "plot")
+    )
     for bad in (dict(topic="boat"), dict(split="dev")):
-        try: review_rows(**{"split": "train", "n": 1} | bad)
-        except CourseError as e: assert list(bad.values())[0] in str(e)
-        else: raise AssertionError("no error")
+        with pytest.raises(CourseError, match=re.escape(list(bad.values())[0])):
+            review_rows(**{"split": "train", "n": 1} | bad)
 
 # %% nbs/lessons/11_sentiment.ipynb #b248e950
 def test_negators_are_found_as_whole_words_the_longest_first():
-    assert negator("Not really a delight.") == "not really" and negator("It was not a delight.") == "not"
-    assert negator("I can see a knot, nevertheless.") is None and negator("it never delighted me") == "never"
+    assert negator("Not really a delight.") == "not really"
+    assert negator("It was not a delight.") == "not"
+    assert negator("I can see a knot, nevertheless.") is None
+    assert negator("it never delighted me") == "never"
 
 # %% nbs/lessons/11_sentiment.ipynb #200825fd
 def test_contrast_pairs_differ_in_one_word_all_of_them_known_to_the_built_in_models():
     sixty = contrast_pairs(60, seed=3)
-    assert all(x["contrast"].replace(" not", "") == x["text"] and negator(x["contrast"]) == "not" for x in sixty)
-    assert Counter(x["label"] for x in sixty) == {"positive": 30, "negative": 30} and sixty == contrast_pairs(60, seed=3) != contrast_pairs(60, seed=4)
-    assert encode_texts([x["contrast"] for x in sixty], load_model("tiny-bert", head="lm").tokenizer).unk_rate == 0
+    assert all(
+        x["contrast"].replace(" not", "") == x["text"] and negator(x["contrast"]) == "not"
+        for x in sixty
+    )
+    assert Counter(x["label"] for x in sixty) == {
+        "positive": 30,
+        "negative": 30,
+    }
+    assert sixty == contrast_pairs(60, seed=3) != contrast_pairs(60, seed=4)
+    assert (
+        encode_texts(
+            [x["contrast"] for x in sixty], load_model("tiny-bert", head="lm").tokenizer
+        ).unk_rate
+        == 0
+    )
 
 # %% nbs/lessons/11_sentiment.ipynb #706e4ad6
 def test_each_topic_is_a_task_with_a_name():
     phones = load_task("reviews-phone")
-    assert phones.labels == ["negative", "positive"] and phones.name == "reviews-phone" and len(phones.test) == 500 and not any(phones.leaks().values())
+    assert phones.labels == ["negative", "positive"]
+    assert phones.name == "reviews-phone"
+    assert len(phones.test) == 500
+    assert not any(phones.leaks().values())
 
 # %% nbs/lessons/11_sentiment.ipynb #3b70cb7d
 def test_naive_bayes_by_hand_equals_scikit_learn_s():
+    import pytest
     from sklearn.feature_extraction.text import CountVectorizer
     from sklearn.naive_bayes import MultinomialNB
-    some, more = review_rows("train", 200, share=.3), [r["text"] for r in review_rows("test", 100)]
-    seen, y = [r["text"] for r in some], np.array([r["label"] == "positive" for r in some]).astype(int)
+
+    some, more = review_rows("train", 200, share=0.3), [r["text"] for r in review_rows("test", 100)]
+    seen = [r["text"] for r in some]
+    y = np.array([r["label"] == "positive" for r in some]).astype(int)
     bag = CountVectorizer(token_pattern=r"\w+")
     theirs = MultinomialNB().fit(bag.fit_transform(seen), y).predict_log_proba(bag.transform(more))
     assert np.allclose([naive_bayes(seen, y)(text) for text in more], theirs[:, 1] - theirs[:, 0])
-    try: naive_bayes(["a", "b"], [1, 1])
-    except CourseError as e: assert "both" in str(e)
-    else: raise AssertionError("no error")
+    with pytest.raises(CourseError, match="both"):
+        naive_bayes(["a", "b"], [1, 1])
 
 # %% nbs/lessons/11_sentiment.ipynb #59185cd8
 def test_best_threshold_finds_what_scikit_learn_s_curve_has_at_its_best():
     from sklearn.metrics import precision_recall_curve
+
     rng = np.random.default_rng(0)
     for n in (5, 40, 3000):
         y = np.r_[0, 1, rng.integers(0, 2, n - 2)]
-        given = .3 * y + .7 * rng.random(n)
+        given = 0.3 * y + 0.7 * rng.random(n)
         a, b, _ = precision_recall_curve(y, given)
         highest = np.max(2 * a * b / np.maximum(a + b, 1e-12))
-        assert abs(f1_positive(y, (given > best_threshold(y, given)).astype(int)) - highest) < (1e-9 if n < 1000 else .01)
+        assert abs(f1_positive(y, (given > best_threshold(y, given)).astype(int)) - highest) < (
+            1e-9 if n < 1000 else 0.01
+        )
 
 # %% nbs/lessons/11_sentiment.ipynb #7195f40b
 def test_of_equal_thresholds_the_one_nearest_to_one_half_and_rows_that_cannot_tell_are_refused():
-    assert best_threshold([0, 0, 1, 1], [.1, .2, .8, .9]) == .5
-    assert best_threshold([0, 1], [.2, .6], lambda t, p: 1.) == .4                  # cuts .1, .4, .8 are equally good
-    assert best_threshold([0, 1], [1., 0.], lambda t, p: -p.sum()) == 1.            # nothing is worth claiming
-    for y, given, why in [([0, 0], [.1, .2], "both"), ([0, 1], [.1, 2.], "logits"), ([0, 1], [[.1, .9], [.2, .8]], "probs[:, 1]"), ([0, 1], [.1, float("nan")], "nan"), ([.1, .7], [0, 1], "labels first")]:
-        try: best_threshold(y, given)
-        except CourseError as e: assert why in str(e)
-        else: raise AssertionError("no error")
+    import re
+
+    import pytest
+
+    assert best_threshold([0, 0, 1, 1], [0.1, 0.2, 0.8, 0.9]) == 0.5
+    assert (
+        best_threshold([0, 1], [0.2, 0.6], lambda t, p: 1.0) == 0.4
+    )  # cuts .1, .4, .8 are equally good
+    assert (
+        best_threshold([0, 1], [1.0, 0.0], lambda t, p: -p.sum()) == 1.0
+    )  # nothing is worth claiming
+    for y, given, why in [
+        ([0, 0], [0.1, 0.2], "both"),
+        ([0, 1], [0.1, 2.0], "logits"),
+        ([0, 1], [[0.1, 0.9], [0.2, 0.8]], "probs[:, 1]"),
+        ([0, 1], [0.1, float("nan")], "nan"),
+        ([0.1, 0.7], [0, 1], "labels first"),
+    ]:
+        with pytest.raises(CourseError, match=re.escape(why)):
+            best_threshold(y, given)
 
 # %% nbs/lessons/11_sentiment.ipynb #4494be41
 def test_one_token_per_character_as_by_hand_and_it_survives_saving():
     import tempfile
+
+    import pytest
     from transformers import AutoTokenizer
-    mine = ["房间很干净，服务员也很热情。", "早餐 不好吃，\nＷｉＦｉ太慢了！", "４ stars　or 5★, Ünïcode 😀"]
+
+    mine = [
+        "房间很干净，服务员也很热情。",
+        "早餐 不好吃，\nＷｉＦｉ太慢了！",
+        "４ stars　or 5★, Ünïcode 😀",
+    ]
     made = character_tokenizer(mine, least=1)
-    assert all(made.tokenize(text) == characters(text) for text in mine) and encode_texts(mine, made).unk_rate == 0
-    assert made(mine[0])["input_ids"][0] == made.cls_token_id and made.tokenize("鑫") == ["[UNK]"] and made.mask_token_id == 4
+    assert all(made.tokenize(text) == characters(text) for text in mine)
+    assert encode_texts(mine, made).unk_rate == 0
+    assert made(mine[0])["input_ids"][0] == made.cls_token_id
+    assert made.tokenize("鑫") == ["[UNK]"]
+    assert made.mask_token_id == 4
     with tempfile.TemporaryDirectory() as folder:
         made.save_pretrained(folder)
         assert AutoTokenizer.from_pretrained(folder)(mine)["input_ids"] == made(mine)["input_ids"]
     assert len(character_tokenizer(["ab", "a"], least=2)) == 6
-    try: character_tokenizer([" ", ""])
-    except CourseError as e: assert "character" in str(e)
-    else: raise AssertionError("no error")
+    with pytest.raises(CourseError, match="character"):
+        character_tokenizer([" ", ""])
 
 # %% nbs/lessons/11_sentiment.ipynb #25773109
 def test_the_hotel_reviews_are_read_whole_label_1_is_positive():
     import csv
+
     place = real_data("chnsenticorp_htl/sample2000.csv")
-    if place is None: skip("no chnsenticorp_htl in the data folder")
+    if place is None:
+        skip("no chnsenticorp_htl in the data folder")
     else:
-        with open(place, encoding="utf-8-sig", newline="") as f: lines = {r["review"].strip(): int(r["label"]) for r in csv.DictReader(f)}
+        with open(place, encoding="utf-8-sig", newline="") as f:
+            lines = {r["review"].strip(): int(r["label"]) for r in csv.DictReader(f)}
         zh = load_task("hotel-reviews-zh")
-        assert zh.labels == ["negative", "positive"] and zh.name == "hotel-reviews-zh" and sum(map(len, zh.splits.values())) == 2000 and not zh.problems
-        assert all(lines[text.strip()] == label for part in zh.splits.values() for text, label in zip(part["review"], part["label"]))
+        assert zh.labels == ["negative", "positive"]
+        assert zh.name == "hotel-reviews-zh"
+        assert sum(map(len, zh.splits.values())) == 2000
+        assert not zh.problems
+        assert all(
+            lines[text.strip()] == label
+            for part in zh.splits.values()
+            for text, label in zip(part["review"], part["label"])
+        )
 
 # %% nbs/lessons/11_sentiment.ipynb #03fa5e17
-from ftcourse.checks import Exercise
 import re
-def flipped(text): return re.sub(r"\b(was|were|is|are)\b( not\b)?", lambda m: m[1] if m[2] else m[1] + " not", text, count=1)
+
+from ftcourse.course.practice.exercises import Exercise
+
+
+def flipped(text):
+    return re.sub(
+        r"\b(was|were|is|are)\b( not\b)?", lambda m: m[1] if m[2] else m[1] + " not", text, count=1
+    )
+
+
 def by_words(text):
     words = text.split(" ")
     at = next((i for i, w in enumerate(words) if w in ("was", "were", "is", "are")), None)
-    if at is None: return text
-    if words[at + 1] == "not": del words[at + 1]
-    else: words.insert(at + 1, "not")
+    if at is None:
+        return text
+    if words[at + 1] == "not":
+        del words[at + 1]
+    else:
+        words.insert(at + 1, "not")
     return " ".join(words)
-ex1 = Exercise("11.1", "flip", solution=flipped,
-    inputs=[("The soup was good.",), ("The brakes were not good, and the cabin was tidy.",), ("This island is notable.",), ("The waiter charmed us.",), ("It is not stale.",), ("The rooms are small, but not dear.",)],
+
+
+ex1 = Exercise(
+    "11.1",
+    "flip",
+    solution=flipped,
+    inputs=[
+        ("The soup was good.",),
+        ("The brakes were not good, and the cabin was tidy.",),
+        ("This island is notable.",),
+        ("The waiter charmed us.",),
+        ("It is not stale.",),
+        ("The rooms are small, but not dear.",),
+    ],
     also=[by_words],
-    mistakes={"You negate every verb: two negations in a review of one mood are two contrasts. Only the first.": lambda t: re.sub(r"\b(was|were|is|are)\b( not\b)?", lambda m: m[1] if m[2] else m[1] + " not", t),
-              "You only put *not* in: where it stands already, it has to go.": lambda t: re.sub(r"\b(was|were|is|are)\b", r"\1 not", t, count=1),
-              "You look for *was* alone: *were*, *is* and *are* are verbs too.": lambda t: re.sub(r"\b(was)\b( not\b)?", lambda m: m[1] if m[2] else m[1] + " not", t, count=1),
-              "You left out *are*: there are four verbs.": lambda t: re.sub(r"\b(was|were|is)\b( not\b)?", lambda m: m[1] if m[2] else m[1] + " not", t, count=1),
-              "You take away a *not* wherever it stands: only one that follows the verb goes.": lambda t: re.sub(r" not\b", "", t, count=1) if re.search(r"\bnot\b", t) else flipped(t),
-              "A text without any of the four verbs comes back as it is, and yours gives nothing back.": lambda t: flipped(t) if re.search(r"\b(was|were|is|are)\b", t) else None,
-              "You put *not* in front of the verb: it goes behind it.": lambda t: re.sub(r"\b(was|were|is|are)\b( not\b)?", lambda m: m[1] if m[2] else "not " + m[1], t, count=1),
-              "You find the verbs inside other words, such as the *is* of *This*: look for whole words.": lambda t: re.sub(r"(was|were|is|are)( not\b)?", lambda m: m[1] if m[2] else m[1] + " not", t, count=1),
-              "You take the beginning of *notable* for a *not*.": lambda t: re.sub(r"\b(was|were|is|are)\b( not)?", lambda m: m[1] if m[2] else m[1] + " not", t, count=1)},
-    hints=["re.sub with count=1, and a function as the replacement.", r"r'\b(was|were|is|are)\b( not\b)?' finds the verb, and *not* if it is there."])
+    mistakes={
+        (
+            "You negate every verb: two negations in a review of one mood are two contrasts. Only "
+            "the first."
+        ): lambda t: re.sub(
+            r"\b(was|were|is|are)\b( not\b)?", lambda m: m[1] if m[2] else m[1] + " not", t
+        ),
+        "You only put *not* in: where it stands already, it has to go.": lambda t: re.sub(
+            r"\b(was|were|is|are)\b", r"\1 not", t, count=1
+        ),
+        "You look for *was* alone: *were*, *is* and *are* are verbs too.": lambda t: re.sub(
+            r"\b(was)\b( not\b)?", lambda m: m[1] if m[2] else m[1] + " not", t, count=1
+        ),
+        "You left out *are*: there are four verbs.": lambda t: re.sub(
+            r"\b(was|were|is)\b( not\b)?", lambda m: m[1] if m[2] else m[1] + " not", t, count=1
+        ),
+        (
+            "You take away a *not* wherever it stands: only one that follows the verb goes."
+        ): lambda t: re.sub(r" not\b", "", t, count=1) if re.search(r"\bnot\b", t) else flipped(t),
+        (
+            "A text without any of the four verbs comes back as it is, and yours gives nothing "
+            "back."
+        ): lambda t: flipped(t) if re.search(r"\b(was|were|is|are)\b", t) else None,
+        "You put *not* in front of the verb: it goes behind it.": lambda t: re.sub(
+            r"\b(was|were|is|are)\b( not\b)?", lambda m: m[1] if m[2] else "not " + m[1], t, count=1
+        ),
+        (
+            "You find the verbs inside other words, such as the *is* of *This*: look for whole "
+            "words."
+        ): lambda t: re.sub(
+            r"(was|were|is|are)( not\b)?", lambda m: m[1] if m[2] else m[1] + " not", t, count=1
+        ),
+        "You take the beginning of *notable* for a *not*.": lambda t: re.sub(
+            r"\b(was|were|is|are)\b( not)?", lambda m: m[1] if m[2] else m[1] + " not", t, count=1
+        ),
+    },
+    hints=[
+        "re.sub with count=1, and a function as the replacement.",
+        r"r'\b(was|were|is|are)\b( not\b)?' finds the verb, and *not* if it is there.",
+    ],
+)
 
 # %% nbs/lessons/11_sentiment.ipynb #2ddd44db
 def test_exercise_1_is_sound():
     assert ex1.proves()
 
 # %% nbs/lessons/11_sentiment.ipynb #ad8c7633
-def costs(true, probability, cut, miss, alarm): return sum(miss * (t == 1 and p <= cut) + alarm * (t == 0 and p > cut) for t, p in zip(true, probability))
+def costs(true, probability, cut, miss, alarm):
+    return sum(
+        miss * (t == 1 and p <= cut) + alarm * (t == 0 and p > cut)
+        for t, p in zip(true, probability)
+    )
+
+
 def walking(true, probability, thresholds, miss, alarm):
     best, least = None, float("inf")
     for cut in thresholds:
-        cost = sum({(1, False): miss, (0, True): alarm}.get((t, p > cut), 0) for t, p in zip(true, probability))
-        if cost < least: best, least = cut, cost
+        cost = sum(
+            {(1, False): miss, (0, True): alarm}.get((t, p > cut), 0)
+            for t, p in zip(true, probability)
+        )
+        if cost < least:
+            best, least = cut, cost
     return best
-ex2 = Exercise("11.2", "cheapest", solution=lambda true, probability, thresholds, miss, alarm: min(thresholds, key=lambda c: costs(true, probability, c, miss, alarm)),
-    inputs=[([0, 0, 1, 0, 1], [.1, .3, .4, .6, .9], [.2, .5, .8], 10, 1), ([0, 0, 1, 0, 1], [.1, .3, .4, .6, .9], [.2, .5, .8], 1, 10), ([1, 0, 1], [.5, .2, .7], [.5, .3], 2, 2), ([0, 1], [.2, .8], [.6, .3, .7, .5], 1, 1)],
+
+
+ex2 = Exercise(
+    "11.2",
+    "cheapest",
+    solution=lambda true, probability, thresholds, miss, alarm: min(
+        thresholds, key=lambda c: costs(true, probability, c, miss, alarm)
+    ),
+    inputs=[
+        ([0, 0, 1, 0, 1], [0.1, 0.3, 0.4, 0.6, 0.9], [0.2, 0.5, 0.8], 10, 1),
+        ([0, 0, 1, 0, 1], [0.1, 0.3, 0.4, 0.6, 0.9], [0.2, 0.5, 0.8], 1, 10),
+        ([1, 0, 1], [0.5, 0.2, 0.7], [0.5, 0.3], 2, 2),
+        ([0, 1], [0.2, 0.8], [0.6, 0.3, 0.7, 0.5], 1, 1),
+    ],
     also=[walking],
-    mistakes={"You swapped the costs: a miss is a 1 that was called 0.": lambda true, probability, thresholds, miss, alarm: min(thresholds, key=lambda c: costs(true, probability, c, alarm, miss)),
-              "You count mistakes without weighing them: that is accuracy.": lambda true, probability, thresholds, miss, alarm: min(thresholds, key=lambda c: costs(true, probability, c, 1, 1)),
-              "You call a row 1 where its probability equals the threshold: it has to lie above.": lambda true, probability, thresholds, miss, alarm: min(thresholds, key=lambda c: sum(miss * (t == 1 and p < c) + alarm * (t == 0 and p >= c) for t, p in zip(true, probability))),
-              "Of equals you take the last: the first in the list is asked for.": lambda true, probability, thresholds, miss, alarm: min(reversed(thresholds), key=lambda c: costs(true, probability, c, miss, alarm)),
-              "Of equals you take the smallest: the first in the list is asked for.": lambda true, probability, thresholds, miss, alarm: min((costs(true, probability, c, miss, alarm), c) for c in thresholds)[1],
-              "Of equals you take the largest: the first in the list is asked for.": lambda true, probability, thresholds, miss, alarm: -min((costs(true, probability, c, miss, alarm), -c) for c in thresholds)[1],
-              "You weigh one kind of mistake only: misses cost, and alarms do too.": [lambda true, probability, thresholds, miss, alarm: min(thresholds, key=lambda c: costs(true, probability, c, miss, 0)),
-                                                                                     lambda true, probability, thresholds, miss, alarm: min(thresholds, key=lambda c: costs(true, probability, c, 0, alarm))],
-              "You return the place of the threshold in the list: the threshold itself is asked for.": lambda true, probability, thresholds, miss, alarm: min(range(len(thresholds)), key=lambda i: costs(true, probability, thresholds[i], miss, alarm)),
-              "You return the cost: the threshold is asked for.": lambda true, probability, thresholds, miss, alarm: min(costs(true, probability, c, miss, alarm) for c in thresholds),
-              "You chose the dearest threshold: min, not max.": lambda true, probability, thresholds, miss, alarm: max(thresholds, key=lambda c: costs(true, probability, c, miss, alarm))},
-    hints=["First write the cost of one threshold, then take the min over all of them.", "min(thresholds, key=…) returns the first of equals."])
+    mistakes={
+        (
+            "You swapped the costs: a miss is a 1 that was called 0."
+        ): lambda true, probability, thresholds, miss, alarm: min(
+            thresholds, key=lambda c: costs(true, probability, c, alarm, miss)
+        ),
+        (
+            "You count mistakes without weighing them: that is accuracy."
+        ): lambda true, probability, thresholds, miss, alarm: min(
+            thresholds, key=lambda c: costs(true, probability, c, 1, 1)
+        ),
+        (
+            "You call a row 1 where its probability equals the threshold: it has to lie above."
+        ): lambda true, probability, thresholds, miss, alarm: min(
+            thresholds,
+            key=lambda c: sum(
+                miss * (t == 1 and p < c) + alarm * (t == 0 and p >= c)
+                for t, p in zip(true, probability)
+            ),
+        ),
+        (
+            "Of equals you take the last: the first in the list is asked for."
+        ): lambda true, probability, thresholds, miss, alarm: min(
+            reversed(thresholds), key=lambda c: costs(true, probability, c, miss, alarm)
+        ),
+        (
+            "Of equals you take the smallest: the first in the list is asked for."
+        ): lambda true, probability, thresholds, miss, alarm: min(
+            (costs(true, probability, c, miss, alarm), c) for c in thresholds
+        )[1],
+        (
+            "Of equals you take the largest: the first in the list is asked for."
+        ): lambda true, probability, thresholds, miss, alarm: (
+            -min((costs(true, probability, c, miss, alarm), -c) for c in thresholds)[1]
+        ),
+        "You weigh one kind of mistake only: misses cost, and alarms do too.": [
+            lambda true, probability, thresholds, miss, alarm: min(
+                thresholds, key=lambda c: costs(true, probability, c, miss, 0)
+            ),
+            lambda true, probability, thresholds, miss, alarm: min(
+                thresholds, key=lambda c: costs(true, probability, c, 0, alarm)
+            ),
+        ],
+        (
+            "You return the place of the threshold in the list: the threshold itself is asked for."
+        ): lambda true, probability, thresholds, miss, alarm: min(
+            range(len(thresholds)),
+            key=lambda i: costs(true, probability, thresholds[i], miss, alarm),
+        ),
+        (
+            "You return the cost: the threshold is asked for."
+        ): lambda true, probability, thresholds, miss, alarm: min(
+            costs(true, probability, c, miss, alarm) for c in thresholds
+        ),
+        (
+            "You chose the dearest threshold: min, not max."
+        ): lambda true, probability, thresholds, miss, alarm: max(
+            thresholds, key=lambda c: costs(true, probability, c, miss, alarm)
+        ),
+    },
+    hints=[
+        "First write the cost of one threshold, then take the min over all of them.",
+        "min(thresholds, key=…) returns the first of equals.",
+    ],
+)
 
 # %% nbs/lessons/11_sentiment.ipynb #149371ca
 def test_exercise_2_is_sound():
     import numpy as np
+
     assert ex2.proves()
+
     def with_arrays(true, probability, thresholds, miss, alarm):
         t, p = np.array(true), np.array(probability)
-        return thresholds[int(np.argmin([miss * ((t == 1) & (p <= c)).sum() + alarm * ((t == 0) & (p > c)).sum() for c in thresholds]))]
+        return thresholds[
+            int(
+                np.argmin(
+                    [
+                        miss * ((t == 1) & (p <= c)).sum() + alarm * ((t == 0) & (p > c)).sum()
+                        for c in thresholds
+                    ]
+                )
+            )
+        ]
+
     assert ex2.judge(with_arrays)[0] == "right"
 
 # %% nbs/lessons/11_sentiment.ipynb #2dabf80b
-ex3 = Exercise("11.3", "weights", inputs=[([9, 1],), ([50, 50],), ([6, 3, 1],)], solution=lambda counts: [sum(counts) / (len(counts) * n) for n in counts],
+ex3 = Exercise(
+    "11.3",
+    "weights",
+    inputs=[([9, 1],), ([50, 50],), ([6, 3, 1],)],
+    solution=lambda counts: [sum(counts) / (len(counts) * n) for n in counts],
     also=[lambda counts: [1 / (n * len(counts) / sum(counts)) for n in counts]],
-    mistakes={"Your weights follow how frequent a class is: the rare one should weigh more.": lambda counts: [n * len(counts) / sum(counts) for n in counts],
-              "Every class has the same total, but a row does not weigh 1 on average: multiply by the number of rows and divide by the number of classes.": [lambda counts: [1 / n for n in counts], lambda counts: [max(counts) / n for n in counts]],
-              "Your weights are 1 on average over the *classes*: it is the rows that should weigh 1 on average, and frequent classes have more of them.": lambda counts: [len(counts) / n / sum(1 / m for m in counts) for n in counts],
-              "A rare class weighs more, but the totals (rows times weight) differ: divide by the number of rows, do not subtract.": lambda counts: [1 - n / sum(counts) for n in counts],
-              "You left out how many classes there are: a row weighs as much as there are classes, on average.": lambda counts: [sum(counts) / n for n in counts],
-              "Your weights add up to 1, and two classes of 50 rows weigh half: it is the *rows* that should weigh 1 on average.": lambda counts: [(1 / n) / sum(1 / m for m in counts) for n in counts]},
-    hints=["If class k has n rows of weight w, its total is n · w. All totals are the same.", "The totals add up to the number of rows, and there are as many totals as classes."])
+    mistakes={
+        (
+            "Your weights follow how frequent a class is: the rare one should weigh more."
+        ): lambda counts: [n * len(counts) / sum(counts) for n in counts],
+        (
+            "Every class has the same total, but a row does not weigh 1 on average: multiply by "
+            "the number of rows and divide by the number of classes."
+        ): [
+            lambda counts: [1 / n for n in counts],
+            lambda counts: [max(counts) / n for n in counts],
+        ],
+        (
+            "Your weights are 1 on average over the *classes*: it is the rows that should weigh 1 "
+            "on average, and frequent classes have more of them."
+        ): lambda counts: [len(counts) / n / sum(1 / m for m in counts) for n in counts],
+        (
+            "A rare class weighs more, but the totals (rows times weight) differ: divide by the "
+            "number of rows, do not subtract."
+        ): lambda counts: [1 - n / sum(counts) for n in counts],
+        (
+            "You left out how many classes there are: a row weighs as much as there are classes, "
+            "on average."
+        ): lambda counts: [sum(counts) / n for n in counts],
+        (
+            "Your weights add up to 1, and two classes of 50 rows weigh half: it is the *rows* "
+            "that should weigh 1 on average."
+        ): lambda counts: [(1 / n) / sum(1 / m for m in counts) for n in counts],
+    },
+    hints=[
+        "If class k has n rows of weight w, its total is n · w. All totals are the same.",
+        "The totals add up to the number of rows, and there are as many totals as classes.",
+    ],
+)
 
 # %% nbs/lessons/11_sentiment.ipynb #b7645d5c
 def test_exercise_3_is_sound_and_its_answer_is_what_the_loss_gets():
     from ftcourse.losses import balanced_weights
+
     assert ex3.proves()
-    assert ex3.judge(lambda counts: [round(float(w), 6) for w in balanced_weights(np.repeat(range(len(counts)), counts), len(counts))])[0] == "right"
+    assert (
+        ex3.judge(
+            lambda counts: [
+                round(float(w), 6)
+                for w in balanced_weights(np.repeat(range(len(counts)), counts), len(counts))
+            ]
+        )[0]
+        == "right"
+    )

@@ -2,14 +2,14 @@
 from dataclasses import replace
 from datasets import DatasetDict
 from ftcourse import load_task
-from ftcourse.budgets import choose_uncertain
-from ftcourse.budgets import few_labels
-from ftcourse.budgets import label_curve
-from ftcourse.budgets import labels_for
-from ftcourse.budgets import labels_needed
-from ftcourse.budgets import pays_after
-from ftcourse.budgets import updates
-from ftcourse.models import load_model
+from ftcourse.experiments.label_curves import choose_uncertain
+from ftcourse.experiments.label_curves import few_labels
+from ftcourse.experiments.label_curves import label_curve
+from ftcourse.experiments.label_curves import labels_for
+from ftcourse.experiments.label_curves import labels_needed
+from ftcourse.experiments.label_curves import pays_after
+from ftcourse.experiments.label_curves import updates
+from ftcourse.models.load import load_model
 from ftcourse.recipes import evaluate_model
 from ftcourse.recipes import fine_tune_model
 import math
@@ -17,163 +17,393 @@ import numpy as np
 
 # %% nbs/lessons/16_how_much_data.ipynb #16a00022
 def test_a_curve_by_hand_is_the_curve_of_label_curve():
-    few0, steps0 = few_labels(load_task("reviews"), 4, seed=1, scored=40), 28
-    begun0 = load_model("tiny-bert", task=few0, seed=1)
-    tuned0 = fine_tune_model(begun0, few0, seed=1, lr=1e-3, batch_size=16, max_steps=steps0, epochs=100)
-    curve0 = label_curve("reviews", "tiny-bert", labels=(4,), seeds=[1], scored=40, lr=1e-3)
-    assert updates(4) == steps0 and curve0[4]["score"] == [evaluate_model(tuned0, few0)["accuracy"]] and curve0[4]["updates"] == [steps0]
+    few, steps = few_labels(load_task("reviews"), 4, seed=1, scored=40), 28
+    begun = load_model("tiny-bert", task=few, seed=1)
+    tuned = fine_tune_model(begun, few, seed=1, lr=1e-3, batch_size=16, max_steps=steps, epochs=100)
+    curve = label_curve("reviews", "tiny-bert", labels=(4,), seeds=[1], scored=40, lr=1e-3)
+    assert updates(4) == steps
+    assert curve[4]["score"] == [evaluate_model(tuned, few)["accuracy"]]
+    assert curve[4]["updates"] == [steps]
 
 # %% nbs/lessons/16_how_much_data.ipynb #16a00023
 def test_sets_of_labels_are_nested_scored_on_the_same_rows_and_hold_no_validation_rows():
-    few1, more1, other1 = (few_labels(load_task("reviews"), n, seed, 50) for n, seed in ((8, 0), (32, 0), (8, 1)))
-    assert set(few1.train["text"]) < set(more1.train["text"]) and set(few1.train["text"]) != set(other1.train["text"])
-    assert few1.test["text"] == more1.test["text"] == other1.test["text"] and len(few1.test) == 50 and "validation" not in few1.splits
+    few, more, other = (
+        few_labels(load_task("reviews"), n, seed, 50) for n, seed in ((8, 0), (32, 0), (8, 1))
+    )
+    assert set(few.train["text"]) < set(more.train["text"])
+    assert set(few.train["text"]) != set(other.train["text"])
+    assert few.test["text"] == more.test["text"] == other.test["text"]
+    assert len(few.test) == 50
+    assert "validation" not in few.splits
     assert updates(4 * 32) == 2 * updates(32)
 
 # %% nbs/lessons/16_how_much_data.ipynb #16a00024
 def test_a_curve_refuses_what_it_cannot_draw_before_anything_trains():
     import pytest
-    from ftcourse.settings import CourseError
-    for wrong, said in (({"arm": "pretraned"}, "one of 'pretrained'"), ({"labels": (8, 10**6)}, "from 1 to 4,000"), ({"labels": ()}, "from 1 to"), ({"labels": (0, 8)}, "from 1 to")):
-        with pytest.raises(CourseError, match=said): label_curve("reviews", "no model of this name", **wrong)
-    with pytest.raises(CourseError, match="is a span task"): label_curve("facts")
-    with pytest.raises(CourseError, match="were asked for"): few_labels(load_task("reviews"), 4001)
+
+    from ftcourse.core.errors import CourseError
+
+    for wrong, said in (
+        ({"arm": "pretraned"}, "one of 'pretrained'"),
+        ({"labels": (8, 10**6)}, "from 1 to 4,000"),
+        ({"labels": ()}, "from 1 to"),
+        ({"labels": (0, 8)}, "from 1 to"),
+    ):
+        with pytest.raises(CourseError, match=said):
+            label_curve("reviews", "no model of this name", **wrong)
+    with pytest.raises(CourseError, match="is a span task"):
+        label_curve("facts")
+    with pytest.raises(CourseError, match="were asked for"):
+        few_labels(load_task("reviews"), 4001)
 
 # %% nbs/lessons/16_how_much_data.ipynb #16a00025
-def test_a_bag_of_words_learns_chooses_how_far_it_trusts_a_word_and_says_when_scikit_learn_is_missing():
+def test_a_bag_of_words_learns_chooses_how_far_it_trusts_a_word_and_says_when_scikit_learn():
     import sys
     from unittest.mock import patch
+
     import pytest
-    from ftcourse.settings import CourseError
-    bag2 = label_curve("reviews", arm="bag of words", labels=(8, 512), seeds=2, scored=200)
-    assert bag2[512].mean() > bag2[8].mean() and bag2[512]["updates"] == [0, 0] and bag2.band()[0] == [8, 512]
-    assert all(0 <= x <= 1 for ends in bag2.band()[1:] for x in ends) and "labels  accuracy" in str(bag2) and bag2.chance == .5
-    from ftcourse.budgets import fit_bag
-    alone2 = load_task([{"text": f"good {i}", "label": "good"} for i in range(9)] + [{"text": "bad", "label": "bad"}], validation=0, test=0)
-    with pytest.raises(CourseError, match="one class"): fit_bag(replace(alone2, splits=DatasetDict(train=alone2.train.select(range(3)))))
-    with patch.dict(sys.modules, {"sklearn.feature_extraction.text": None}), pytest.raises(CourseError, match="pip install scikit-learn"): label_curve("reviews", arm="bag of words", labels=(8,), seeds=1)
+
+    from ftcourse.core.errors import CourseError
+
+    bag = label_curve("reviews", arm="bag of words", labels=(8, 512), seeds=2, scored=200)
+    assert bag[512].mean() > bag[8].mean()
+    assert bag[512]["updates"] == [0, 0]
+    assert bag.band()[0] == [8, 512]
+    assert all(0 <= x <= 1 for ends in bag.band()[1:] for x in ends)
+    assert "labels  accuracy" in str(bag)
+    assert bag.chance == 0.5
+    from ftcourse.experiments.baselines import fit_bag
+
+    alone = load_task(
+        [{"text": f"good {i}", "label": "good"} for i in range(9)]
+        + [{"text": "bad", "label": "bad"}],
+        validation=0,
+        test=0,
+    )
+    with pytest.raises(CourseError, match="one class"):
+        fit_bag(replace(alone, splits=DatasetDict(train=alone.train.select(range(3)))))
+    with (
+        patch.dict(sys.modules, {"sklearn.feature_extraction.text": None}),
+        pytest.raises(CourseError, match="pip install scikit-learn"),
+    ):
+        label_curve("reviews", arm="bag of words", labels=(8,), seeds=1)
 
 # %% nbs/lessons/16_how_much_data.ipynb #16a00075
 def test_pretraining_is_paid_for_by_what_each_task_saves():
-    assert pays_after(100, 12, 2) == 10 and pays_after(101, 12, 2) == 11 and pays_after(100, 2, 2) == math.inf == pays_after(100, 1, 2)
+    assert pays_after(100, 12, 2) == 10
+    assert pays_after(101, 12, 2) == 11
+    assert pays_after(100, 2, 2) == math.inf == pays_after(100, 1, 2)
 
 # %% nbs/lessons/16_how_much_data.ipynb #16a00090
 def test_a_law_that_made_the_points_is_found_again():
-    from ftcourse.forecasts import fit_curve as fit3
-    for law3, made3 in (("power", lambda n: .97 - 1.2 * n ** -.6), ("logistic", lambda n: .5 + .45 / (1 + (100 / n) ** 2))):
-        points3 = {n: [made3(n) - .001, made3(n), made3(n) + .001] for n in (8, 16, 32, 64, 128, 256)}
-        found3 = fit3(points3, law3)
-        assert all(abs(found3.at(n)[0] - made3(n)) < .02 for n in (8, 64, 256, 1024)), law3
-        n3 = found3.labels(made3(400))[0]
-        assert 300 < n3 < 550 and found3.labels(made3(400))[1] <= n3 <= found3.labels(made3(400))[2], (law3, n3)
+    from ftcourse.experiments.forecasts import fit_curve as fit
+
+    for law, made in (
+        ("power", lambda n: 0.97 - 1.2 * n**-0.6),
+        ("logistic", lambda n: 0.5 + 0.45 / (1 + (100 / n) ** 2)),
+    ):
+        points = {n: [made(n) - 0.001, made(n), made(n) + 0.001] for n in (8, 16, 32, 64, 128, 256)}
+        found = fit(points, law)
+        assert all(abs(found.at(n)[0] - made(n)) < 0.02 for n in (8, 64, 256, 1024)), law
+        n3 = found.labels(made(400))[0]
+        assert 300 < n3 < 550, (
+            law,
+            n3,
+        )
+        assert found.labels(made(400))[1] <= n3 <= found.labels(made(400))[2], (
+            law,
+            n3,
+        )
         for third in ("better", "both"):
-            with3 = fit3(points3, third)
-            assert with3.labels(.9)[1] <= fit3(points3, law3).labels(.9)[0] <= with3.labels(.9)[2]
+            with3 = fit(points, third)
+            assert with3.labels(0.9)[1] <= fit(points, law).labels(0.9)[0] <= with3.labels(0.9)[2]
 
 # %% nbs/lessons/16_how_much_data.ipynb #16a00091
 def test_what_cannot_be_reached_or_lies_far_away_is_said_and_nonsense_is_refused():
     import pytest
-    from ftcourse.settings import CourseError
-    flat4 = {n: [.7 + d for d in (-.01, 0, .01)] for n in (8, 16, 32, 64)}
-    slow4 = {n: [.5 + .01 * i + d for d in (-.004, 0, .004)] for i, n in enumerate((8, 16, 32, 64))}
-    far4 = str(labels_needed(slow4, .99, law="power"))
-    assert "out of reach" in str(labels_needed(flat4, .95, law="logistic")) and labels_needed(flat4, .95, law="logistic").labels == math.inf
-    assert "8 labels or fewer" in str(labels_needed(flat4, .6)) and ("not within 4,096 labels" in far4 or "more likely over" in far4)
-    for target4 in (.5, 0, -1, 1.2, math.nan):
-        with pytest.raises(CourseError, match="above 0.5, which guessing scores"): labels_needed(flat4, target4)
-    with pytest.raises(CourseError, match="no shape yet"): labels_needed({8: [.5, .6], 16: [.6, .7]}, .9)
-    with pytest.raises(CourseError, match="luck from labels"): labels_needed({n: [.6] for n in (8, 16, 32, 64)}, .9)
-    with pytest.raises(CourseError, match="fractions from 0 to 1"): labels_needed({n: [60, 61] for n in (8, 16, 32, 64)}, .9)
-    with pytest.raises(CourseError, match="law='linear'"): labels_needed(flat4, .9, law="linear")
+
+    from ftcourse.core.errors import CourseError
+
+    flat = {n: [0.7 + d for d in (-0.01, 0, 0.01)] for n in (8, 16, 32, 64)}
+    slow = {
+        n: [0.5 + 0.01 * i + d for d in (-0.004, 0, 0.004)] for i, n in enumerate((8, 16, 32, 64))
+    }
+    far = str(labels_needed(slow, 0.99, law="power"))
+    assert "out of reach" in str(labels_needed(flat, 0.95, law="logistic"))
+    assert labels_needed(flat, 0.95, law="logistic").labels == math.inf
+    assert "8 labels or fewer" in str(labels_needed(flat, 0.6))
+    assert "not within 4,096 labels" in far or "more likely over" in far
+    for target in (0.5, 0, -1, 1.2, math.nan):
+        with pytest.raises(CourseError, match="above 0.5, which guessing scores"):
+            labels_needed(flat, target)
+    with pytest.raises(CourseError, match="no shape yet"):
+        labels_needed({8: [0.5, 0.6], 16: [0.6, 0.7]}, 0.9)
+    with pytest.raises(CourseError, match="luck from labels"):
+        labels_needed({n: [0.6] for n in (8, 16, 32, 64)}, 0.9)
+    with pytest.raises(CourseError, match="fractions from 0 to 1"):
+        labels_needed({n: [60, 61] for n in (8, 16, 32, 64)}, 0.9)
+    with pytest.raises(CourseError, match="law='linear'"):
+        labels_needed(flat, 0.9, law="linear")
 
 # %% nbs/lessons/16_how_much_data.ipynb #16a00092
 def test_a_forecast_is_checked_on_what_it_has_not_seen():
-    from ftcourse.forecasts import check_forecast as check5
-    from ftcourse.forecasts import truth as truth5
-    line5 = {8: [.5, .5], 32: [.7, .7], 128: [.9, .9]}
-    assert math.isclose(truth5(line5, .8), 64) and truth5(line5, .5) == 8 and truth5(line5, .95) == math.inf
-    made5 = {n: [.98 - 1.2 * n ** -.5 + d for d in (-.004, 0, .004)] for n in (8, 16, 32, 64, 128, 256, 512, 1024)}
-    good5 = check5(made5, 64, law="power")
-    assert [c["target"] for c in good5] == [.9, .95] and good5[0]["covered"] and good5[0]["truth"] > 128
-    broken5 = made5 | {n: [.97, .97, .97] for n in (128, 256, 512, 1024)}            # a jump that the first part does not foresee
-    assert 64 < truth5(broken5, .9) < 100 and not check5(broken5, 64, targets=(.9,), law="power")[0]["covered"]
-    flat5 = made5 | {n: [.84, .84, .84] for n in (128, 256, 512, 1024)}              # a ceiling: the truth lies beyond the last point, the interval does not
-    assert check5(flat5, 64, targets=(.85,), law="power")[0]["truth"] == math.inf and not check5(flat5, 64, targets=(.85,), law="power")[0]["covered"]
+    from ftcourse.experiments.forecasts import check_forecast as check
+    from ftcourse.experiments.forecasts import truth as truth
+
+    line = {8: [0.5, 0.5], 32: [0.7, 0.7], 128: [0.9, 0.9]}
+    assert math.isclose(truth(line, 0.8), 64)
+    assert truth(line, 0.5) == 8
+    assert truth(line, 0.95) == math.inf
+    made = {
+        n: [0.98 - 1.2 * n**-0.5 + d for d in (-0.004, 0, 0.004)]
+        for n in (8, 16, 32, 64, 128, 256, 512, 1024)
+    }
+    good = check(made, 64, law="power")
+    assert [c["target"] for c in good] == [0.9, 0.95]
+    assert good[0]["covered"]
+    assert good[0]["truth"] > 128
+    broken = made | {
+        n: [0.97, 0.97, 0.97] for n in (128, 256, 512, 1024)
+    }  # a jump that the first part does not foresee
+    assert 64 < truth(broken, 0.9) < 100
+    assert not check(broken, 64, targets=(0.9,), law="power")[0]["covered"]
+    flat = made | {
+        n: [0.84, 0.84, 0.84] for n in (128, 256, 512, 1024)
+    }  # a ceiling: the truth lies beyond the last point, the interval does not
+    assert check(flat, 64, targets=(0.85,), law="power")[0]["truth"] == math.inf
+    assert not check(flat, 64, targets=(0.85,), law="power")[0]["covered"]
 
 # %% nbs/lessons/16_how_much_data.ipynb #16a00104
 def test_doubt_is_counted_as_the_margin_or_the_entropy_and_rows_with_labels_are_left_alone():
     import pytest
-    from ftcourse.settings import CourseError
-    class Fixed6:
-        def probabilities(self, rows): return np.array([probs6[r] for r in rows])
-    probs6 = {"sure": [.9, .05, .05], "two": [.49, .48, .03], "three": [.4, .3, .3], "other": [.1, .8, .1]}
-    pool6 = replace(load_task([{"text": t, "label": "abc"[i % 3]} for i, t in enumerate(probs6)], validation=0, test=0), kind="classify")
-    assert choose_uncertain(Fixed6(), pool6, 4) == [1, 2, 3, 0] and choose_uncertain(Fixed6(), pool6, 4, by="entropy") == [2, 1, 3, 0]
-    assert choose_uncertain(Fixed6(), pool6, 2, without=[1]) == [2, 3] and choose_uncertain(Fixed6(), pool6, 2, diverse=True) == [1, 3]
-    for wrong6, said6 in (({"n": 5}, "4 rows to choose"), ({"n": 1, "by": "mood"}, "margin"), ({"n": 0}, "4 rows"), ({"n": 4, "without": [0]}, "3 rows")):
-        with pytest.raises(CourseError, match=said6): choose_uncertain(Fixed6(), pool6, **wrong6)
+
+    from ftcourse.core.errors import CourseError
+
+    class Fixed:
+        def probabilities(self, rows):
+            return np.array([probs[r] for r in rows])
+
+    probs = {
+        "sure": [0.9, 0.05, 0.05],
+        "two": [0.49, 0.48, 0.03],
+        "three": [0.4, 0.3, 0.3],
+        "other": [0.1, 0.8, 0.1],
+    }
+    pool = replace(
+        load_task(
+            [{"text": t, "label": "abc"[i % 3]} for i, t in enumerate(probs)], validation=0, test=0
+        ),
+        kind="classify",
+    )
+    assert choose_uncertain(Fixed(), pool, 4) == [1, 2, 3, 0]
+    assert choose_uncertain(Fixed(), pool, 4, by="entropy") == [2, 1, 3, 0]
+    assert choose_uncertain(Fixed(), pool, 2, without=[1]) == [2, 3]
+    assert choose_uncertain(Fixed(), pool, 2, diverse=True) == [1, 3]
+    for wrong, said in (
+        ({"n": 5}, "4 rows to choose"),
+        ({"n": 1, "by": "mood"}, "margin"),
+        ({"n": 0}, "4 rows"),
+        ({"n": 4, "without": [0]}, "3 rows"),
+    ):
+        with pytest.raises(CourseError, match=said):
+            choose_uncertain(Fixed(), pool, **wrong)
 
 # %% nbs/lessons/16_how_much_data.ipynb #16a00141
-from ftcourse.checks import Exercise
+from ftcourse.course.practice.exercises import Exercise
+
+
 def from_the_end(curve, target):
     found = None
     for n in sorted(curve, reverse=True):
-        if curve[n] < target: return found
+        if curve[n] < target:
+            return found
         found = n
     return found
-ex1 = Exercise("16.1", "enough", inputs=[({32: .8, 8: .6, 16: .7, 64: .9}, .7), ({8: .6, 16: .75, 32: .7, 64: .9, 128: .92}, .75), ({8: .6, 16: .7}, .9), ({100: .9, 20: .8, 9: .3}, .8), ({8: .9, 16: .95}, .5), ({8: .9, 16: .7}, .8)],
-    solution=from_the_end, also=[lambda curve, target: min((n for n in curve if all(s >= target for m, s in curve.items() if m >= n)), default=None)],
-    mistakes={"You take the first that reaches the target: the curve may fall below it again.": [lambda curve, target: min((n for n, s in curve.items() if s >= target), default=None), lambda curve, target: next((n for n in sorted(curve) if curve[n] >= target), None)],
-              "You take the numbers as they stand in the dictionary: sort them first.": lambda curve, target: next((n for n, s in curve.items() if s >= target), None),
-              "A score that equals the target is enough.": lambda curve, target: min((n for n in curve if all(s > target for m, s in curve.items() if m >= n)), default=None),
-              "That is the score: the number of labels is asked for.": lambda curve, target: None if from_the_end(curve, target) is None else curve[from_the_end(curve, target)],
-              "That is the last number of labels below the target: the next one is meant.": lambda curve, target: max((n for n, s in curve.items() if s < target), default=None),
-              "Where the last score is below the target there is no such number: return None.": lambda curve, target: from_the_end(curve, target) or max(curve)},
-    hints=["Begin at the largest number of labels, and go down while the score is good enough.", "sorted(curve, reverse=True); remember the last number that was good, and stop at the first that is not."])
+
+
+ex1 = Exercise(
+    "16.1",
+    "enough",
+    inputs=[
+        ({32: 0.8, 8: 0.6, 16: 0.7, 64: 0.9}, 0.7),
+        ({8: 0.6, 16: 0.75, 32: 0.7, 64: 0.9, 128: 0.92}, 0.75),
+        ({8: 0.6, 16: 0.7}, 0.9),
+        ({100: 0.9, 20: 0.8, 9: 0.3}, 0.8),
+        ({8: 0.9, 16: 0.95}, 0.5),
+        ({8: 0.9, 16: 0.7}, 0.8),
+    ],
+    solution=from_the_end,
+    also=[
+        lambda curve, target: min(
+            (n for n in curve if all(s >= target for m, s in curve.items() if m >= n)), default=None
+        )
+    ],
+    mistakes={
+        "You take the first that reaches the target: the curve may fall below it again.": [
+            lambda curve, target: min((n for n, s in curve.items() if s >= target), default=None),
+            lambda curve, target: next((n for n in sorted(curve) if curve[n] >= target), None),
+        ],
+        (
+            "You take the numbers as they stand in the dictionary: sort them first."
+        ): lambda curve, target: next((n for n, s in curve.items() if s >= target), None),
+        "A score that equals the target is enough.": lambda curve, target: min(
+            (n for n in curve if all(s > target for m, s in curve.items() if m >= n)), default=None
+        ),
+        "That is the score: the number of labels is asked for.": lambda curve, target: (
+            None if from_the_end(curve, target) is None else curve[from_the_end(curve, target)]
+        ),
+        (
+            "That is the last number of labels below the target: the next one is meant."
+        ): lambda curve, target: max((n for n, s in curve.items() if s < target), default=None),
+        (
+            "Where the last score is below the target there is no such number: return None."
+        ): lambda curve, target: from_the_end(curve, target) or max(curve),
+    },
+    hints=[
+        "Begin at the largest number of labels, and go down while the score is good enough.",
+        "sorted(curve, reverse=True); remember the last number that was good, and stop at the "
+        "first that is not.",
+    ],
+)
 
 # %% nbs/lessons/16_how_much_data.ipynb #16a00144
 def test_exercise_1_is_sound_and_labels_for_agrees():
     assert ex1.proves()
-    for curve7, target7 in ex1.inputs: assert labels_for({n: [s, s] for n, s in curve7.items()}, target7) == ex1.solution(curve7, target7)
+    for curve, target in ex1.inputs:
+        assert labels_for({n: [s, s] for n, s in curve.items()}, target) == ex1.solution(
+            curve, target
+        )
 
 # %% nbs/lessons/16_how_much_data.ipynb #16a00146
 from math import exp, log
-def by_logs(n1, e1, n2, e2, n): return exp(log(e1) + (log(e2) - log(e1)) * (log(n) - log(n1)) / (log(n2) - log(n1)))
-ex2 = Exercise("16.2", "error_at", inputs=[(10, .4, 100, .2, 1000), (8, .5, 32, .25, 128), (16, .3, 64, .24, 32), (50, .2, 25, .4, 400), (10, .3, 20, .3, 500)],
-    solution=lambda n1, e1, n2, e2, n: e1 * (n / n1) ** (log(e2 / e1) / log(n2 / n1)), also=[by_logs],
-    mistakes={"You draw a straight line on plain axes: the law is straight where both axes are logarithmic.": lambda n1, e1, n2, e2, n: e1 + (e2 - e1) * (n - n1) / (n2 - n1),
-              "The labels are on a log axis, the error is not: take the logarithm of both.": lambda n1, e1, n2, e2, n: e1 + (e2 - e1) * log(n / n1) / log(n2 / n1),
-              "The error is on a log axis, the labels are not: take the logarithm of both.": lambda n1, e1, n2, e2, n: e1 * (e2 / e1) ** ((n - n1) / (n2 - n1)),
-              "Your exponent has the wrong sign: with more labels the error falls.": lambda n1, e1, n2, e2, n: e1 * (n / n1) ** (log(e1 / e2) / log(n2 / n1)),
-              "You take the exponent alone: multiply by an error that was measured.": lambda n1, e1, n2, e2, n: n ** (log(e2 / e1) / log(n2 / n1)),
-              "You take the law from n = 1: begin at a point that was measured, with n / n1.": lambda n1, e1, n2, e2, n: e1 * n ** (log(e2 / e1) / log(n2 / n1)),
-              "That is the score: the error is asked for.": lambda n1, e1, n2, e2, n: 1 - by_logs(n1, e1, n2, e2, n)},
-    hints=["On log axes the law is a straight line: what is its slope between the two points?", "b = log(e2 / e1) / log(n2 / n1); then e1 * (n / n1) ** b."])
+
+
+def by_logs(n1, e1, n2, e2, n):
+    return exp(log(e1) + (log(e2) - log(e1)) * (log(n) - log(n1)) / (log(n2) - log(n1)))
+
+
+ex2 = Exercise(
+    "16.2",
+    "error_at",
+    inputs=[
+        (10, 0.4, 100, 0.2, 1000),
+        (8, 0.5, 32, 0.25, 128),
+        (16, 0.3, 64, 0.24, 32),
+        (50, 0.2, 25, 0.4, 400),
+        (10, 0.3, 20, 0.3, 500),
+    ],
+    solution=lambda n1, e1, n2, e2, n: e1 * (n / n1) ** (log(e2 / e1) / log(n2 / n1)),
+    also=[by_logs],
+    mistakes={
+        (
+            "You draw a straight line on plain axes: the law is straight where both axes are "
+            "logarithmic."
+        ): lambda n1, e1, n2, e2, n: e1 + (e2 - e1) * (n - n1) / (n2 - n1),
+        (
+            "The labels are on a log axis, the error is not: take the logarithm of both."
+        ): lambda n1, e1, n2, e2, n: e1 + (e2 - e1) * log(n / n1) / log(n2 / n1),
+        (
+            "The error is on a log axis, the labels are not: take the logarithm of both."
+        ): lambda n1, e1, n2, e2, n: e1 * (e2 / e1) ** ((n - n1) / (n2 - n1)),
+        (
+            "Your exponent has the wrong sign: with more labels the error falls."
+        ): lambda n1, e1, n2, e2, n: e1 * (n / n1) ** (log(e1 / e2) / log(n2 / n1)),
+        (
+            "You take the exponent alone: multiply by an error that was measured."
+        ): lambda n1, e1, n2, e2, n: n ** (log(e2 / e1) / log(n2 / n1)),
+        (
+            "You take the law from n = 1: begin at a point that was measured, with n / n1."
+        ): lambda n1, e1, n2, e2, n: e1 * n ** (log(e2 / e1) / log(n2 / n1)),
+        "That is the score: the error is asked for.": lambda n1, e1, n2, e2, n: (
+            1 - by_logs(n1, e1, n2, e2, n)
+        ),
+    },
+    hints=[
+        "On log axes the law is a straight line: what is its slope between the two points?",
+        "b = log(e2 / e1) / log(n2 / n1); then e1 * (n / n1) ** b.",
+    ],
+)
 
 # %% nbs/lessons/16_how_much_data.ipynb #16a00149
 def test_exercise_2_is_sound():
     assert ex2.proves()
 
 # %% nbs/lessons/16_how_much_data.ipynb #16a0014b
-def margins(probs): return [sorted(p)[-1] - sorted(p)[-2] for p in probs]
-def ranked(probs, labelled, n, by=None, up=True): return sorted((i for i in range(len(probs)) if i not in labelled), key=by or margins(probs).__getitem__, reverse=not up)[:n]
+def margins(probs):
+    return [sorted(p)[-1] - sorted(p)[-2] for p in probs]
+
+
+def ranked(probs, labelled, n, by=None, up=True):
+    return sorted(
+        (i for i in range(len(probs)) if i not in labelled),
+        key=by or margins(probs).__getitem__,
+        reverse=not up,
+    )[:n]
+
+
 def one_by_one(probs, labelled, n):
     left, out = {i: m for i, m in enumerate(margins(probs)) if i not in labelled}, []
     while len(out) < n:
         out.append(min(left, key=left.get))
         left.pop(out[-1])
     return out
-four = [[.5, .45, .05], [.4, .3, .3], [.9, .06, .04], [.35, .34, .31], [.6, .3, .1], [.48, .46, .06]]
-ex3 = Exercise("16.3", "most_doubtful", inputs=[(four, [3], 3), (four, [], 2), (four, [0, 5], 2), ([[.5, .5], [.9, .1], [.7, .3]], [0], 2), ([[.05, .9, .05], [.46, .44, .1], [.42, .3, .28]], [], 2), ([[.45, .44, .11], [.46, .27, .27]], [], 1)],
-    solution=ranked, also=[one_by_one],
-    mistakes={"Those include rows that have a label: leave them out first.": lambda probs, labelled, n: ranked(probs, [], n),
-              "Those are the surest rows: the smallest margin comes first.": lambda probs, labelled, n: ranked(probs, labelled, n, up=False),
-              "You look at the likeliest label alone: the margin is its distance to the second.": lambda probs, labelled, n: ranked(probs, labelled, n, by=lambda i: max(probs[i])),
-              "Your margin goes to the least likely label: it goes to the second likeliest.": lambda probs, labelled, n: ranked(probs, labelled, n, by=lambda i: max(probs[i]) - min(probs[i])),
-              "You subtract the classes as they stand: sort the probabilities of a row first.": lambda probs, labelled, n: ranked(probs, labelled, n, by=lambda i: probs[i][0] - probs[i][1]),
-              "Those are the margins: the numbers of the rows are asked for.": lambda probs, labelled, n: [margins(probs)[i] for i in ranked(probs, labelled, n)],
-              "The numbers are those among the unlabelled rows: count from the first row of all.": lambda probs, labelled, n: ranked([p for i, p in enumerate(probs) if i not in labelled], [], n)},
-    hints=["Sort the probabilities of a row: the margin is the last minus the one before it.", "Sort the numbers of the unlabelled rows by their margin, and take the first n."])
+
+
+four = [
+    [0.5, 0.45, 0.05],
+    [0.4, 0.3, 0.3],
+    [0.9, 0.06, 0.04],
+    [0.35, 0.34, 0.31],
+    [0.6, 0.3, 0.1],
+    [0.48, 0.46, 0.06],
+]
+ex3 = Exercise(
+    "16.3",
+    "most_doubtful",
+    inputs=[
+        (four, [3], 3),
+        (four, [], 2),
+        (four, [0, 5], 2),
+        ([[0.5, 0.5], [0.9, 0.1], [0.7, 0.3]], [0], 2),
+        ([[0.05, 0.9, 0.05], [0.46, 0.44, 0.1], [0.42, 0.3, 0.28]], [], 2),
+        ([[0.45, 0.44, 0.11], [0.46, 0.27, 0.27]], [], 1),
+    ],
+    solution=ranked,
+    also=[one_by_one],
+    mistakes={
+        "Those include rows that have a label: leave them out first.": lambda probs, labelled, n: (
+            ranked(probs, [], n)
+        ),
+        "Those are the surest rows: the smallest margin comes first.": lambda probs, labelled, n: (
+            ranked(probs, labelled, n, up=False)
+        ),
+        (
+            "You look at the likeliest label alone: the margin is its distance to the second."
+        ): lambda probs, labelled, n: ranked(probs, labelled, n, by=lambda i: max(probs[i])),
+        (
+            "Your margin goes to the least likely label: it goes to the second likeliest."
+        ): lambda probs, labelled, n: ranked(
+            probs, labelled, n, by=lambda i: max(probs[i]) - min(probs[i])
+        ),
+        (
+            "You subtract the classes as they stand: sort the probabilities of a row first."
+        ): lambda probs, labelled, n: ranked(
+            probs, labelled, n, by=lambda i: probs[i][0] - probs[i][1]
+        ),
+        (
+            "Those are the margins: the numbers of the rows are asked for."
+        ): lambda probs, labelled, n: [margins(probs)[i] for i in ranked(probs, labelled, n)],
+        (
+            "The numbers are those among the unlabelled rows: count from the first row of all."
+        ): lambda probs, labelled, n: ranked(
+            [p for i, p in enumerate(probs) if i not in labelled], [], n
+        ),
+    },
+    hints=[
+        "Sort the probabilities of a row: the margin is the last minus the one before it.",
+        "Sort the numbers of the unlabelled rows by their margin, and take the first n.",
+    ],
+)
 
 # %% nbs/lessons/16_how_much_data.ipynb #16a0014e
 def test_exercise_3_is_sound():

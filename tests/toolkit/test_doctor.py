@@ -6,55 +6,101 @@ import tempfile
 
 # %% nbs/toolkit/doctor.ipynb #378e8eac
 def test_the_doctor_names_what_will_not_work():
-    import ftcourse.doctor as rooms
-    healthy = rooms.examine(seconds=.1)
-    assert [p for p in healthy["problems"] if "GiB" not in p] == [] and healthy["origin"]["encoder"] == "built in" and healthy["packages"]["torch"]
-    with mock.patch.dict(os.environ, {"FTCOURSE_PROFILE": "gpu"}), mock.patch("ftcourse.settings._chosen", None), mock.patch("ftcourse.settings.reachable", lambda seconds: False):
+    import ftcourse.course.cli.doctor as rooms
+
+    healthy = rooms.examine(seconds=0.1)
+    assert [p for p in healthy["problems"] if "GiB" not in p] == []
+    assert healthy["origin"]["encoder"] == "built in"
+    assert healthy["packages"]["torch"]
+    with (
+        mock.patch.dict(os.environ, {"FTCOURSE_PROFILE": "gpu"}),
+        mock.patch("ftcourse.core.settings._chosen", None),
+        mock.patch("ftcourse.core.machine.reachable", lambda seconds: False),
+    ):
         far = rooms.examine()
-    assert far["profile"] == "gpu" and not far["hub"] and any("encoder" in p and "hub" in p for p in far["problems"]) and "problem" in rooms.examined_text(far)
+    assert far["profile"] == "gpu"
+    assert not far["hub"]
+    assert any("encoder" in p and "hub" in p for p in far["problems"])
+    assert "problem" in rooms.examined_text(far)
 
 # %% nbs/toolkit/doctor.ipynb #d0c70010
 def test_an_instructor_s_own_file_is_looked_into_and_wrong_columns_are_named():
-    import ftcourse.doctor as asked
+    import ftcourse.course.cli.doctor as asked
+
     with tempfile.TemporaryDirectory() as folder:
         good, bad = Path(folder) / "class.csv", Path(folder) / "survey.csv"
-        good.write_text("review,stars\n" + "".join(f"It was {w} {i}.,{i % 2}\n" for i, w in enumerate(["good", "bad"] * 20)))
+        good.write_text(
+            "review,stars\n"
+            + "".join(f"It was {w} {i}.,{i % 2}\n" for i, w in enumerate(["good", "bad"] * 20))
+        )
         bad.write_text("a,b\n1,2\n3,4\n")
         found = {}
-        assert asked.faults("sentiment", str(good), "a path here", False, False, found, "settings.ini") == []
-        assert "review -> stars" in found["sentiment"] and "2 labels" in found["sentiment"]
-        (said,) = asked.faults("topics", str(bad), "a path here", False, False, found, "settings.ini")
-        assert "survey.csv" in said and "'a', 'b'" in said and "rename them" in said and "topics" not in found
-        (said,) = asked.faults("encoder", folder, "a path here", False, False, found, "settings.ini")
-        assert folder in said and "config.json" in said
+        assert (
+            asked.faults("sentiment", str(good), "a path here", False, False, found, "settings.ini")
+            == []
+        )
+        assert "review -> stars" in found["sentiment"]
+        assert "2 labels" in found["sentiment"]
+        (said,) = asked.faults(
+            "topics", str(bad), "a path here", False, False, found, "settings.ini"
+        )
+        assert "survey.csv" in said
+        assert "'a', 'b'" in said
+        assert "rename them" in said
+        assert "topics" not in found
+        (said,) = asked.faults(
+            "encoder", folder, "a path here", False, False, found, "settings.ini"
+        )
+        assert folder in said
+        assert "config.json" in said
     (said,) = asked.faults("qa", "facs", "nowhere", True, False, {}, "settings.ini")
-    assert "facs" in said and "settings.ini" in said
+    assert "facs" in said
+    assert "settings.ini" in said
 
 # %% nbs/toolkit/doctor.ipynb #d0c70011
 def test_ids_without_a_commit_and_ids_and_commits_that_the_hub_lacks_are_named():
-    import ftcourse.doctor as room
-    from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
     from types import SimpleNamespace
+
+    from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
+
+    import ftcourse.course.cli.doctor as room
+
     whole = "google-bert/bert-base-uncased@" + "8" * 40
-    assert not room.not_pinned(whole) and room.not_pinned("google-bert/bert-base-uncased@main") and room.not_pinned("google-bert/bert-base-uncased")
+    assert not room.not_pinned(whole)
+    assert room.not_pinned("google-bert/bert-base-uncased@main")
+    assert room.not_pinned("google-bert/bert-base-uncased")
     calls = []
+
     def answers(self, repo, revision=None, repo_type=None, timeout=None):
         calls.append((repo, revision, repo_type))
         reply = SimpleNamespace(headers={}, request=None, status_code=404)
-        if "lost" in repo: raise RepositoryNotFoundError("404", response=reply)
-        if revision == "0" * 40: raise RevisionNotFoundError("404", response=reply)
+        if "lost" in repo:
+            raise RepositoryNotFoundError("404", response=reply)
+        if revision == "0" * 40:
+            raise RevisionNotFoundError("404", response=reply)
 
     with mock.patch("huggingface_hub.HfApi.repo_info", answers):
         tell = lambda key, name: room.faults(key, name, "the hub", True, False, {}, "settings.ini")
-        assert tell("encoder", whole) == [] and tell("sentiment", "nyu-mll/glue:sst2@" + "8" * 40) == []
-        assert calls == [("google-bert/bert-base-uncased", "8" * 40, "model"), ("nyu-mll/glue", "8" * 40, "dataset")]
-        assert len(tell("encoder", "owner/name")) == 1 and "owner/name@" in tell("encoder", "owner/name")[0]
-        assert "RepositoryNotFound" in tell("qa", "owner/lost@" + "8" * 40)[0] and "RevisionNotFound" in tell("qa", "owner/name@" + "0" * 40)[0]
+        assert tell("encoder", whole) == []
+        assert tell("sentiment", "nyu-mll/glue:sst2@" + "8" * 40) == []
+        assert calls == [
+            ("google-bert/bert-base-uncased", "8" * 40, "model"),
+            ("nyu-mll/glue", "8" * 40, "dataset"),
+        ]
+        assert len(tell("encoder", "owner/name")) == 1
+        assert "owner/name@" in tell("encoder", "owner/name")[0]
+        assert "RepositoryNotFound" in tell("qa", "owner/lost@" + "8" * 40)[0]
+        assert "RevisionNotFound" in tell("qa", "owner/name@" + "0" * 40)[0]
     assert "does not answer" in room.faults("encoder", whole, "the hub", False, False, {}, "")[0]
 
 # %% nbs/toolkit/doctor.ipynb #d0c70012
 def test_everything_that_the_profile_names_can_be_loaded_beforehand():
-    from ftcourse.doctor import examine as thorough, examined_text as told
-    everything = thorough(seconds=.1, load=True)
-    assert set(everything["found"]) == {"encoder", "decoder", "sentiment", "topics", "qa", "glue"} and "parameters" in everything["found"]["encoder"]
-    assert "8 labels" in everything["found"]["topics"] and everything["found"]["qa"].startswith("span") and "8 labels" in told(everything)
+    from ftcourse.course.cli.doctor import examine as thorough
+    from ftcourse.course.cli.doctor import examined_text as told
+
+    everything = thorough(seconds=0.1, load=True)
+    assert set(everything["found"]) == {"encoder", "decoder", "sentiment", "topics", "qa", "glue"}
+    assert "parameters" in everything["found"]["encoder"]
+    assert "8 labels" in everything["found"]["topics"]
+    assert everything["found"]["qa"].startswith("span")
+    assert "8 labels" in told(everything)

@@ -3,77 +3,125 @@
 
 # %% nbs/toolkit/hardware.ipynb #4a5d0007
 def test_the_format_follows_the_card():
-    from ftcourse.hardware import Card as C, precision_for as suits
-    assert [suits(C("", capability, 16)) for capability in ((6, 1), (7, 0), (7, 5), (8, 0), (8, 9), (12, 0))] == ["no", "fp16", "fp16", "bf16", "bf16", "bf16"]
+    from ftcourse.train.hardware import GraphicsCard as C
+    from ftcourse.train.hardware import precision_for as suits
+
+    assert [
+        suits(C("", capability, 16))
+        for capability in ((6, 1), (7, 0), (7, 5), (8, 0), (8, 9), (12, 0))
+    ] == ["no", "fp16", "fp16", "bf16", "bf16", "bf16"]
     assert suits(None) == "no"
 
 # %% nbs/toolkit/hardware.ipynb #4a5d0008
 def test_a_card_is_read_from_torch_s_description_of_it():
     from types import SimpleNamespace
     from unittest import mock
+
     import torch
-    import ftcourse.hardware as room
+
+    import ftcourse.train.hardware as room
+
     t4 = SimpleNamespace(name="Tesla T4", major=7, minor=5, total_memory=15 * 2**30)
-    with mock.patch.multiple(torch.cuda, is_available=lambda: True, current_device=lambda: 0, get_device_properties=lambda i: t4):
-        assert room.card() == room.Card("Tesla T4", (7, 5), 15.0)
-    with mock.patch.object(torch.cuda, "is_available", lambda: False): assert room.card() is None
+    with mock.patch.multiple(
+        torch.cuda,
+        is_available=lambda: True,
+        current_device=lambda: 0,
+        get_device_properties=lambda i: t4,
+    ):
+        assert room.graphics_card() == room.GraphicsCard("Tesla T4", (7, 5), 15.0)
+    with mock.patch.object(torch.cuda, "is_available", lambda: False):
+        assert room.graphics_card() is None
 
 # %% nbs/toolkit/hardware.ipynb #4a5d0011
 def test_rows_are_halved_until_they_fit_and_other_errors_are_not_swallowed():
-    from ftcourse.hardware import rows_at_once as fit_rows
-    from ftcourse.settings import CourseError as Refused
+    import pytest
+
+    from ftcourse.core.errors import CourseError as Refused
+    from ftcourse.train.hardware import rows_at_once as fit_rows
+
     asked = []
+
     def holds(limit):
         def attempt(n):
             asked.append(n)
-            if n > limit: raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+            if n > limit:
+                raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
         return attempt
 
-    assert fit_rows(holds(99), 32) == 32 and asked == [32]
+    assert fit_rows(holds(99), 32) == 32
+    assert asked == [32]
     asked.clear()
-    assert fit_rows(holds(9), 32) == 8 and asked == [32, 16, 8]
+    assert fit_rows(holds(9), 32) == 8
+    assert asked == [32, 16, 8]
     assert fit_rows(holds(3), 7) == 3
-    try: fit_rows(holds(0), 4)
-    except Refused as e: assert "max_length" in str(e)
-    else: raise AssertionError("no row fits, and nothing was said")
-    def broken(n): raise RuntimeError("shapes do not match")
-    try: fit_rows(broken, 4)
-    except RuntimeError as e: assert "shapes" in str(e)
-    else: raise AssertionError("an error was swallowed")
+    with pytest.raises(Refused, match="max_length"):
+        fit_rows(holds(0), 4)
+
+    def broken(n):
+        raise RuntimeError("shapes do not match")
+
+    with pytest.raises(RuntimeError, match="shapes"):
+        fit_rows(broken, 4)
 
 # %% nbs/toolkit/hardware.ipynb #4a5d0015
 def test_what_fits_is_tried_on_the_longest_rows_and_leaves_the_model_as_it_was():
     import torch
+
     from ftcourse import HyperParams, load_model, load_task
-    from ftcourse.memory import attempt_of as tries, in_memory as fitted
-    from ftcourse.hardware import Card as One
     from ftcourse.recipes import batches_of
+    from ftcourse.train.hardware import GraphicsCard as One
+    from ftcourse.train.memory import attempt_of as tries
+    from ftcourse.train.memory import in_memory as fitted
+
     task = load_task("reviews").take(32)
     model, hp = load_model("tiny-bert", task=task), HyperParams(batch_size=16)
-    batches, before = batches_of(task, model.tokenizer, hp), {k: v.clone() for k, v in model.network.state_dict().items()}
+    batches = batches_of(task, model.tokenizer, hp)
+    before = {k: v.clone() for k, v in model.network.state_dict().items()}
     seen = []
-    def spying(m, batch): seen.append(tuple(batch.ids.shape)); return m.loss(batch)
+
+    def spying(m, batch):
+        seen.append(tuple(batch.ids.shape))
+        return m.loss(batch)
 
     tries(model, batches, hp, loss=spying)(5)
     assert seen == [(5, max(len(e.ids) for e in batches.examples))]
-    assert all(torch.equal(v, before[k]) for k, v in model.network.state_dict().items()) and all(p.grad is None for p in model.network.parameters())
-    assert fitted(model, batches, hp, here=None) == (batches, hp) and fitted(model, batches, hp, here=One("big", (9, 0), 80)) == (batches, hp)
+    assert all(torch.equal(v, before[k]) for k, v in model.network.state_dict().items())
+    assert all(p.grad is None for p in model.network.parameters())
+    assert fitted(model, batches, hp, here=None) == (batches, hp)
+    assert fitted(model, batches, hp, here=One("big", (9, 0), 80)) == (batches, hp)
 
 # %% nbs/toolkit/hardware.ipynb #4a5d0016
 def test_a_small_card_gets_the_same_update_in_pieces():
     import warnings
-    from ftcourse import HyperParams as HP, load_model as loaded, load_task as tasked
-    from ftcourse.hardware import Card as Small
-    from ftcourse.memory import in_memory as cut
+
+    from ftcourse import HyperParams as HP
+    from ftcourse import load_model as loaded
+    from ftcourse import load_task as tasked
     from ftcourse.recipes import batches_of as batched
-    from ftcourse.train import fit
+    from ftcourse.train.hardware import GraphicsCard as Small
+    from ftcourse.train.loop import fit
+    from ftcourse.train.memory import in_memory as cut
+
     def full(n):
-        if n > 6: raise RuntimeError("CUDA out of memory. Tried to allocate 1.00 GiB")
+        if n > 6:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 1.00 GiB")
 
     few, whole = tasked("reviews").take(32), HP(batch_size=16, accumulate=2, epochs=1)
     small = loaded("tiny-bert", task=few)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        pieces, found = cut(small, batched(few, small.tokenizer, whole), whole, here=Small("Tesla T4", (7, 5), 15), attempt=full)
-    assert (found.batch_size, found.accumulate, pieces.batch_size) == (4, 8, 4) and "Tesla T4 holds 4" in str(said[0].message)
-    assert [s.count for s in fit(small, pieces, found).steps] == [32]                # rows per update, as before
+        pieces, found = cut(
+            small,
+            batched(few, small.tokenizer, whole),
+            whole,
+            here=Small("Tesla T4", (7, 5), 15),
+            attempt=full,
+        )
+    assert (found.batch_size, found.accumulate, pieces.batch_size) == (
+        4,
+        8,
+        4,
+    )
+    assert "Tesla T4 holds 4" in str(said[0].message)
+    assert [s.count for s in fit(small, pieces, found).steps] == [32]  # rows per update, as before

@@ -3,7 +3,11 @@
 
 # %% nbs/toolkit/tables.ipynb #7ab1e006
 def test_columns_are_as_wide_as_their_widest_cell_and_text_is_never_markup():
-    from ftcourse.tables import html_table as in_html, text_table as in_text
+    from ftcourse.core.tables import html_table as in_html
+    from ftcourse.core.tables import text_table as in_text
+
     rows = [["a", "bb"], ["ccc", "d"]]
-    assert in_text(rows) == "a    bb\nccc  d" and in_text(rows, right=True) == "a    bb\nccc   d"
-    assert "<script" not in in_html([["<script>"], ["<script>"]]) and in_html(rows).count("<td") == in_html(rows).count("<th") == 2
+    assert in_text(rows) == "a    bb\nccc  d"
+    assert in_text(rows, right=True) == "a    bb\nccc   d"
+    assert "<script" not in in_html([["<script>"], ["<script>"]])
+    assert in_html(rows).count("<td") == in_html(rows).count("<th") == 2

@@ -5,17 +5,30 @@
 def test_two_processes_write_the_same_rows():
     import subprocess
     import sys
-    from ftcourse.world import generate
-    program = "from ftcourse.world import generate, documents; print(generate('topics', 'test', 20, seed=3), list(documents(20)))"
-    first, second = (subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout for _ in range(2))
-    assert first == second and first
+
+    from ftcourse.data.world.generator import generate
+
+    program = (
+        "from ftcourse.data.world.generator import generate, documents; print(generate('topics', "
+        "'test', 20, seed=3), list(documents(20)))"
+    )
+    first, second = (
+        subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        ).stdout
+        for _ in range(2)
+    )
+    assert first == second
+    assert first
     assert generate("reviews", "train", 50, seed=1) != generate("reviews", "train", 50, seed=2)
 
 # %% nbs/toolkit/world.ipynb #c455e738
 def test_labels_are_balanced_and_no_text_comes_twice():
     from collections import Counter
-    from ftcourse.world import TASKS, generate
-    for task_name, entry in TASKS.items():
+
+    from ftcourse.data.world.generator import BUILT_IN, generate
+
+    for task_name, entry in BUILT_IN.items():
         texts = {}
         for split_name, size in entry.sizes.items():
             drawn = generate(task_name, split_name)
@@ -23,47 +36,94 @@ def test_labels_are_balanced_and_no_text_comes_twice():
             assert len(drawn) == len(texts[split_name]) == size
             if entry.labels:
                 counts = Counter(r["label"] for r in drawn)
-                assert set(counts) == set(entry.labels) and max(counts.values()) - min(counts.values()) <= 1
-        assert not (texts["train"] & texts["validation"] or texts["train"] & texts["test"] or texts["validation"] & texts["test"])
+                assert set(counts) == set(entry.labels)
+                assert max(counts.values()) - min(counts.values()) <= 1
+        assert not (
+            texts["train"] & texts["validation"]
+            or texts["train"] & texts["test"]
+            or texts["validation"] & texts["test"]
+        )
 
 # %% nbs/toolkit/world.ipynb #46b80490
 def test_answers_are_slices_of_their_passage():
-    from ftcourse.world import generate
+    from ftcourse.data.world.generator import generate
+
     for fact in generate("facts", "train", 500) + generate("facts", "test", 500):
         (answer_text,), (at,) = fact["answers"]["text"], fact["answers"]["answer_start"]
-        assert fact["context"][at:at + len(answer_text)] == answer_text and fact["context"].count(answer_text) == 1
+        assert fact["context"][at : at + len(answer_text)] == answer_text
+        assert fact["context"].count(answer_text) == 1
 
 # %% nbs/toolkit/world.ipynb #0d1da287
 def test_train_and_test_share_no_sentence_form_and_no_name():
-    from ftcourse.world import TASKS, generate
-    for task_name in TASKS:
-        known, held = ([r for s in splits for r in generate(task_name, s, 800, trace=True)] for splits in (("train", "validation"), ("test",)))
-        def gather(rows, key): return {x for r in rows for x in r[key]}
+    from ftcourse.data.world.generator import BUILT_IN, generate
+
+    for task_name in BUILT_IN:
+        known, held = (
+            [r for s in splits for r in generate(task_name, s, 800, trace=True)]
+            for splits in (("train", "validation"), ("test",))
+        )
+
+        def gather(rows, key):
+            return {x for r in rows for x in r[key]}
+
         assert not gather(known, "templates") & gather(held, "templates"), task_name
-        assert not {v for x in gather(known, "entities") for v in x.split()} & {v for x in gather(held, "entities") for v in x.split()}, task_name
-        if task_name == "reviews-novel": assert not gather(known, "words") & gather(held, "words")
+        assert not {v for x in gather(known, "entities") for v in x.split()} & {
+            v for x in gather(held, "entities") for v in x.split()
+        }, task_name
+        if task_name == "reviews-novel":
+            assert not gather(known, "words") & gather(held, "words")
 
 # %% nbs/toolkit/world.ipynb #1ea0ccc0
 def test_the_pretraining_text_has_no_form_and_no_name_of_a_test_split():
     import random
-    from ftcourse.world import TASKS, Writer, factual_document, generate, review_document, topical_document
+
+    from ftcourse.data.world.generator import (
+        BUILT_IN,
+        Writer,
+        factual_document,
+        generate,
+        review_document,
+        topical_document,
+    )
+
     writer, forms, met = Writer(random.Random(0), "documents"), set(), set()
     for _ in range(3000):
         writer.forget()
-        for write in (review_document, factual_document, topical_document): write(writer)
-        forms |= set(writer.templates); met |= {x for x in writer.entities if " " in x}
-    for task_name in TASKS:
-        for r in generate(task_name, "test", 500, trace=True): assert not forms & set(r["templates"]) and not met & set(r["entities"])
+        for write in (review_document, factual_document, topical_document):
+            write(writer)
+        forms |= set(writer.templates)
+        met |= {x for x in writer.entities if " " in x}
+    for task_name in BUILT_IN:
+        for r in generate(task_name, "test", 500, trace=True):
+            assert not forms & set(r["templates"])
+            assert not met & set(r["entities"])
 
 # %% nbs/toolkit/world.ipynb #167b23e9
 def test_no_slips_of_english():
     import re
-    from ftcourse.world import TASKS, documents, generate, lexicon
+
+    from ftcourse.data.world.generator import BUILT_IN, documents, generate, lexicon
+
     plural_nouns = "|".join(lexicon()["words"]["plural"])
-    texts = list(documents(3000)) + [r[c] for t in TASKS for s in ("train", "test") for r in generate(t, s, 500) for c in TASKS[t].text]
-    slips = {r"\b[Aa] [aeiou]": "a before a vowel", r"\b[Aa]n (?!hour)[^aeiou\W]": "an before a consonant", r"\b(\w+) \1\b": "a doubled word", r"  |\s[.,;?!]": "stray space",
-             rf"\b({plural_nouns}) (was|is)\b": "plural with singular verb", rf"\ban? ({plural_nouns})\b": "plural with article", r"(?:^|[.?!] )[a-z]": "no capital", r"[{}\"()]": "an unfilled slot",
-             r"\bnot (absolutely|simply|utterly|so|rather|pretty) ": "a negated degree", r"[^.?!]$": "no full stop"}
+    texts = list(documents(3000)) + [
+        r[c]
+        for t in BUILT_IN
+        for s in ("train", "test")
+        for r in generate(t, s, 500)
+        for c in BUILT_IN[t].text
+    ]
+    slips = {
+        r"\b[Aa] [aeiou]": "a before a vowel",
+        r"\b[Aa]n (?!hour)[^aeiou\W]": "an before a consonant",
+        r"\b(\w+) \1\b": "a doubled word",
+        r"  |\s[.,;?!]": "stray space",
+        rf"\b({plural_nouns}) (was|is)\b": "plural with singular verb",
+        rf"\ban? ({plural_nouns})\b": "plural with article",
+        r"(?:^|[.?!] )[a-z]": "no capital",
+        r"[{}\"()]": "an unfilled slot",
+        r"\bnot (absolutely|simply|utterly|so|rather|pretty) ": "a negated degree",
+        r"[^.?!]$": "no full stop",
+    }
     for pattern, slip in slips.items():
         found = [t for t in texts if re.search(pattern, t)]
         assert not found, (slip, found[:3])
@@ -71,7 +131,15 @@ def test_no_slips_of_english():
 # %% nbs/toolkit/world.ipynb #6d23df06
 def test_every_word_of_a_test_row_occurs_in_the_pretraining_text():
     import re
-    from ftcourse.world import TASKS, documents, generate
+
+    from ftcourse.data.world.generator import BUILT_IN, documents, generate
+
     read = {v for d in documents(30000, seed=1) for v in re.findall(r"[a-z]+", d.lower())}
-    asked = {v for t in TASKS for r in generate(t, "test") for c in TASKS[t].text for v in re.findall(r"[a-z]+", r[c].lower())}
+    asked = {
+        v
+        for t in BUILT_IN
+        for r in generate(t, "test")
+        for c in BUILT_IN[t].text
+        for v in re.findall(r"[a-z]+", r[c].lower())
+    }
     assert asked <= read, sorted(asked - read)

@@ -1,0 +1,1 @@
+"""The command `ftcourse`: fine-tune, evaluate, predict, pretrain, and the doctor."""

@@ -1,0 +1,19 @@
+"""Studies over seeds: sweeps, GLUE, baselines, label curves, overfitting and its cures, attribution, probing."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "seeds": ["Seeds", "over_seeds"],
+        "grid": ["GOOGLE_GRID", "Sweep", "sweep"],
+        "glue": ["Scoreboard"],
+        "baselines": ["bag_of_words", "fit_bag"],
+        "label_curves": ["Curve", "label_curve", "measured_curves", "labels_needed"],
+        "forecasts": ["fit_curve", "check_forecast"],
+        "overfitting": ["Gap", "gap", "memorised", "long_run"],
+        "cures": ["CURES", "Cures", "try_cures", "shipped_cures"],
+        "attribution": ["Attribution", "attribute", "removal_curves"],
+        "probing": ["Probe", "fit_probe", "cka"],
+    },
+)

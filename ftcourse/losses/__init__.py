@@ -1,0 +1,21 @@
+"""Losses as (sum, count): the sum over supervised targets in nats, and how many there are."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "supervised": [
+            "log_softmax",
+            "supervised_rows",
+            "cross_entropy",
+            "balanced_weights",
+            "mean_loss",
+            "causal_loss",
+            "masked_loss",
+            "binary_cross_entropy",
+            "squared_error",
+            "span_loss",
+        ],
+    },
+)

@@ -1,0 +1,230 @@
+"""The site: `python -m tools.site.build` makes its pages in _proc (for Quarto) and in _docs (HTML, without Quarto), and
+checks every link.
+
+A page is a lesson, a toolkit notebook, a module's docstrings, or a markdown file of the repository. Where the program
+`quarto` is on PATH it renders _proc, and its pages replace the plain ones. By hand, not exported.
+"""
+
+import dataclasses
+import importlib
+import inspect
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+from tools import stamp
+from tools.site import html, links
+from tools.site.pages import ROOT, SECTIONS, html_name, pages
+
+
+def relinked(text, page, every, here, root=ROOT):
+    """A page's markdown with its links as the site has them: to pages, to images, and to GitHub for any other file of
+    the repository.
+    """
+    at = {p.source: p.target for p in every}
+
+    def new(link):
+        path, _, anchor = link.partition("#")
+        if not path or links.external(link):
+            return link
+        file = os.path.normpath(os.path.join(os.path.dirname(page.source), path)).replace(os.sep, "/")
+        if file in at:
+            file = at[file]
+        elif file.startswith("nbs/images/"):
+            file = file.removeprefix("nbs/")
+        elif (root / file).exists():
+            return here.file(file)
+        else:
+            return link  # broken, and the check of the links says so
+        return os.path.relpath(file, os.path.dirname(page.target) or ".").replace(os.sep, "/") + (
+            "#" + anchor if anchor else ""
+        )
+
+    return links.replaced(text, new)
+
+
+def fold(source, folded):
+    "What the reader clicks on to see a code cell; empty for a cell in sight, None for one that is left out."
+    head = source.split("\n", 1)[0]
+    if re.match(r"#\|\s*(default_exp|hide)\b", head) or not source.strip():
+        return None
+    if hit := re.match(r"#\|\s*test\s+(.+)", head) or re.search(r"^def test_(\w+)\(", source, re.M):
+        return f"Test: {hit[1].strip().replace('_', ' ')}"
+    if "Exercise(" in source and head.startswith("#| test_setup"):
+        return "Solution"
+    if "Quiz(" in source and folded:
+        return "Answers"
+    return "Code" if folded or head.startswith("#| test_setup") else ""
+
+
+def notebook_page(page, every, here, root=ROOT):
+    """The notebook of a page: title and promise as front matter, links as the site has them, folds as metadata, no
+    directives.
+    """
+    nb, cells = json.loads((root / page.source).read_text(encoding="utf-8")), []
+    for cell in nb["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "markdown":
+            if not cells and (hit := re.match(r"# (.+)\n+(?:> (.+)\n*)?", source)):
+                front = (
+                    f"---\ntitle: {json.dumps(hit[1], ensure_ascii=False)}\n"
+                    + (f"description: {json.dumps(hit[2], ensure_ascii=False)}\n" if hit[2] else "")
+                    + "---"
+                )
+                cells.append(cell | {"cell_type": "raw", "id": "front", "source": front})
+                source = source[hit.end() :]
+            if source.strip():
+                cells.append(cell | {"source": relinked(source, page, every, here, root)})
+        elif (
+            cell["cell_type"] == "code"
+            and (summary := fold(source, cell["metadata"].get("jupyter", {}).get("source_hidden"))) is not None
+        ):
+            plain = re.sub(r"^(#\|[^\n]*\n?)+", "", source).strip("\n")
+            if plain:
+                cells.append(cell | {"source": plain, "metadata": {"fold": summary} if summary else {}})
+    return nb | {"cells": cells}
+
+
+def for_quarto(nb):
+    "The same with folds as Quarto's cell options."
+
+    def options(c):
+        return "".join(
+            f"#| {line}\n"
+            for line in ("code-fold: true", f"code-summary: {json.dumps(c['metadata']['fold'], ensure_ascii=False)}")
+        )
+
+    return nb | {
+        "cells": [
+            c | {"source": options(c) + c["source"], "metadata": {}} if "fold" in c["metadata"] else c
+            for c in nb["cells"]
+        ]
+    }
+
+
+def api_page(page, every):
+    "Markdown of a module: its promise, where it comes from, each public name with signature, shapes and docstring."
+    from nbdev.showdoc import show_doc
+
+    module = importlib.import_module(f"ftcourse.{page.title}")
+    notebook = re.search(r"File to edit: (?:\.\./)+(nbs/\S+\.ipynb)", (ROOT / page.source).read_text(encoding="utf-8"))[
+        1
+    ]
+    origin = next(p for p in every if p.source == notebook)
+    parts = [
+        f"---\ntitle: {json.dumps(page.title)}\n---\n\n{(module.__doc__ or '').strip()}\n\nFrom "
+        f"[{origin.title}](../{origin.target})."
+    ]
+    for name in module.__all__:
+        thing = getattr(module, name)
+        if inspect.isclass(thing) or inspect.isfunction(thing):
+            parts.append(shown(show_doc(thing, name=name, title_level=2)))
+        else:
+            parts.append(
+                f"## {name}\n\n```python\n{name} = "
+                f"{value if len(value := repr(thing)) < 300 else value[:297] + '…'}\n```"
+            )
+        if inspect.isclass(thing):
+            parts.append(fields_table(thing))
+            own = [(n, m) for n, m in vars(thing).items() if inspect.isfunction(m) and n[0] != "_" and m.__doc__]
+            parts += [shown(show_doc(m, name=f"{name}.{n}", title_level=3)) for n, m in own]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def fields_table(cls):
+    """Markdown table of a dataclass's fields: what each means, by its help or the comment on its line; empty for
+    another class.
+    """
+    from fastcore.docments import docments
+
+    if not dataclasses.is_dataclass(cls):
+        return ""
+    said, missing = docments(cls), dataclasses.MISSING
+    rows = [
+        (f.name, "" if f.default is missing else f"`{f.default!r}`", f.metadata.get("help") or said.get(f.name) or "")
+        for f in dataclasses.fields(cls)
+        if f.name[0] != "_"
+    ]
+    cell = lambda text: " ".join(text.split()).replace("|", "\\|")
+    return (
+        "| field | default | |\n|---|---|---|\n"
+        + "\n".join(f"| `{n}` | {cell(default)} | {cell(what)} |" for n, default, what in rows)
+        if any(r[2] for r in rows)
+        else ""
+    )
+
+
+def shown(documented):
+    return documented._repr_markdown_().removeprefix("---").strip()
+
+
+def quarto_yml(every, root=ROOT):
+    "What Quarto reads: the repository's _quarto.yml, with the sidebar of these pages."
+    import yaml
+
+    config = yaml.safe_load((root / "_quarto.yml").read_text(encoding="utf-8"))
+    config.pop("metadata-files", None)  # nbdev's, for its own commands
+    config["project"]["output-dir"] = "_docs"
+    sidebar = [{"href": "index.ipynb", "text": "Start"}]
+    sidebar += [
+        {
+            "section": name,
+            "contents": [{"href": p.target, "text": p.title} for p in every if p.target.startswith(folder + "/")],
+        }
+        for name, folder in SECTIONS
+    ]
+    config["website"]["sidebar"] = config["website"]["sidebar"] | {
+        "contents": [*sidebar, {"href": "contributing.md", "text": "Contributing"}]
+    }
+    return yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+
+
+def make(root=ROOT, proc=None, docs=None):
+    "Write _proc and _docs; returns the pages."
+    proc, docs, every, here = proc or root / "_proc", docs or root / "_docs", pages(root), stamp.address(root)
+    for folder in (proc, docs):
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(root / "nbs" / "images", folder / "images")
+    for page in every:
+        if page.target.endswith(".ipynb"):
+            nb = notebook_page(page, every, here, root)
+            text, body = json.dumps(for_quarto(nb), indent=1, ensure_ascii=False), html.notebook(nb)
+        else:
+            text = (
+                api_page(page, every)
+                if page.target.startswith("api/")
+                else relinked((root / page.source).read_text(encoding="utf-8"), page, every, here, root)
+            )
+            body = html.markdown(text)
+        for folder, name, written in (
+            (proc, page.target, text),
+            (docs, html_name(page.target), html.framed(body, page, every, here)),
+        ):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(written, encoding="utf-8")
+    (proc / "_quarto.yml").write_text(quarto_yml(every, root), encoding="utf-8")
+    return every
+
+
+def main(args):
+    wrong = links.broken(ROOT)
+    if "--links" not in args:
+        every = make()
+        wrong += links.broken_pages(ROOT / "_docs")
+        print(f"{len(every)} pages in _docs")
+        if shutil.which("quarto"):
+            subprocess.run(["quarto", "render", str(ROOT / "_proc")], check=True)
+            shutil.rmtree(ROOT / "_docs")
+            shutil.move(ROOT / "_proc" / "_docs", ROOT / "_docs")
+            wrong += links.broken_pages(ROOT / "_docs")
+        else:
+            print("the program quarto is not on PATH: the pages are plain HTML, without search")
+    print("\n".join(wrong) or "every link, image and anchor resolves")
+    return bool(wrong)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

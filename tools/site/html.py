@@ -1,0 +1,97 @@
+"""Plain HTML of a page, without Quarto: nbconvert's cells in a frame with a sidebar. By hand, not exported."""
+
+import html
+import json
+import os
+import re
+from functools import cache
+from pathlib import Path
+
+from tools.site.links import slug
+from tools.site.pages import SECTIONS, html_name
+
+CELLS = (Path(__file__).parent / "cells.html.j2").read_text(encoding="utf-8")
+STYLE = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
+MATH = "https://cdn.jsdelivr.net/npm/mathjax@3/es5/tex-mml-chtml.js"
+
+
+@cache
+def exporter():
+    from nbconvert import HTMLExporter
+
+    return HTMLExporter(raw_template=CELLS, template_name="basic")
+
+
+@cache
+def colours():
+    from pygments.formatters import HtmlFormatter
+
+    return HtmlFormatter(style="default").get_style_defs(".highlight")
+
+
+def notebook(nb):
+    "Body of a notebook's page."
+    import nbformat
+
+    front = "".join(nb["cells"][0]["source"]) if nb["cells"] and nb["cells"][0]["cell_type"] == "raw" else ""
+    rest = nb | {"cells": [c for c in nb["cells"] if c["cell_type"] != "raw"]}
+    body, _ = exporter().from_notebook_node(nbformat.reads(json.dumps(rest), as_version=4))
+    return head(front) + as_html_links(body)
+
+
+def markdown(text):
+    "Body of a markdown page."
+    from nbconvert.filters.markdown_mistune import markdown2html_mistune
+
+    hit = re.match(r"---\n.*?\n---\n", text, re.S)
+    return head(hit[0] if hit else "") + as_html_links(markdown2html_mistune(text[hit.end() if hit else 0 :]))
+
+
+def head(front):
+    "Title and promise, from a page's front matter."
+    import yaml
+
+    said = yaml.safe_load(front.strip().strip("-")) if front else {}
+    return "".join(
+        f"<{tag}>{html.escape(said[key])}</{tag}>\n"
+        for key, tag in (("title", "h1"), ("description", "blockquote"))
+        if said.get(key)
+    )
+
+
+def as_html_links(body):
+    "Links between pages lead to .html; headings have the anchors that GitHub and Quarto give them."
+    body = re.sub(r'(<a\b[^>]*\bhref=")([^":#]+)\.(?:ipynb|md)(?=["#])', r"\1\2.html", body)
+    heading = re.compile(r"<h([1-6])([^>]*)>(.*?)</h\1>", re.S)
+
+    def named(m):
+        title = re.sub(r'<a class="anchor-link".*?</a>', "", m[3])
+        return f'<h{m[1]} id="{slug(html.unescape(title))}">{title}</h{m[1]}>'
+
+    return heading.sub(named, body)
+
+
+def framed(body, page, every, here):
+    "A whole page: sidebar, body, style."
+
+    def link(p):
+        return os.path.relpath(html_name(p.target), os.path.dirname(page.target) or ".").replace(os.sep, "/")
+
+    def entry(p):
+        return f'<a href="{link(p)}"' + (' aria-current="page"' if p == page else "") + f">{html.escape(p.title)}</a>"
+
+    groups = [(name, [p for p in every if p.target.startswith(folder + "/")]) for name, folder in SECTIONS]
+    side = entry(every[0])
+    for name, group in groups:
+        state = " open" if page in group or name == "Lessons" else ""
+        side += f"<details{state}><summary>{name}</summary>{''.join(map(entry, group))}</details>"
+    side += entry(every[-1]) + f'<a href="{here.url}">Source</a>'
+    title = html.escape(f"{page.title} · ftcourse")
+    top = (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
+        f'content="width=device-width,initial-scale=1"><title>{title}</title><style>{STYLE}\n{colours()}</style>'
+    )
+    return (
+        f'{top}<script defer '
+        f'src="{MATH}"></script></head>\n<body><nav>{side}</nav>\n<main>{body}</main></body></html>\n'
+    )
