@@ -14,6 +14,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "overfitting": ["Gap", "gap", "memorised", "long_run"],
         "cures": ["CURES", "Cures", "try_cures", "shipped_cures"],
         "attribution": ["Attribution", "attribute", "removal_curves"],
-        "probing": ["Probe", "fit_probe", "cka"],
+        "probing": ["fit_probe", "cka"],
     },
 )

@@ -6,8 +6,8 @@
 __all__ = [
     "OUTPUT_SCORES", "METHODS", "UNSIGNED", "log_odds", "TokenizedText", "tokenize_text", "embeddings_as",
     "baseline", "Case", "chosen_value", "best_span", "output_of", "case", "to_words", "gradient",
-    "gradient_times_input", "integrated_gradients", "occlusion", "attention_maps", "reader", "attention_scores",
-    "rollout", "Attribution", "attribute", "removal_curves", "area", "by_word"
+    "gradient_times_input", "integrated_gradients", "occlusion", "attention_maps", "answer_position",
+    "attention_scores", "rollout", "Attribution", "attribute", "removal_curves", "area", "by_word"
 ]
 
 # %% ../../nbs/lessons/18_interpretability.ipynb #2ee8bdc9
@@ -66,33 +66,31 @@ def tokenize_text(
     """
     pair = model.kind == "span" or (None if not model.text else len(model.text) == 2)
     first, second = checked_texts([text], pair)
-    texts, t = [first[0].strip(), *([second[0].strip()] if second else [])], model.tokenizer
+    texts = [side[0].strip() for side in (first, second) if side]
+    t = model.tokenizer
     plan = make_plan(t, "classify", len(texts) == 2, model.max_length)
     e = plan.backend.encode(*texts)
     part = np.array([-1 if p is None else p for p in e.sequence_ids], int)
-    long = plan.max_length is not None and len(e.ids) > plan.max_length
-    kept = (
-        np.flatnonzero(kept_tokens(part, plan.max_length, t.truncation_side))
-        if long
-        else np.arange(len(e.ids))
-    )
+    kept = np.arange(len(e.ids))
+    if plan.max_length is not None and len(e.ids) > plan.max_length:
+        kept = np.flatnonzero(kept_tokens(part, plan.max_length, t.truncation_side))
     if not (part[kept] >= 0).any():
         raise CourseError(f"there is no word in {text!r}: give a text with at least one")
-    word_of, spans, last = np.full(len(kept), -1), [], None
+    word_of = np.full(len(kept), -1)
+    spans = []  # [text, first letter, last letter] of each word
+    last = None
     for n, i in enumerate(kept):
         if part[i] < 0:
             continue
         this = part[i], i if e.word_ids[i] is None else e.word_ids[i]
         if this != last:
             spans.append([part[i], *e.offsets[i]])
-        spans[-1][2], last, word_of[n] = max(spans[-1][2], e.offsets[i][1]), this, len(spans) - 1
+        spans[-1][2] = max(spans[-1][2], e.offsets[i][1])
+        word_of[n] = len(spans) - 1
+        last = this
     ids, types = (torch.tensor(np.array(x)[kept])[None] for x in (e.ids, e.type_ids))
-    batch = Batch(
-        ids,
-        torch.ones_like(ids, dtype=torch.bool),
-        None,
-        types if plan.pair and plan.encoder else None,
-    )
+    types = types if plan.pair and plan.encoder else None
+    batch = Batch(ids, torch.ones_like(ids, dtype=torch.bool), None, types)
     return TokenizedText(
         text,
         batch,
@@ -132,9 +130,7 @@ def baseline(
     if kind not in ("mask", "pad"):
         raise CourseError(f"baseline={kind!r}: choose mask, pad, zero or mean")
     if (i := getattr(t, f"{kind}_token_id")) is None:
-        raise CourseError(
-            f"this vocabulary has no {kind} token: choose baseline=\"mean\" or \"zero\""
-        )
+        raise CourseError(f'this vocabulary has no {kind} token: choose baseline="mean" or "zero"')
     return table[i]
 
 # %% ../../nbs/lessons/18_interpretability.ipynb #18a00023
@@ -150,18 +146,13 @@ class Case:
     base: Tensor  # (width,)
 
     def embedded(self) -> Tensor:  # (1, length, width)
-        return self.model.network.get_input_embeddings()(
-            self.reading.batch.ids.to(self.model.device)
-        ).detach()
+        table = self.model.network.get_input_embeddings()
+        return table(self.reading.batch.ids.to(self.model.device)).detach()
 
     def _out(self, x):
         b, n = self.reading.batch, len(x)
-        many = Batch(
-            b.ids.expand(n, -1),
-            b.mask.expand(n, -1),
-            None,
-            None if b.types is None else b.types.expand(n, -1),
-        )
+        types = None if b.types is None else b.types.expand(n, -1)
+        many = Batch(b.ids.expand(n, -1), b.mask.expand(n, -1), None, types)
         with embeddings_as(self.model, x):
             return chosen_value(self.model.kind, self.model.forward(many), self.target, self.of)
 
@@ -175,8 +166,9 @@ class Case:
             return torch.autograd.grad(self._out(x).sum(), x)[0]
 
     def without(
-        self, hidden
-    ) -> Tensor:  # (rows, words) true where a word is missing -> (rows, length, width)
+        self,
+        hidden,  # (rows, words) true where a word is missing
+    ) -> Tensor:  # (rows, length, width)
         w, x = torch.as_tensor(self.reading.word_of), self.embedded()
         gone = torch.as_tensor(np.asarray(hidden, bool))[:, w.clamp(min=0)] & (w >= 0)
         return torch.where(gone[..., None].to(x.device), self.base, x)
@@ -244,8 +236,8 @@ def output_of(
 
 
 def case(
-    model,
-    text,  # a Model; a text, or a pair where the model reads pairs
+    model,  # a Model
+    text,  # or a pair, where the model reads pairs
     label=None,  # which output: see `output_of`
     of: str = "log odds",  # or "logit", "probability"
     base: str | None = None,  # what stands for a missing word: see `baseline`
@@ -270,9 +262,8 @@ def to_words(reading: TokenizedText, scores) -> tuple[np.ndarray, float]:
     what falls on special tokens.
     """
     scores, own = np.asarray(scores, float), reading.word_of >= 0
-    return np.bincount(reading.word_of[own], scores[own], len(reading.words)), float(
-        scores[~own].sum()
-    )
+    words = np.bincount(reading.word_of[own], scores[own], len(reading.words))
+    return words, float(scores[~own].sum())
 
 
 def gradient(c: Case, steps=None) -> tuple:
@@ -295,9 +286,8 @@ def integrated_gradients(
     """
     x, b = c.embedded(), c.without(np.ones((1, len(c.reading.words))))
     alpha = ((torch.arange(steps, device=x.device) + 0.5) / steps)[:, None, None]
-    return to_words(
-        c.reading, ((x - b)[0] * c.gradients(b + alpha * (x - b)).mean(0)).sum(-1).cpu()
-    )
+    slope = c.gradients(b + alpha * (x - b)).mean(0)
+    return to_words(c.reading, ((x - b)[0] * slope).sum(-1).cpu())
 
 # %% ../../nbs/lessons/18_interpretability.ipynb #18a00051
 def occlusion(c: Case, steps=None) -> tuple:
@@ -329,26 +319,21 @@ def attention_maps(
     return torch.stack(out.attentions)
 
 
-def reader(c: Case) -> int:
-    """Where the answer is read: a span at its first token, an encoder's at the first token of the
-    text, a decoder's at the last.
+def answer_position(c: Case) -> int:
+    """Number of the token at which the answer is read: a span at its first token, an encoder's at
+    the first token of the text, a decoder's at the last.
     """
-    return (
-        c.target[0]
-        if c.model.kind == "span"
-        else 0
-        if c.model.tokenizer.mask_token_id is not None
-        else -1
-    )
+    if c.model.kind == "span":
+        return c.target[0]
+    return -1 if c.model.tokenizer.mask_token_id is None else 0
 
 
 def attention_scores(c: Case, steps=None) -> tuple:
     """(words,) attention from where the answer is read, mean over heads and layers, and the rest;
     `steps` plays no part.
     """
-    return to_words(
-        c.reading, attention_maps(c.model, c.reading.batch)[:, 0].mean((0, 1))[reader(c)].cpu()
-    )
+    weights = attention_maps(c.model, c.reading.batch)[:, 0].mean((0, 1))  # (length, length)
+    return to_words(c.reading, weights[answer_position(c)].cpu())
 
 
 def rollout(c: Case, steps=None) -> tuple:
@@ -359,12 +344,11 @@ def rollout(c: Case, steps=None) -> tuple:
     for layer in attention_maps(c.model, c.reading.batch)[:, 0].mean(1):
         own = (layer + torch.eye(len(layer), device=layer.device)) / 2
         flow = own if flow is None else own @ flow
-    return to_words(c.reading, flow[reader(c)].cpu())
+    return to_words(c.reading, flow[answer_position(c)].cpu())
 
 # %% ../../nbs/lessons/18_interpretability.ipynb #18a00062
-METHODS: dict[
-    str, Callable
-] = {  # each: (case, steps) -> (words,) scores, and what falls on special tokens
+# each: (case, steps) -> (words,) scores, and what falls on special tokens
+METHODS: dict[str, Callable] = {
     "gradient": gradient,
     "gradient × input": gradient_times_input,
     "integrated gradients": integrated_gradients,
@@ -384,9 +368,8 @@ class Attribution:
 
     case: Case
     method: str
-    scores: (
-        np.ndarray
-    )  # (words,) in the unit of the method; nats of log odds for integrated gradients and occlusion
+    # (words,) in the unit of the method; nats of log odds for integrated gradients and occlusion
+    scores: np.ndarray
     rest: float  # what falls on special tokens
 
     @property
@@ -400,17 +383,11 @@ class Attribution:
 
     def __str__(self):
         strong = np.argsort(-np.abs(self.scores), kind="stable")
-        head = (
-            f"{self.method} for {self.case.name} ({self.case.of})"
-            + f"; on special tokens {self.rest:+.3g}" * bool(self.rest)
-        )
-        return (
-            head
-            + "\n"
-            + text_table(
-                [["word", "score"], *([self.words[i], f"{self.scores[i]:+.3g}"] for i in strong)]
-            )
-        )
+        head = f"{self.method} for {self.case.name} ({self.case.of})"
+        if self.rest:
+            head += f"; on special tokens {self.rest:+.3g}"
+        rows = [[self.words[i], f"{self.scores[i]:+.3g}"] for i in strong]
+        return head + "\n" + text_table([["word", "score"], *rows])
 
     __repr__ = __str__
 
@@ -451,13 +428,8 @@ def removal_curves(
     rank = np.argsort(orders, axis=1)  # when each word goes
     gone = np.round(np.linspace(0, words, parts + 1)).astype(int)
     hidden = rank[:, None] < gone[None, :, None]  # (n, parts + 1, words)
-    return (
-        c.values(c.without((~hidden if insert else hidden).reshape(-1, words)))
-        .double()
-        .cpu()
-        .numpy()
-        .reshape(n, parts + 1)
-    )
+    values = c.values(c.without((~hidden if insert else hidden).reshape(-1, words)))
+    return values.double().cpu().numpy().reshape(n, parts + 1)
 
 
 def area(curves) -> np.ndarray:  # (..., points) -> (...)

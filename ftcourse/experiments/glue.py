@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "SCORED", "Scoreboard", "glue", "glue_run", "named_model"
+    "METRIC_NAMES", "Scoreboard", "glue", "glue_run", "named_model"
 ]
 
 # %% ../../nbs/toolkit/experiments.ipynb #49a5a63a
@@ -18,7 +18,7 @@ from ..core.tables import html_table, text_table
 from .seeds import with_interval
 
 # %% ../../nbs/toolkit/experiments.ipynb #cfdcc147
-SCORED = {
+METRIC_NAMES = {
     "f1": "F1",
     "accuracy": "accuracy",
     "mcc": "MCC",
@@ -71,43 +71,27 @@ def lines(self: Scoreboard) -> list[list[str]]:
     "The table as rows of texts, its head first."
     from ftcourse.tasks.glue import NINE
 
-    found = [["task", "metrics", "score", "rows", "seconds"]]
+    table = [["task", "metrics", "score", "rows", "seconds"]]
     for t, each in self.values.items():
-        found.append(
-            [
-                t,
-                ", ".join(f"{SCORED[m]} {with_interval(v)}" for m, v in each.items()),
-                with_interval(self.scores(t)),
-                f"{self.rows[t]:,}",
-                f"{self.seconds[t]:.1f}",
-            ]
-        )
-    done = tuple(
+        metrics = ", ".join(f"{METRIC_NAMES[m]} {with_interval(v)}" for m, v in each.items())
+        score = with_interval(self.scores(t))
+        table.append([t, metrics, score, f"{self.rows[t]:,}", f"{self.seconds[t]:.1f}"])
+    missing = tuple(
         t for t in NINE if t not in self.values and not (t == "mnli" and "mnli-mm" in self.values)
     )
-    if len(done) == len(NINE):
-        return found
-    name = "GLUE score" if not done else f"average of {len(NINE) - len(done)}"
-    found.append(
-        [
-            name,
-            "WNLI included" if not done else f"no GLUE score: {', '.join(done)} missing",
-            with_interval(self.average(done)),
-            "",
-            f"{sum(self.seconds.values()):.1f}",
-        ]
-    )
-    if "wnli" not in done and len(NINE) - len(done) > 1:
-        found.append(
-            [
-                f"{name} without WNLI",
-                "WNLI left out",
-                with_interval(self.average((*done, "wnli"))),
-                "",
-                "",
-            ]
-        )
-    return found
+    there = len(NINE) - len(missing)
+    if not there:
+        return table
+    if missing:
+        name, note = f"average of {there}", f"no GLUE score: {', '.join(missing)} missing"
+    else:
+        name, note = "GLUE score", "WNLI included"
+    seconds = f"{sum(self.seconds.values()):.1f}"
+    table.append([name, note, with_interval(self.average(missing)), "", seconds])
+    if "wnli" not in missing and there > 1:
+        rest = with_interval(self.average((*missing, "wnli")))
+        table.append([f"{name} without WNLI", "WNLI left out", rest, "", ""])
+    return table
 
 # %% ../../nbs/toolkit/experiments.ipynb #03709856
 @patch
@@ -123,9 +107,8 @@ def submission(self: Scoreboard, folder) -> list:
 @patch
 def __repr__(self: Scoreboard) -> str:
     "The table as text."
-    head = (
-        f"{self.model} on GLUE ({self.source}), {len(self.seeds)} seed{'s' * (len(self.seeds) > 1)}"
-    )
+    seeds = f"{len(self.seeds)} seed{'s' * (len(self.seeds) > 1)}"
+    head = f"{self.model} on GLUE ({self.source}), {seeds}"
     return "\n".join([head, text_table(self.lines()), *(f"note: {n}" for n in self.notes)])
 
 
@@ -134,12 +117,10 @@ def _repr_html_(self: Scoreboard) -> str:
     "The table for a notebook, escaped."
     from html import escape
 
-    parts = [
-        f"<p><b>{escape(self.model)}</b> on GLUE ({escape(self.source)}), seeds "
-        f"{', '.join(map(str, self.seeds))}</p>",
-        html_table(self.lines()),
-    ]
-    return "".join(parts + [f"<p>{escape(n)}</p>" for n in self.notes])
+    seeds = ", ".join(map(str, self.seeds))
+    head = f"<b>{escape(self.model)}</b> on GLUE ({escape(self.source)}), seeds {seeds}"
+    notes = "".join(f"<p>{escape(n)}</p>" for n in self.notes)
+    return f"<p>{head}</p>{html_table(self.lines())}{notes}"
 
 # %% ../../nbs/toolkit/experiments.ipynb #2ae74f5e
 def glue(
@@ -164,34 +145,23 @@ def glue(
     seeds = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
     source = source or settings().glue
     loaded = {t: load_glue(t, source) for t in dict.fromkeys(tasks)}
-    if lost := [
+    untrainable = [
         t
         for t, found in loaded.items()
         if t not in ("mnli-mm", "ax") and "train" not in found.splits
-    ]:
+    ]
+    if untrainable:
         raise CourseError(
-            f"{', '.join(lost)}: there are no training rows in {source}. Leave them out of "
+            f"{', '.join(untrainable)}: there are no training rows in {source}. Leave them out of "
             "tasks=, or put train.tsv there"
         )
     board = Scoreboard(named_model(model), str(source), seeds, {}, {}, {}, {}, [])
     for task in dict.fromkeys("mnli" if t in ("mnli-mm", "ax") else t for t in loaded):
-        answered = {
-            t: loaded[t]
-            for t in (task, *(("mnli-mm", "ax") if task == "mnli" else ()))
-            if t in loaded
-        }
+        names = ("mnli", "mnli-mm", "ax") if task == "mnli" else (task,)
+        answered = {t: loaded[t] for t in names if t in loaded}
+        trained = loaded.get(task) or load_glue(task, source)
         for seed in seeds:
-            glue_run(
-                board,
-                model,
-                task,
-                loaded.get(task) or load_glue(task, source),
-                answered,
-                seed,
-                rows,
-                folder,
-                hyper,
-            )
+            glue_run(board, model, task, trained, answered, seed, rows, folder, hyper)
     board.values = {t: board.values[t] for t in GLUE if t in board.values}
     return board
 
@@ -202,21 +172,22 @@ def glue_run(board, model, name, task, answered, seed, rows, folder, hyper):
 
     from ftcourse.recipes import evaluate_model, fine_tune_model
 
-    start, run = time.perf_counter(), None if folder is None else f"{folder}/{name}/seed-{seed}"
-    tuned = fine_tune_model(model, task, rows=rows, seed=seed, run=run and f"{run}/run", **hyper)
-    if run:
-        tuned.save(f"{run}/model")
+    start = time.perf_counter()
+    place = None if folder is None else f"{folder}/{name}/seed-{seed}"
+    run = None if folder is None else f"{place}/run"
+    tuned = fine_tune_model(model, task, rows=rows, seed=seed, run=run, **hyper)
+    if place:
+        tuned.save(f"{place}/model")
     if seed == board.seeds[0]:
         board.models[name] = tuned
     for other, scored in answered.items():
         if "test" not in scored.splits:
-            if (
-                said := (
-                    f"{other}: its labels are not given out here, so it is answered in a "
-                    "submission only"
-                )
-            ) not in board.notes:
-                board.notes.append(said)
+            note = (
+                f"{other}: its labels are not given out here, so it is answered in a submission "
+                "only"
+            )
+            if note not in board.notes:
+                board.notes.append(note)
             continue
         report = evaluate_model(tuned, scored)
         each = board.values.setdefault(other, {m: [] for m in scored.metrics})

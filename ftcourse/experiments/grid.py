@@ -31,21 +31,9 @@ class Sweep:
         return {k: v for k, v in self.runs[0].items() if k not in ("score", "seconds")}
 
     def lines(self):
-        names = list(self.runs[0])
-        return [
-            [self.metric if n == "score" else n for n in names],
-            *(
-                [
-                    f"{r[n]:.3f}"
-                    if n == "score"
-                    else f"{r[n]:.1f}"
-                    if n == "seconds"
-                    else f"{r[n]:g}"
-                    for n in names
-                ]
-                for r in self.runs
-            ),
-        ]
+        spec = {"score": ".3f", "seconds": ".1f"}
+        head = [self.metric if name == "score" else name for name in self.runs[0]]
+        return [head, *([f"{v:{spec.get(name, 'g')}}" for name, v in r.items()] for r in self.runs)]
 
     def __str__(self):
         return f"{self.task}: validation, best first\n{text_table(self.lines())}"
@@ -76,14 +64,16 @@ def sweep(
     from ftcourse.data.load.load import as_task
     from ftcourse.recipes import fine_tune_model
 
-    task, runs = as_task(task), []
+    task = as_task(task)
+    runs = []
     if "validation" not in task.splits:
         raise CourseError(
             f"{task.name} has no validation split, so there is nothing to choose by: load it with "
             "validation=.1"
         )
     for values in itertools.product(*grid.values()):
-        start, chosen = time.perf_counter(), dict(zip(grid, values))
+        start = time.perf_counter()
+        chosen = dict(zip(grid, values))
         best = fine_tune_model(model, task, rows=rows, seed=seed, **hyper | chosen).history.best
         metric = next(name for name in best if name not in ("step", "loss"))
         runs.append(chosen | {"score": best[metric], "seconds": time.perf_counter() - start})

@@ -4,14 +4,13 @@
 
 # %% auto #0
 __all__ = [
-    "changed_queries", "hidden_states", "Probe", "fit_probe", "token_states", "control_labels", "weight_change",
-    "cka", "nearest"
+    "changed_queries", "hidden_states", "fit_probe", "token_states", "control_labels", "weight_change", "cka",
+    "nearest"
 ]
 
 # %% ../../nbs/lessons/18_interpretability.ipynb #ac75df4b
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -63,7 +62,8 @@ def hidden_states(
     "What each layer makes of each text. Raises `CourseError` for another way to pool."
     if pool not in ("mean", "first", "last"):
         raise CourseError(f"pool={pool!r}: choose mean, first or last")
-    examples, out = encode_texts(list(texts), model.tokenizer, model.max_length), None
+    examples = encode_texts(list(texts), model.tokenizer, model.max_length)
+    out = None
     with evaluating(model.network):
         for batch in Batches(examples, batch_size, shuffle=False, buckets=True):
             b = batch.to(model.device)
@@ -84,53 +84,33 @@ def hidden_states(
     return out
 
 # %% ../../nbs/lessons/18_interpretability.ipynb #18a00142
-@dataclass
-class Probe:
-    "A linear classifier of vectors."
-
-    weight: np.ndarray  # (width, classes)
-    bias: np.ndarray  # (classes,)
-
-    def predict(self, x) -> np.ndarray:
-        return (np.asarray(x) @ self.weight + self.bias).argmax(-1)  # (n, width) -> (n,)
-
-    def accuracy(self, x, y) -> float:
-        return float((self.predict(x) == np.asarray(y)).mean())
-
-
 def fit_probe(
-    x,
-    y,  # (n, width) vectors; (n,) class numbers from 0
-    # on the weights of standardised vectors: a probe is to read, not to memorise
+    x,  # (n, width) vectors
+    y,  # (n,) class numbers
+    # on the weights of standardised vectors: a probe is to read, not to memorise; above 0
     decay: float = 1e-2,
-) -> Probe:
-    """Logistic regression by L-BFGS.
+):  # a fitted pipeline of scikit-learn: `predict(x)`, `predict_proba(x)`, `score(x, y)`
+    """Logistic regression on standardised vectors.
 
     Raises `CourseError` where there are no two classes to tell apart, or another number of labels
     than vectors.
     """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     x, y = np.asarray(x, float), np.asarray(y, int)
-    if len(x) != len(y) or len(np.unique(y)) < 2:
+    classes = np.unique(y).tolist()
+    if len(x) != len(y) or len(classes) < 2:
         raise CourseError(
-            f"{len(x)} vectors, {len(y)} labels, classes {sorted(set(y.tolist()))[:5]}: give a "
-            "label for each, of two classes at least"
+            f"{len(x)} vectors, {len(y)} labels, classes {classes[:5]}: give a label for each, of "
+            "two classes at least"
         )
-    mean, scale = x.mean(0), np.where((s := x.std(0)) > 1e-9, s, 1.0)
-    X, Y = torch.tensor((x - mean) / scale, dtype=torch.float32), torch.tensor(y)
-    w = torch.zeros(X.shape[1], int(y.max()) + 1, requires_grad=True)
-    b = torch.zeros(int(y.max()) + 1, requires_grad=True)
-    optimizer = torch.optim.LBFGS([w, b], max_iter=60, line_search_fn="strong_wolfe")
-
-    def loss():
-        optimizer.zero_grad()
-        value = torch.nn.functional.cross_entropy(X @ w + b, Y) + decay / 2 * w.square().sum()
-        value.backward()
-        return value
-
-    with torch.enable_grad():
-        optimizer.step(loss)
-    weight = w.detach().double().numpy() / scale[:, None]
-    return Probe(weight, b.detach().double().numpy() - mean @ weight)
+    # C weighs the sum of the losses against half of the squared weights; for two classes there is
+    # one column of weights, the difference of the two, whose square is twice as large as theirs
+    C = (2 if len(classes) == 2 else 1) / (decay * len(x))
+    regression = LogisticRegression(C=C, tol=1e-6, max_iter=1000)
+    return make_pipeline(StandardScaler(), regression).fit(x, y)
 
 # %% ../../nbs/lessons/18_interpretability.ipynb #18a00151
 def token_states(
@@ -147,27 +127,23 @@ def token_states(
     with evaluating(model.network):
         for batch in Batches(examples, batch_size, shuffle=False):
             b = batch.to(model.device)
-            states = torch.stack(
-                model.network.base_model(
-                    **model.core.inputs(b.ids, b.mask, b.types), output_hidden_states=True
-                ).hidden_states
+            out = model.network.base_model(
+                **model.core.inputs(b.ids, b.mask, b.types), output_hidden_states=True
             )
+            states = torch.stack(out.hidden_states)
             keep = b.mask.bool() & ~torch.isin(b.ids, torch.tensor(special, device=b.ids.device))
             text = torch.tensor(batch.index, device=b.ids.device)[:, None].expand_as(b.ids)
-            found.append(
-                (
-                    states[:, keep].float().cpu().numpy(),
-                    b.ids[keep].cpu().numpy(),
-                    text[keep].cpu().numpy(),
-                )
-            )
+            kept = states[:, keep].float(), b.ids[keep], text[keep]
+            found.append([part.cpu().numpy() for part in kept])
     states, ids, text = zip(*found)
     return np.concatenate(states, 1), np.concatenate(ids), np.concatenate(text)
 
 
 def control_labels(
-    ids, classes: int, seed: int = 0
-) -> np.ndarray:  # (tokens,) -> (tokens,) class numbers
+    ids,  # (tokens,)
+    classes: int,  # how many
+    seed: int = 0,
+) -> np.ndarray:  # (tokens,) class numbers
     """A label for every token id by chance, the same wherever it stands (Hewitt and Liang 2019,
     section 2).
     """
@@ -176,8 +152,8 @@ def control_labels(
 
 # %% ../../nbs/lessons/18_interpretability.ipynb #18a00161
 def weight_change(
-    before,
-    after,  # two Models of one architecture
+    before,  # a Model
+    after,  # another of the same architecture
 ) -> dict[str, float]:  # {part: length of its change, as a fraction of its length before}
     "How far each part of a network moved. Raises `CourseError` for networks of different shapes."
     where, old = parts(after.network), dict(before.network.named_parameters())
@@ -197,8 +173,8 @@ def weight_change(
 
 
 def cka(
-    x,
-    y,  # (rows, width) each: the same rows as two layers, or two models, have them
+    x,  # (rows, width) the rows as one layer, or one model, has them
+    y,  # (rows, width) the same rows as another has them
 ) -> float:  # 0 to 1
     """Linear centred kernel alignment: how alike two sets of vectors are, whatever the axes and the
     scale (Kornblith et al. 2019, section 3).

@@ -41,13 +41,12 @@ class Seeds:
         return self.values[name]
 
     def __str__(self):
-        rows = ((k, *mean_interval(v)) for k, v in self.values.items())
-        return "\n".join(
-            f"{k}: {m:.3f}"
-            + ("" if math.isnan(lo) else f" [{lo:.3f}, {hi:.3f}]")
-            + f" over {len(self.seeds)} seeds"
-            for k, m, lo, hi in rows
-        )
+        lines = []
+        for name, values in self.values.items():
+            mean, low, high = mean_interval(values)
+            interval = "" if math.isnan(low) else f" [{low:.3f}, {high:.3f}]"
+            lines.append(f"{name}: {mean:.3f}{interval} over {len(self.seeds)} seeds")
+        return "\n".join(lines)
 
     __repr__ = __str__
 
@@ -68,9 +67,8 @@ def over_seeds(
             f"the runs returned different scores: {sorted(map(sorted, odd))}. Return the same "
             "names for every seed"
         )
-    return Seeds(
-        seeds, {k: [float(r[k]) for r in results] for k in results[0]}, time.perf_counter() - start
-    )
+    values = {name: [float(r[name]) for r in results] for name in results[0]}
+    return Seeds(seeds, values, time.perf_counter() - start)
 
 # %% ../../nbs/toolkit/experiments.ipynb #5eed0001
 @patch
@@ -107,11 +105,8 @@ def measured(self: Seeds, name: str | None = None) -> dict:
     )
 
 # %% ../../nbs/toolkit/experiments.ipynb #a1052e6f
-def with_interval(values, form: str = ".3f") -> str:
+def with_interval(values, spec: str = ".3f") -> str:
     "A mean over seeds and its 95% interval, as text; what has no value counts 0 and is marked."
     mean, low, high = mean_interval(0.0 if v is None else v for v in values)
-    return (
-        f"{mean:{form}}"
-        + ("" if math.isnan(low) else f" [{low:{form}}, {high:{form}}]")
-        + " (undefined)" * (None in values)
-    )
+    interval = "" if math.isnan(low) else f" [{low:{spec}}, {high:{spec}}]"
+    return f"{mean:{spec}}{interval}" + " (undefined)" * (None in values)

@@ -35,19 +35,18 @@ class Comparison:
 
     def __str__(self):
         a, b = self.names
-        shown = (self.low > 0 or self.high < 0) and (
-            self.disagree is None or self.disagree >= 6
-        )  # five coins fall alike too often
+        shown = self.low > 0 or self.high < 0
+        if self.disagree is not None:
+            shown = shown and self.disagree >= 6  # five coins fall alike too often
         if self.metric == "accuracy" and self.p_mcnemar is not None:
             shown = shown and self.p_mcnemar < 0.05
-        ahead = (a if (self.difference > 0) != (self.metric in LOWER) else b) if shown else None
-        verdict = f"{ahead} is better" if ahead else "these rows do not show which is better"
-        tests = f"p = {self.p:.3f} (paired bootstrap)" + (
-            "" if self.p_mcnemar is None else f", {self.p_mcnemar:.3f} (McNemar)"
-        )
-        tests += (
-            "" if self.disagree is None else f"; they differ in {self.disagree} of {self.rows} rows"
-        )
+        ahead = a if (self.difference > 0) != (self.metric in LOWER) else b
+        verdict = f"{ahead} is better" if shown else "these rows do not show which is better"
+        tests = f"p = {self.p:.3f} (paired bootstrap)"
+        if self.p_mcnemar is not None:
+            tests += f", {self.p_mcnemar:.3f} (McNemar)"
+        if self.disagree is not None:
+            tests += f"; they differ in {self.disagree} of {self.rows} rows"
         return (
             f"{self.metric}: {a} {self.scores[0]:.3f}, {b} {self.scores[1]:.3f}; difference "
             f"{self.difference:+.3f} ({self.low:+.3f} to {self.high:+.3f}), {tests}: {verdict}"
@@ -87,10 +86,12 @@ def compare(
     gap, low, high, p = paired_interval(
         lambda i: value(of[0], i) - value(of[1], i), a.rows, n, seed
     )
-    coin, differ = None, int((of[0] != of[1]).sum()) if isinstance(of[0], np.ndarray) else None
+    p_mcnemar = disagree = None
     if a.kind == "classify":
-        coin = mcnemar(a.true, a.pred, b.pred)
-        differ = int(((a.pred == a.true) != (b.pred == b.true)).sum())
+        p_mcnemar = mcnemar(a.true, a.pred, b.pred)
+        disagree = int(((a.pred == a.true) != (b.pred == b.true)).sum())
+    elif isinstance(of[0], np.ndarray):
+        disagree = int((of[0] != of[1]).sum())
     return Comparison(
-        metric, names, (a[metric], b[metric]), gap, low, high, p, coin, a.rows, differ
+        metric, names, (a[metric], b[metric]), gap, low, high, p, p_mcnemar, a.rows, disagree
     )

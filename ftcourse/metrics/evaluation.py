@@ -19,8 +19,21 @@ import torch.nn.functional as F
 
 from ..core.errors import CourseError
 from ..data.batches import Batches
-from . import scores as measure
 from .report import Report, finite_or_none, label_order, refuse_hidden, score_notes
+from ftcourse.metrics.scores import (
+    balanced_accuracy,
+    calibration_error,
+    char_f1,
+    exact_match,
+    f1,
+    matthews,
+    multilabel_scores,
+    pearson,
+    perplexity,
+    spearman,
+    token_f1,
+    undefined,
+)
 from ..models.forward import evaluating
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #75d738db
@@ -41,22 +54,17 @@ def row_losses(
         each, n = (out.float() - y).square(), torch.ones_like(y)
     elif kind == "span":
         n = (y >= 0).all(-1)  # rows whose answer is in sight
-        each = (
-            sum(
-                F.cross_entropy(z.float(), y[:, i].masked_fill(~n, -100), reduction="none")
-                for i, z in enumerate(out)
-            )
-            / 2
+        start, end = (
+            F.cross_entropy(z.float(), y[:, i].masked_fill(~n, -100), reduction="none")
+            for i, z in enumerate(out)
         )
+        each = (start + end) / 2
     else:
         if kind == "lm":  # the shift of lesson 06
             learned = batch.mask if batch.supervised is None else batch.supervised
             out, y = out[:, :-1], batch.ids[:, 1:].masked_fill(~learned[:, 1:].bool(), -100)
-        each = (
-            F.cross_entropy(out.flatten(0, 1).float(), y.flatten(), reduction="none")
-            .view(y.shape)
-            .sum(-1)
-        )
+        each = F.cross_entropy(out.flatten(0, 1).float(), y.flatten(), reduction="none")
+        each = each.view(y.shape).sum(-1)
         n = (y != -100).sum(-1)
     return each.double().cpu().numpy(), n.double().cpu().numpy()
 
@@ -72,10 +80,8 @@ def predict_rows(
     restored.
     """
     packed = hasattr(examples, "lengths")
-    if packed and model.kind in (
-        "lm",
-        "mlm",
-    ):  # logits are a vocabulary wide: keep those of a batch below 256 MiB
+    text = model.kind in ("lm", "mlm")
+    if packed and text:  # logits are a vocabulary wide: keep those of a batch below 256 MiB
         widest = int(max(examples.lengths)) * model.network.get_output_embeddings().weight.shape[0]
         batch_size = max(1, min(batch_size, 2**26 // widest))
     batches = Batches(examples, batch_size, shuffle=False, buckets=True) if packed else examples
@@ -92,7 +98,7 @@ def predict_rows(
             loss = row_losses(model.kind, out, batch)
             if model.kind == "span":
                 out = [model.window(examples[i], out[0][j], out[1][j]) for j, i in enumerate(idx)]
-            elif model.kind in ("lm", "mlm"):
+            elif text:
                 out = [None] * len(batch)
             else:
                 out = out.float().cpu().numpy()
@@ -103,17 +109,17 @@ def predict_rows(
     return {
         "sum": np.array(total),
         "count": np.array(count),
-        "out": list(out) if model.kind in ("lm", "mlm") else np.stack(out),
+        "out": list(out) if text else np.stack(out),
     }
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #d25c32ca
 def merge_windows(
     model,  # a Model of kind span
     examples,  # Examples: windows, several of which may have the same row
-    total,
-    count,  # sum and count of the loss of each window
+    total,  # (windows,) sum of the loss of each window
+    count,  # (windows,) count of its targets
     windows,  # of each, as `Model.window` returns it
-) -> dict:  # as `outcomes`, one entry per row
+) -> dict:  # as from `predict_rows`, one entry per row
     "Windows of one row put together."
     _, first, at = np.unique(examples.rows, return_index=True, return_inverse=True)
     parts = [[] for _ in first]
@@ -134,73 +140,62 @@ def mask_batch(batch, tokenizer, share: float = 0.15):
     special = torch.tensor(tokenizer.all_special_ids, device=ids.device)
     for i, row in enumerate(batch.index):
         words = (batch.mask[i].bool() & ~torch.isin(ids[i], special)).nonzero()[:, 0].cpu()
-        pick = words[
-            np.random.default_rng([0, row]).permutation(len(words))[
-                : max(1, round(share * len(words)))
-            ]
-        ].to(ids.device)
+        rng, n = np.random.default_rng([0, row]), max(1, round(share * len(words)))
+        pick = words[rng.permutation(len(words))[:n]].to(ids.device)
         labels[i, pick] = ids[i, pick]
         ids[i, pick] = tokenizer.mask_token_id
     return replace(batch, ids=ids, labels=labels)
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #9734dd06
-def class_statistics(true, logits, bars=None):
+def class_statistics(true, logits, thresholds=None):
     """Scores of one class per row: {name: an array with a value per row, or a function of row
     numbers}, predictions, probabilities.
     """
     probs = torch.tensor(logits).double().softmax(-1).numpy()
-    pred = (probs[:, 1] > bars[0]).astype(int) if bars else logits.argmax(-1)
+    pred = (probs[:, 1] > thresholds[0]).astype(int) if thresholds else logits.argmax(-1)
     of = {"accuracy": (true == pred).astype(float)}
     if logits.shape[1] == 2:
-        of["f1"] = lambda i: measure.f1(true[i], pred[i], "binary", positive=1)
+        of["f1"] = lambda i: f1(true[i], pred[i], "binary", positive=1)
     of |= {
         name: lambda i, f=f: f(true[i], pred[i])
         for name, f in (
-            ("macro_f1", measure.f1),
-            ("mcc", measure.matthews),
-            ("balanced_accuracy", measure.balanced_accuracy),
+            ("macro_f1", f1),
+            ("mcc", matthews),
+            ("balanced_accuracy", balanced_accuracy),
         )
     }
-    return of | {"ece": lambda i: measure.calibration_error(probs[i], true[i])}, pred, probs
+    return of | {"ece": lambda i: calibration_error(probs[i], true[i])}, pred, probs
 
 
-def multilabel_statistics(true, logits, bars=None):
-    """Scores of any number of labels per row, as in `of_classes`; a label is given above its bar,
-    one half unless `bars` says another.
+def multilabel_statistics(true, logits, thresholds=None):
+    """Scores of any number of labels per row, as in `class_statistics`; a label is given above its
+    threshold, one half unless `thresholds` says another.
     """
     probs, true = torch.tensor(logits).double().sigmoid().numpy(), true.astype(int)
-    pred = (probs > np.array(bars or [0.5])).astype(int)
-    names = measure.multilabel_scores(true, pred)
-    first = ["micro_f1", *(name for name in names if name != "micro_f1")]
-    return (
-        {
-            name: lambda i, name=name: measure.multilabel_scores(true[i], pred[i])[name]
-            for name in first
-        },
-        pred,
-        probs,
-    )
+    pred = (probs > np.array(thresholds or [0.5])).astype(int)
+    names = dict.fromkeys(["micro_f1", *multilabel_scores(true, pred)])  # the main score first
+    of = {name: lambda i, name=name: multilabel_scores(true[i], pred[i])[name] for name in names}
+    return of, pred, probs
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #9734dd07
 def regression_statistics(true, pred):
-    "Scores of a number per row, as in `of_classes`."
+    "Scores of a number per row, as in `class_statistics`."
     of = {
-        f.__name__: lambda i, f=f: (
-            None if measure.undefined(true[i], pred[i]) else f(true[i], pred[i])
-        )
-        for f in (measure.pearson, measure.spearman)
+        f.__name__: lambda i, f=f: None if undefined(true[i], pred[i]) else f(true[i], pred[i])
+        for f in (pearson, spearman)
     }
     return of | {"mse": np.square(true.astype(float) - pred)}, pred, None
 
 
 def answer_statistics(true, pred):
-    """Scores of one answer per row, as in `of_classes`; by character too where an accepted answer
-    is in a script without spaces; apart for questions with and without an answer, where there are
-    both.
+    """Scores of one answer per row, as in `class_statistics`.
+
+    By character too where an accepted answer is in a script without spaces. Apart for questions
+    with and without an answer, where there are both.
     """
-    scored = {"exact_match": measure.exact_match, "f1": measure.token_f1}
+    scored = {"exact_match": exact_match, "f1": token_f1}
     if any("\u2e80" <= letter <= "\uffdc" for golds in true for gold in golds for letter in gold):
-        scored["char_f1"] = measure.char_f1
+        scored["char_f1"] = char_f1
     of = {
         name: np.array([f(said, golds) for said, golds in zip(pred, true)])
         for name, f in scored.items()
@@ -219,11 +214,11 @@ def answer_statistics(true, pred):
 def statistics(
     kind: str,  # of the model
     true,  # (n,) classes or numbers, (n, k) of 0 and 1, lists of accepted answers; None for text
-    got: dict,  # from `outcomes`
-    bars: list | None = None,  # the model's thresholds, where it has any
+    results: dict,  # from `predict_rows`
+    thresholds: list | None = None,  # the model's thresholds, where it has any
 ) -> tuple[dict, np.ndarray | None, np.ndarray | None]:
     "All scores of a kind as what they are made of, the main one first; predictions; probabilities."
-    total, count, out = got["sum"], got["count"], got["out"]
+    total, count, out = results["sum"], results["count"], results["out"]
     loss = lambda i: float(total[i].sum() / count[i].sum()) if count[i].any() else None
     kinds = {
         "classify": class_statistics,
@@ -232,15 +227,15 @@ def statistics(
         "span": answer_statistics,
     }
     if kind in kinds:
-        of, pred, probs = kinds[kind](true, out, bars) if bars else kinds[kind](true, out)
+        more = [thresholds] if thresholds else []
+        of, pred, probs = kinds[kind](true, out, *more)
     else:
         of = {
             "perplexity": lambda i: (
-                measure.perplexity(total[i].sum(), count[i].sum()) if count[i].any() else None
+                perplexity(total[i].sum(), count[i].sum()) if count[i].any() else None
             )
         }
-        pred = None
-        probs = None
+        pred = probs = None
     return of | {"loss": loss}, pred, probs
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #c0ffee64
@@ -282,7 +277,8 @@ def scored_rows(
         labels=list(map(str, model.labels)),
         notes=[],
     )
-    order, text = None, model.kind in ("lm", "mlm")
+    order = None
+    text = model.kind in ("lm", "mlm")
     if hasattr(data, "splits"):
         task = data
         if task.kind != ("lm" if text else model.kind):
@@ -301,8 +297,7 @@ def scored_rows(
             labels=list(map(str, task.labels or model.labels)),
         )
         data = encode_task(task, split, model.tokenizer, model.max_length)
-    # of Batches, its examples
-    data = getattr(data, "examples", data)
+    data = getattr(data, "examples", data)  # of Batches, its examples
     name = facts["name"] or "the split"
     if not hasattr(data, "lengths"):
         if not text:
@@ -324,21 +319,21 @@ def scored_rows(
 # %% ../../nbs/lessons/10_evaluation.ipynb #c0ffee60
 def thresholds_of(model, order: list[int] | None) -> list[float] | None:
     "The model's thresholds, in the order in which the data count the labels."
-    bars = getattr(model, "thresholds", None)
-    if not bars or not order or order == sorted(order):
-        return bars
-    return [bars[i] for i in order] if model.kind == "multilabel" else [1 - bars[0]]
+    thresholds = getattr(model, "thresholds", None)
+    if not thresholds or not order or order == sorted(order):
+        return thresholds
+    if model.kind == "multilabel":
+        return [thresholds[i] for i in order]
+    return [1 - thresholds[0]]  # the threshold is of the second class
 
 
 def broken_rows(out) -> int:
     """How many rows of a model's outputs hold nan or infinity: the largest of such logits would be
     the first class, and half of the rows right by accident.
     """
-    return (
-        int((np.isnan(out) | np.isposinf(out)).reshape(len(out), -1).any(1).sum())
-        if isinstance(out, np.ndarray) and out.dtype.kind == "f"
-        else 0
-    )
+    if not isinstance(out, np.ndarray) or out.dtype.kind != "f":
+        return 0
+    return int((np.isnan(out) | np.isposinf(out)).reshape(len(out), -1).any(1).sum())
 
 
 def with_metrics(of: dict, first: Mapping, more: Mapping, true, pred) -> dict:
@@ -363,45 +358,42 @@ def evaluate(
     Raises `CourseError` for hidden labels, for another kind of task, for classes the model does not
     know.
     """
-    start, first = time.perf_counter(), getattr(data, "metrics", {})
+    start = time.perf_counter()
+    task_metrics = getattr(data, "metrics", {})
     data, order, facts = scored_rows(model, data, split, name, rows)
-    got = predict_rows(model, data, batch_size, order)
+    results = predict_rows(model, data, batch_size, order)
     packed = hasattr(data, "lengths")
     notes = facts["notes"]
     true = data.labels if packed else None
-    where = range(len(got["sum"]))  # of each row, its (first) example
+    where = range(len(results["sum"]))  # of each row, its (first) example
     if model.kind == "span":
         true, where = gold_answers(data)
-    of, pred, probs = statistics(model.kind, true, got, thresholds_of(model, order))
-    of, broken = with_metrics(of, first, metrics or {}, true, pred), broken_rows(got["out"])
-    scores = {
-        key: None
-        if broken
-        else finite_or_none(x.mean() if isinstance(x, np.ndarray) else x(slice(None)))
-        for key, x in of.items()
-    }
+    of, pred, probs = statistics(model.kind, true, results, thresholds_of(model, order))
+    of = with_metrics(of, task_metrics, metrics or {}, true, pred)
+    broken = broken_rows(results["out"])
+    value = lambda x: x.mean() if isinstance(x, np.ndarray) else x(slice(None))
+    scores = {key: None if broken else finite_or_none(value(x)) for key, x in of.items()}
     if getattr(model, "untrained", False):
         notes.append("the model's head was never trained: these scores are chance")
     if broken:
         notes.append(
             f"nothing was scored: the model's outputs are nan or infinite for {broken:,} of "
-            f"{len(got['sum']):,} rows. Was a loss of its training not finite?"
+            f"{len(results['sum']):,} rows. Was a loss of its training not finite?"
         )
     elif model.kind == "classify":
         notes += score_notes(true, pred, facts["labels"])
-    if model.kind == "regress" and (why := measure.undefined(true, pred)):
+    if model.kind == "regress" and (why := undefined(true, pred)):
         notes.append(f"the correlations are undefined: {why}")
-    if not got["count"].any():
+    if not results["count"].any():
         notes.append("the loss has no value: no row has a target in sight")
     elif scores["loss"] is None and not broken:
         notes.append("the loss has no value: the model's outputs hold nan or infinity")
-    text = (
-        (lambda i: " | ".join(data.original(where[i])))
-        if packed and data.source is not None
-        else lambda i: f"row {i}"
-    )
+    if packed and data.source is not None:
+        text = lambda i: " | ".join(data.original(where[i]))
+    else:
+        text = lambda i: f"row {i}"
     with np.errstate(invalid="ignore", divide="ignore"):
-        losses = got["sum"] / got["count"]
+        losses = results["sum"] / results["count"]
     return Report(
         model.kind,
         rows=len(losses),
@@ -418,8 +410,8 @@ def evaluate(
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #b959f36c
 def validator(
-    # Examples of a validation split, or a Task, whose validation split it is; for a language model
-    # also batches
+    # Examples of a validation split; or a Task, whose validation split it is; for a language
+    # model also batches
     examples,
     # what "best" means; default: the first of `metrics`, else the main score of the kind
     metric: str | None = None,
@@ -436,9 +428,7 @@ def validator(
         report = evaluate(
             model, examples, split="validation", batch_size=batch_size, rows=rows, metrics=metrics
         )
-        return {
-            name: report[name]
-            for name in dict.fromkeys([metric or next(iter(metrics or {}), report.main), "loss"])
-        }
+        main = metric or next(iter(metrics or {}), report.main)
+        return {name: report[name] for name in dict.fromkeys([main, "loss"])}
 
     return validate

