@@ -97,7 +97,7 @@ def lines(self: Scoreboard) -> list[list[str]]:
 @patch
 def submission(self: Scoreboard, folder) -> list:
     """Write the submission's files, answered by the models of the first seed; see
-    `ftcourse.tasks.glue.submission`.
+    `ftcourse.tasks.glue_submission.submission`.
     """
     from ftcourse.tasks.glue_submission import submission
 
@@ -199,4 +199,5 @@ def glue_run(board, model, name, task, answered, seed, rows, folder, hyper):
 
 
 def named_model(model) -> str:
-    return str(model) if not hasattr(model, "info") else str(model.info.get("source", "a model"))
+    "What a scoreboard calls a model: its name, or where it came from."
+    return str(model.info.get("source", "a model")) if hasattr(model, "info") else str(model)
