@@ -248,8 +248,9 @@ def main(args):
     if "--write" not in args:
         return
     explained = __doc__.split("\n\n")[2].replace("\n", " ")
-    short = ", ".join(f"`{r}` is {git('rev-parse', '--short=7', r).strip()}" for r in revisions)
-    head = f"# Figures on the code\n\n`python -m tools.figures {' '.join(args)}`, {date.today()}; {short}. {explained}"
+    short = {r: git("rev-parse", "--short=7", r).strip() for r in revisions}
+    known = "".join(f"; `{r}` is {commit}" for r, commit in short.items() if r != commit)
+    head = f"# Figures on the code\n\n`python -m tools.figures {' '.join(args)}`, {date.today()}{known}. {explained}"
     named = f"Names that several modules define in the last column: {', '.join(f'`{n}`' for n in twice) or 'none'}."
     PAGE.write_text(f"{head}\n\n{table(columns)}\n\n{named}\n", encoding="utf-8")
 
