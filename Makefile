@@ -37,7 +37,7 @@ check: $(READY) ## exported files equal their notebooks, imports go downward
 	$(BIN)/lint-imports --no-cache
 
 style: $(READY)
-	$(BIN)/ruff check ftcourse tests measure tools
+	$(BIN)/ruff check ftcourse tests measure tools nbs
 
 lessons: $(READY)       ## run every notebook, with seconds and peak memory
 	$(RUN) -m ftcourse.course.notebooks

@@ -134,6 +134,12 @@ def test_a_lesson_begins_with_a_title_and_a_promise(path):
     assert re.match(r"# \S.*\n+> \S", source(first)), "a lesson begins with its title and one quoted line"
 
 
+@pytest.mark.parametrize("place", PLACES)
+def test_every_place_that_is_looked_into_has_files(place):
+    "A folder that moved would be looked into for ever, and found clean."
+    assert list(ROOT.glob(place))
+
+
 def test_nothing_names_this_machine_or_is_left_over():
     found = {
         p.relative_to(ROOT).as_posix(): hit.group(0)
