@@ -7,7 +7,7 @@ RUN := HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 TOKENIZERS_PARALLELISM=false $(BIN
 # tests and notebooks at a time: one a core, at most 4 (each takes up to 1 GB)
 JOBS ?= $(shell $(PYTHON) -c 'import os; print(min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))')
 LESSON ?= nbs/lessons/01_fine_tuning.ipynb
-.PHONY: chromium colab site newest help lab test lessons export assets bench real aims claims check style clean
+.PHONY: figures chromium colab site newest help lab test lessons export assets bench real aims claims check style clean
 
 help:           ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -37,7 +37,7 @@ check: $(READY) ## exported files equal their notebooks, imports go downward
 	$(BIN)/lint-imports --no-cache
 
 style: $(READY)
-	$(BIN)/ruff check ftcourse tests measure tools
+	$(BIN)/ruff check ftcourse tests measure tools nbs
 
 lessons: $(READY)       ## run every notebook, with seconds and peak memory
 	$(RUN) -m ftcourse.course.notebooks
@@ -66,6 +66,9 @@ newest: ## all tests with the newest versions that pyproject.toml admits, in an 
 
 claims: $(READY)      ## measure every claim of the lessons again, and say what changed
 	$(RUN) measure/claims.py
+
+figures: $(READY)       ## figures on the code: long lines, names defined twice, tests, size
+	$(RUN) -m tools.figures
 
 bench: $(READY)         ## our loop against the Trainer, interleaved
 	$(RUN) measure/bench.py

@@ -6,8 +6,8 @@ Each statement that a lesson makes in bold is an experiment in it, or in one of 
 ship as small files (measure/budgets.py, measure/overfitting.py: about an hour and a half in all, and what was measured
 before with the same weights is not repeated). This runs those, then all lessons with a claim, from a fresh kernel; says
 which claims turned or moved beyond their interval since the last time; and writes ftcourse/assets/claims.jsonl (which
-ships with the package), measure/claims.md, and the tables in README.md and on the home page. A claim that does not hold
-is written down as such.
+ships with the package), measure/claims.md, and the short table in README.md and on the home page. A claim that does not
+hold is written down as such.
 """
 
 import argparse
@@ -23,7 +23,15 @@ from common import HERE, described, machine, threads_from
 
 ROOT = HERE.parent
 LONGER = "budgets.py", "overfitting.py"
-PAGES = "README.md", "nbs/index.ipynb"
+PAGES = {  # file: the tables that stand in it
+    "README.md": ["verdicts"],
+    "nbs/index.ipynb": ["verdicts"],
+    "measure/claims.md": ["article", "claims"],
+}
+READING = """Each line is an experiment in its lesson, or in a longer measurement that its lesson reads, with a 95%
+interval over what it counts: seeds as a rule, else models, rows or sentences. *Does NOT hold* means that its criterion
+was not met: not shown with these runs, which is not the same as shown to be false. Such a claim stays here, as failed.
+*Against* is a claim that holds and speaks against the statement of the article.""".replace("\n", " ")
 
 
 def lessons():
@@ -81,11 +89,47 @@ def between(whole, name, text):
     return f"{before}{first}\n{text}\n{last}{rest.partition(last)[2]}"
 
 
+def verdicts(claims):
+    "The article's statements, each with its verdict and the lessons that measure it, as rows of texts, the head first."
+    from ftcourse.course.ledger import article
+
+    head, *rows = article(claims)
+    lessons_of = lambda measured: ", ".join(sorted(set(re.findall(r"(\d\d)\.", measured))))
+    return [[head[0], "measured", "lesson"], *([text, verdict, lessons_of(by)] for text, verdict, by in rows)]
+
+
 def tables(claims):
     "{name: Markdown} of what stands on the pages."
     from ftcourse.course.ledger import article, markdown_table
 
-    return {"article": markdown_table(article(claims)), "claims": claims.markdown()}
+    return {
+        "verdicts": markdown_table(verdicts(claims)),
+        "article": markdown_table(article(claims)),
+        "claims": claims.markdown(),
+    }
+
+
+def empty(name):
+    "The place of a table in a new page."
+    return "\n".join(marks(name))
+
+
+def page(record, changed):
+    "Text of measure/claims.md, with places for its tables."
+    return "\n\n".join(
+        [
+            "# What the lessons claim",
+            f"`make claims`. {described(record)}",
+            __doc__.split("\n\n")[1].replace("\n", " "),
+            READING,
+            "## What the article says",
+            empty("article"),
+            "## Every claim",
+            empty("claims"),
+            "## Since the measurement before",
+            "\n".join(f"- {line}" for line in changed) or "Nothing moved beyond its interval.",
+        ]
+    )
 
 
 def main():
@@ -126,18 +170,11 @@ def main():
         if args.dry:
             return
         write_claims(now, assets() / "claims.jsonl")
-        parts = [
-            "# What the lessons claim",
-            f"`make claims`. {described(record)}",
-            __doc__.split("\n\n")[1].replace("\n", " "),
-            *tables(now).values(),
-            "## Since the measurement before",
-            "\n".join(f"- {line}" for line in changed) or "Nothing moved beyond its interval.",
-        ]
-        (HERE / "claims.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-    for page in PAGES:
-        for name, text in tables(now).items():
-            put(ROOT / page, name, text)
+        (HERE / "claims.md").write_text(page(record, changed) + "\n", encoding="utf-8")
+    texts = tables(now)
+    for file, names in PAGES.items():
+        for name in names:
+            put(ROOT / file, name, texts[name])
 
 
 if __name__ == "__main__":

@@ -112,24 +112,62 @@ def test_what_is_too_many_for_seeds_is_called_by_its_name():
 def test_the_pages_show_the_ledger_that_ships():
     from claims import PAGES, marks, tables
 
-    for page in PAGES:
+    made = tables(ledger())
+    assert {name for names in PAGES.values() for name in names} == set(made)
+    for page, names in PAGES.items():
         text = (ROOT / page).read_text(encoding="utf-8")
         if page.endswith(".ipynb"):
             text = "\n\n".join("".join(c["source"]) for c in json.loads(text)["cells"])
-        for name, table in tables(ledger()).items():
+        for name in names:
             first, last = marks(name)
-            assert f"{first}\n{table}\n{last}" in text, (
+            assert f"{first}\n{made[name]}\n{last}" in text, (
                 f"{page}: the table {name} is not that of ftcourse/assets/claims.jsonl: run `python measure/claims.py "
                 "--pages`"
             )
 
 
-def test_each_statement_of_the_article_has_a_verdict_from_claims():
-    rows = article(ledger())[1:]
-    assert len(rows) == len(ARTICLE)
-    assert {verdict for _, verdict, _ in rows} <= {
-        "holds",
-        "holds in part",
-        "does NOT hold",
-        "not shown",
-    }
+def reckoned(ids, shown):
+    "A verdict from ids (- before one that speaks against) and from what was shown; reckoned apart from the package."
+    spoke = ["for" if i[0] != "-" else "against" for i in ids if shown[i.lstrip("-")]]
+    if "against" not in spoke and len(spoke) == len(ids):
+        return "holds"
+    if "for" in spoke:
+        return "holds in part"
+    return "does NOT hold" if spoke else "not shown"
+
+
+@pytest.mark.parametrize("statement", ARTICLE)
+def test_each_statement_of_the_article_has_a_verdict_from_claims(statement):
+    rows = {said: (verdict, by) for said, verdict, by in article(ledger())[1:]}
+    verdict, by = rows[statement]
+    assert verdict == reckoned(ARTICLE[statement], {i: c.holds for i, c in ledger().items()})
+    assert re.findall(r"\d\d\.[\w-]+", by) == [i.lstrip("-") for i in ARTICLE[statement]]
+
+
+def test_the_article_has_twelve_statements_and_each_stands_in_the_short_table():
+    from claims import verdicts
+
+    head, *rows = verdicts(ledger())
+    assert len(rows) == len(ARTICLE) == 12
+    assert [row[:2] for row in rows] == [row[:2] for row in article(ledger())[1:]]
+    for text, _, lessons in rows:
+        assert lessons.split(", ") == sorted({i.lstrip("-")[:2] for i in ARTICLE[text]})
+
+
+def test_a_claim_that_turns_turns_its_verdict():
+    from dataclasses import replace
+
+    for statement, ids in ARTICLE.items():
+        fallen = {i.lstrip("-"): replace(ledger()[i.lstrip("-")], holds=False) for i in ids}
+        turned = {said: verdict for said, verdict, _ in article({**ledger(), **fallen})[1:]}
+        assert turned[statement] == "not shown"
+
+
+def test_the_page_of_the_ledger_has_a_place_for_each_of_its_tables():
+    from claims import PAGES, between, page
+    from common import machine
+
+    text = page(machine(1), [])
+    for name in PAGES["measure/claims.md"]:
+        text = between(text, name, f"the table {name}")
+        assert f"the table {name}" in text

@@ -1,7 +1,9 @@
 "`import ftcourse` is cheap: nothing heavy is loaded until a verb is used."
 
 import ast
+import importlib
 import json
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +26,22 @@ HEAVY = (
     "ipywidgets",
     "nbdev",
 )
-PROMISED = {"train_model", "fine_tune_model", "evaluate_model", "load_task", "load_model", "HyperParams"}
+PROMISED = {
+    "train_model",
+    "fine_tune_model",
+    "evaluate_model",
+    "load_task",
+    "load_model",
+    "HyperParams",
+    "use_profile",
+    "CourseError",
+}
+PACKAGE = Path(ftcourse.__file__).parent
+FOLDERS = sorted(
+    ".".join(p.parent.relative_to(PACKAGE.parent).parts)
+    for p in PACKAGE.rglob("__init__.py")
+    if "__all__" in p.read_text(encoding="utf-8")
+)
 
 
 def fresh(statement):
@@ -89,3 +106,41 @@ def test_light_modules_stay_light():
         assert heavy == set(), (
             f"ftcourse.{module} loads {heavy} when it is imported: import inside the functions that need it"
         )
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_every_promised_name_is_there(folder):
+    module = importlib.import_module(folder)
+    assert sorted(set(module.__all__)) == sorted(module.__all__)
+    for name in module.__all__:
+        thing = getattr(module, name)
+        assert getattr(thing, "__name__", name) == name
+        assert name in dir(module)
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_no_promised_name_is_that_of_a_module(folder):
+    "`from ftcourse.metrics import report` would be the one or the other, after what was imported before it."
+    module = importlib.import_module(folder)
+    modules = {found.name for found in pkgutil.iter_modules(module.__path__)}
+    assert set(module.__all__) & modules == set()
+
+
+def test_every_folder_promises_something_and_says_what_it_is():
+    assert {"ftcourse.core", "ftcourse.data", "ftcourse.losses", "ftcourse.metrics", "ftcourse.train"} <= set(FOLDERS)
+    for path in PACKAGE.rglob("__init__.py"):
+        assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), f"{path} has no docstring"
+
+
+def test_an_error_of_the_course_is_the_same_class_by_both_names():
+    from ftcourse.core.errors import CourseError
+
+    assert ftcourse.CourseError is CourseError
+
+
+def test_a_named_task_is_known_in_a_fresh_process():
+    "Nothing but the package itself has been imported when the name is looked up."
+    code = "import ftcourse; print(ftcourse.load_model('tiny-bert', task='spam').labels)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines()[-1] == "['review', 'advert']"

@@ -48,6 +48,12 @@ class Address(NamedTuple):
     def file(self, path):
         return f"{self.url}/blob/{self.branch}/{path}"
 
+    @property
+    def site(self):
+        "Where GitHub publishes the repository's pages."
+        owner, name = self.name.split("/")
+        return f"https://{owner.lower()}.github.io/{name}/"
+
 
 def address(root=ROOT):
     "The address in pyproject.toml. Raises ValueError for one that Colab cannot open."
@@ -83,13 +89,14 @@ def lesson(path, nb, here):
 
 
 def links(text, here):
-    """A text with its links that Colab opens: every one of them is to this repository.
+    """A text with its links that Colab opens, and its links to the site: every one of them is to this repository.
 
     Other links to GitHub are left alone, since they may be somebody else's.
     """
-    return re.sub(
+    text = re.sub(
         r"https://colab\.research\.google\.com/github/[\w.-]+/[\w.-]+/blob/[\w.-]+/", lambda m: here.colab(""), text
     )
+    return re.sub(r"(?<=\[The site\]\()https://[\w-]+\.github\.io/[\w.-]+/", lambda m: here.site, text)
 
 
 def site(text, here):

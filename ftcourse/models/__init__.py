@@ -7,7 +7,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "model": ["Model"],
         "load": ["load_model"],
-        "parts": ["blocks", "parts", "parameter_table", "freeze"],
+        "parts": ["blocks", "parameter_table", "freeze"],
         "forward": ["pool_last", "evaluating"],
         "by_hand": ["attention", "split_heads", "encoder_block", "decoder_block"],
         "hub": ["shipped_models", "find_model"],
