@@ -47,10 +47,8 @@ def device() -> str:
     from ftcourse.train.hardware import graphics_card, precision_for
 
     if here := graphics_card():
-        return (
-            f"cuda: {here.name}, {here.gib:.0f} GiB, trains in "
-            f"{precision_for(here).replace('no', '32 bits')}"
-        )
+        precision = precision_for(here).replace("no", "32 bits")
+        return f"cuda: {here.name}, {here.gib:.0f} GiB, trains in {precision}"
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
@@ -58,19 +56,17 @@ def source_of(name: str) -> str:
     "Where a model or data set that settings.ini names would come from."
     from ftcourse.data.load.sources import builtin_names, named_tasks
 
-    if (
-        (assets() / name / "config.json").exists()
-        or name in builtin_names()
-        or name in named_tasks()
-        or name == "miniature"
-    ):
+    known = ("miniature", *builtin_names(), *named_tasks())
+    if name in known or (assets() / name / "config.json").exists():
         return "built in"
     if Path(name).exists():
         return "a path here"
     return "the hub" if "/" in name else "nowhere"
 
 # %% ../../../nbs/toolkit/doctor.ipynb #d0c70007
-MODELS, DATA = ("encoder", "decoder"), ("sentiment", "topics", "qa", "glue")  # keys of a profile
+# keys of a profile
+MODELS = ("encoder", "decoder")
+DATA = ("sentiment", "topics", "qa", "glue")
 
 
 def not_pinned(name: str) -> bool:
@@ -118,11 +114,9 @@ def looked_into(
     from ftcourse.tasks.glue import load_glue
 
     task = load_glue("sst2", name) if key == "glue" else load_task(name)
-    return (
-        f"{task.kind}, {', '.join(task.text)} -> {task.label}; "
-        + ", ".join(f"{s} {len(task.split(s)):,}" for s in task.splits)
-        + f"; {len(task.labels)} labels" * bool(task.labels)
-    )
+    rows = ", ".join(f"{s} {len(task.split(s)):,}" for s in task.splits)
+    labels = f"; {len(task.labels)} labels" if task.labels else ""
+    return f"{task.kind}, {', '.join(task.text)} -> {task.label}; {rows}{labels}"
 
 # %% ../../../nbs/toolkit/doctor.ipynb #2a2e5b11
 def examine(
@@ -134,7 +128,8 @@ def examine(
     "What `ftcourse doctor` reports, as plain values."
     from ftcourse.core.machine import reachable, set_threads
 
-    here, hub = settings(), reachable(seconds)
+    here = settings()
+    hub = reachable(seconds)
     names = {key: getattr(here, key) for key in (*MODELS, *DATA)}
     origin = {key: source_of(name) for key, name in names.items()}
     problems = [
@@ -171,11 +166,11 @@ def examine(
 
 # %% ../../../nbs/toolkit/doctor.ipynb #d0c70008
 def faults(
-    key: str,
-    name: str,
-    place: str,  # of a profile: encoder, its name, and what `source_of` says of it
-    hub: bool,
-    load: bool,  # whether the hub answers; whether to load what it has
+    key: str,  # of a profile, such as encoder
+    name: str,  # what the profile has there
+    place: str,  # what `source_of` says of it
+    hub: bool,  # whether the hub answers
+    load: bool,  # whether to load what it has
     found: dict,  # what was loaded is described here, under its key
     file,  # where the name can be corrected
 ) -> list[str]:
@@ -200,14 +195,13 @@ def faults(
         try:
             found[key] = looked_into(key, name)
         except CourseError as e:
-            said.append(
-                f"{key} = {name}: {e}"
-                + (
-                    ". settings.ini has no place for columns, so rename them in the file, to "
-                    "text and label"
+            cure = ""
+            if "usual name" in str(e):
+                cure = (
+                    ". settings.ini has no place for columns, so rename them in the file, to text "
+                    "and label"
                 )
-                * ("usual name" in str(e))
-            )
+            said.append(f"{key} = {name}: {e}{cure}")
     return said
 
 # %% ../../../nbs/toolkit/doctor.ipynb #d7e060bb
@@ -230,10 +224,5 @@ def examined_text(found: dict) -> str:
         + (f": {found['found'][key]}" if key in found["found"] else "")
         for key, name in found["names"].items()
     ]
-    return "\n".join(
-        [
-            *lines,
-            *(f"problem    {p}" for p in found["problems"]),
-            *([] if found["problems"] else ["all well"]),
-        ]
-    )
+    lines += [f"problem    {p}" for p in found["problems"]] or ["all well"]
+    return "\n".join(lines)
