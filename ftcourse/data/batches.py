@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "pad", "Batch", "packed", "rectangle", "bucketed", "check_whole", "Batches", "learnable"
+    "pad", "Batch", "packed", "padded_index", "group_by_length", "check_whole", "Batches", "ignore_unlabelled"
 ]
 
 # %% ../../nbs/lessons/04_batches.ipynb #85ecc0b5
@@ -80,7 +80,7 @@ def packed(
     return e.ids, e.bounds, e.types, e.supervised, e.labels, e.rows
 
 # %% ../../nbs/lessons/04_batches.ipynb #3febf38c
-def rectangle(
+def padded_index(
     starts: np.ndarray,  # (batch,) where each row begins in the flat array
     lengths: np.ndarray,  # (batch,)
     side: str = "right",  # where the padding goes
@@ -94,7 +94,7 @@ def rectangle(
     return mask, np.where(mask, starts[:, None] + column, 0)
 
 # %% ../../nbs/lessons/04_batches.ipynb #e430e0c1
-def bucketed(
+def group_by_length(
     order: np.ndarray,  # a random order of examples, a whole number of batches
     lengths: np.ndarray,  # of all examples
     size: int,  # examples per batch
@@ -162,7 +162,7 @@ class Batches:
                 f"pad_side={self.pad_side!r}: padding goes to the \"right\" or to the \"left\""
             )
         self.lengths = self.examples.lengths
-        self.labels = learnable(self.examples)
+        self.labels = ignore_unlabelled(self.examples)
 
     def __len__(self):
         return -(-len(self.lengths) // self.batch_size)
@@ -171,7 +171,7 @@ class Batches:
         return self.epoch(0)
 
 # %% ../../nbs/lessons/04_batches.ipynb #767b0447
-def learnable(
+def ignore_unlabelled(
     examples: Examples,
 ) -> np.ndarray | None:
     "Labels, with -100, which every loss leaves out, where a class is not known."
@@ -195,7 +195,7 @@ def order(
     full = n // size
     order, rest = np.split(rng.permutation(n), [full * size])
     if self.buckets and full:
-        order = bucketed(order, self.lengths, size)
+        order = group_by_length(order, self.lengths, size)
     batches = list(order.reshape(full, size)[rng.permutation(full)])
     return batches + [rest] if len(rest) else batches
 
@@ -209,7 +209,7 @@ def batch(
     e = self.examples
     index = np.asarray(index)
     lengths = self.lengths[index]
-    mask, where = rectangle(e.bounds[index], lengths, self.pad_side)
+    mask, where = padded_index(e.bounds[index], lengths, self.pad_side)
 
     def take(flat, gap, dtype):
         if flat is not None:

@@ -382,13 +382,16 @@ def test_a_long_passage_goes_into_windows_an_answer_that_is_whole_in_none_teache
 # %% nbs/lessons/03_tokens.ipynb #d19d1c3f
 def test_what_was_cut_is_said_once():
     import warnings
+    from pathlib import Path
+
+    import ftcourse
 
     data = [{"text": "a " * n} for n in (3, 9, 2, 30)]
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         got = encode(data, small_bert(["a"]), kind="classify", text="text", max_length=8)
-    here = test_what_was_cut_is_said_once.__code__.co_filename
-    assert said[0].filename == here  # it points at the caller, not into the package
+    package = str(Path(ftcourse.__file__).parent)
+    assert not said[0].filename.startswith(package)  # it points at the caller
     assert got.truncated == 2
     assert list(got.cut) == [1, 3]
     assert len(said) == 1

@@ -2,7 +2,7 @@
 from ftcourse.data.batches import Batch
 from ftcourse.data.batches import Batches
 from ftcourse.data.batches import pad
-from ftcourse.data.batches import rectangle
+from ftcourse.data.batches import padded_index
 
 # %% nbs/lessons/04_batches.ipynb #5e873e64
 def test_pad_fills_either_side():
@@ -33,7 +33,7 @@ def test_a_rectangle_holds_what_pad_holds():
     lists = [[5, 6, 9], [5, 6, 7, 8, 9], [4]]
     flat, begin = np.concatenate(lists), np.array([0, 3, 8])
     for side in ("right", "left"):
-        real, address = rectangle(begin, np.array([3, 5, 1]), side)
+        real, address = padded_index(begin, np.array([3, 5, 1]), side)
         assert np.where(real, flat[address], 0).tolist() == pad(lists, 0, side).tolist()
 
 # %% nbs/lessons/04_batches.ipynb #239599a5

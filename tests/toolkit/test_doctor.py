@@ -63,9 +63,9 @@ def test_ids_without_a_commit_and_ids_and_commits_that_the_hub_lacks_are_named()
     import ftcourse.course.cli.doctor as room
 
     whole = "google-bert/bert-base-uncased@" + "8" * 40
-    assert not room.not_pinned(whole)
-    assert room.not_pinned("google-bert/bert-base-uncased@main")
-    assert room.not_pinned("google-bert/bert-base-uncased")
+    assert not room.is_unpinned(whole)
+    assert room.is_unpinned("google-bert/bert-base-uncased@main")
+    assert room.is_unpinned("google-bert/bert-base-uncased")
     calls = []
 
     def answers(self, repo, revision=None, repo_type=None, timeout=None):

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = [
-    "PACKAGES", "MODELS", "DATA", "SILENT", "installed", "device", "source_of", "not_pinned", "hub_knows",
-    "looked_into", "examine", "faults", "examined_text"
+    "PACKAGES", "MODELS", "DATA", "SILENT", "installed", "device", "source_of", "is_unpinned", "hub_problem",
+    "load_named", "examine", "faults", "examined_text"
 ]
 
 # %% ../../../nbs/toolkit/doctor.ipynb #de07e962
@@ -69,12 +69,12 @@ MODELS = ("encoder", "decoder")
 DATA = ("sentiment", "topics", "qa", "glue")
 
 
-def not_pinned(name: str) -> bool:
+def is_unpinned(name: str) -> bool:
     "Whether a hub id names no commit (forty hexadecimal digits behind an @)."
     return not re.search("@[0-9a-f]{40}$", name)
 
 
-def hub_knows(
+def hub_problem(
     key: str,
     name: str,  # of a profile: encoder, google-bert/bert-base-uncased@…
 ) -> str | None:  # what the hub lacks, or why it does not say; None: it has it
@@ -97,7 +97,7 @@ def hub_knows(
     return None
 
 
-def looked_into(
+def load_named(
     key: str,
     name: str,  # of a profile
 ) -> str:  # what it is, in a few words
@@ -179,7 +179,7 @@ def faults(
         return [f"{key} = {name} is no built-in name, no path and no hub id: correct it in {file}"]
     said = []
     if place == "the hub":
-        if not_pinned(name):
+        if is_unpinned(name):
             said.append(
                 f"{key} = {name} names no commit, so it may change under you: write "
                 f"{name.partition('@')[0]}@ and the 40 digits of one, in {file}"
@@ -189,11 +189,11 @@ def faults(
                 f"{key} = {name} comes from the hub, which does not answer: only what is cached "
                 "will load"
             )
-        elif lacking := hub_knows(key, name):
+        elif lacking := hub_problem(key, name):
             return [*said, f"{key} = {name}: {lacking}"]
     if load or place == "a path here":
         try:
-            found[key] = looked_into(key, name)
+            found[key] = load_named(key, name)
         except CourseError as e:
             cure = ""
             if "usual name" in str(e):

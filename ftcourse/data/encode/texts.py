@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "some", "encoding_notes", "encode", "encode_texts", "encode_task"
+    "name_rows", "encoding_notes", "encode", "encode_texts", "encode_task"
 ]
 
 # %% ../../../nbs/lessons/03_tokens.ipynb #dbdd216e
@@ -18,7 +18,7 @@ from .tokenize import encode_chunk, make_plan, read_chunks
 from ..task import KINDS
 
 # %% ../../../nbs/lessons/03_tokens.ipynb #0c97c9e1
-def some(
+def name_rows(
     rows,  # row numbers
 ) -> str:
     "The first few of many rows, for a message."
@@ -38,16 +38,18 @@ def encoding_notes(
     if e.cut and e.kind not in ("lm", "span"):
         said.append(
             f"{len(e.cut):,} of {n} are longer than max_length={e.max_length} and were cut "
-            f"({some(e.cut)}); the longest has {max(e.cut.values()):,} tokens"
+            f"({name_rows(e.cut)}); the longest has {max(e.cut.values()):,} tokens"
         )
     if e.lost:
         said.append(
             f"{len(e.lost):,} of {n} have an answer that is whole in no window of "
-            f"max_length={e.max_length}, and teach nothing ({some(e.lost)}): raise it or overlap"
+            f"max_length={e.max_length}, and teach nothing ({name_rows(e.lost)}): raise it or "
+            "overlap"
         )
     if e.empty:
         said.append(
-            f"{len(e.empty):,} of {n} are empty ({some(e.empty)}): nothing can be learned from them"
+            f"{len(e.empty):,} of {n} are empty ({name_rows(e.empty)}): nothing can be learned "
+            "from them"
         )
     if alike := look_alikes(e):
         i, j = alike[0]

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = [
     "CHUNK", "longest_first", "kept_tokens", "fast_backend", "Plan", "make_plan", "as_target", "encode_row",
-    "encode_windows", "pieces", "unreadable", "encode_chunk", "read_chunks"
+    "encode_windows", "pieces", "encoding_problem", "encode_chunk", "read_chunks"
 ]
 
 # %% ../../../nbs/lessons/03_tokens.ipynb #f3997a83
@@ -206,9 +206,9 @@ def encode_windows(
     plan: Plan,
     # (start, end) characters of the answer, (-1, -1) where there is none, None: not labelled
     target=None,
-    # per window: ids, types or None, (tokens, 2) offsets, [first, last] token of the answer
 ) -> list[tuple]:
-    """The question with each window of its context.
+    """The question with each window of its context: ids, types or None, (tokens, 2) offsets, and
+    [first, last] token of the answer.
 
     Answer tokens are [0, 0] where the window does not hold the answer, all -100 where none does.
     Raises `CourseError`.
@@ -263,7 +263,7 @@ def pieces(
     return [before + ids[i : i + size] + after for i in range(0, max(len(ids), 1), size)]
 
 # %% ../../../nbs/lessons/03_tokens.ipynb #c0ffee70
-def unreadable(
+def encoding_problem(
     text,  # a cell of a text column
 ) -> str | None:  # why it cannot be encoded; None where it can
     """What keeps a cell from being a text: it is no string, or holds half a character (a lone
@@ -288,7 +288,7 @@ def encode_chunk(
 ) -> Examples:
     "Some rows as Examples; rows that cannot be encoded are named in `.problems`."
     lm, span = plan.kind == "lm", plan.kind == "span"
-    bad = {i: why for column in texts for i, t in enumerate(column) if (why := unreadable(t))}
+    bad = {i: why for column in texts for i, t in enumerate(column) if (why := encoding_problem(t))}
     texts = [
         [
             "" if i in bad else t if lm or (span and part) else t.strip()

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "FORMATS", "HEAD", "FIELD", "encoding_of", "physical_lines", "is_quoted", "separator", "bare_rows",
+    "FORMATS", "HEAD_CHARS", "MAX_FIELD", "encoding_of", "physical_lines", "is_quoted", "separator", "bare_rows",
     "quoted_rows", "header_of", "read_table", "is_whole", "json_type", "read_json", "list_rows", "squad_rows",
     "read_whole_json", "blank_inside", "read_text", "read_pattern", "read_parquet", "read_rows", "unit_of"
 ]
@@ -30,8 +30,9 @@ FORMATS = {
     ".parquet": "parquet",
     ".txt": "text",
 }
-HEAD = 1 << 16  # characters looked at to find out how a file is written
-FIELD = 1 << 24  # longest field of a CSV file, in characters: beyond it a quote was never closed
+HEAD_CHARS = 1 << 16  # characters looked at to find out how a file is written
+# longest field of a CSV file, in characters: beyond it a quote was never closed
+MAX_FIELD = 1 << 24
 
 # %% ../../../nbs/toolkit/rows.ipynb #d748d276
 def encoding_of(
@@ -81,7 +82,7 @@ def physical_lines(
         "errors": "surrogateescape" if name.startswith("utf-8") else "strict",
     }
     with open(path, newline="", **how) as f:
-        head = f.read(HEAD)
+        head = f.read(HEAD_CHARS)
     end = "\r" if "\r" in head[:-1] and "\n" not in head else "\n"
     with open(path, newline=end, **how) as f:
         try:
@@ -134,7 +135,7 @@ def quoted_rows(lines, sep, name, problems, width):
 
     What a quote that is never closed has swallowed is read again, row by row.
     """
-    csv.field_size_limit(FIELD)
+    csv.field_size_limit(MAX_FIELD)
     waiting = []  # lines to read again
     taken = []  # lines of this row
     before = 0  # lines before it
@@ -215,7 +216,7 @@ def read_table(
     name = Path(path).name
     lines = physical_lines(path)
     skip = 0
-    head = "".join(islice(physical_lines(path), 500))[: HEAD * 4]
+    head = "".join(islice(physical_lines(path), 500))[: HEAD_CHARS * 4]
     if re.match(r"sep=.\r?\n", head):
         sep = head[4]  # Excel's way of naming it
         skip = 1

@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = [
-    "SPLIT_NAMES", "HIDDEN", "NAMED", "TASK_PACKAGE", "Piece", "Source", "split_of", "source_from_rows",
-    "source_from_file", "split_files", "class_rows", "source_from_folder", "source_from_splits", "without_waiting",
-    "source_from_hub", "named_tasks", "builtin_names", "generated", "built_in", "guess", "open_source"
+    "SPLIT_NAMES", "HIDDEN_TEST", "NAMED", "TASK_PACKAGE", "Piece", "Source", "split_of", "source_from_rows",
+    "source_from_file", "split_files", "class_rows", "source_from_folder", "source_from_splits",
+    "offline_if_unreachable", "source_from_hub", "named_tasks", "builtin_names", "generated", "built_in",
+    "suggest_name", "open_source"
 ]
 
 # %% ../../../nbs/toolkit/sources.ipynb #7f0482b7
@@ -38,7 +39,7 @@ SPLIT_NAMES = {
     "heldout": "test",
 }
 # hub data sets whose test labels are not given out
-HIDDEN = {"nyu-mll/glue", "glue", "super_glue", "aps/super_glue"}
+HIDDEN_TEST = {"nyu-mll/glue", "glue", "super_glue", "aps/super_glue"}
 
 # %% ../../../nbs/toolkit/sources.ipynb #e45bb620
 @dataclass
@@ -198,7 +199,7 @@ def source_from_splits(parts, name, how=None) -> Source:
 
 # %% ../../../nbs/toolkit/sources.ipynb #c0ffee32
 @contextmanager
-def without_waiting():
+def offline_if_unreachable():
     """Where the hub does not answer, what was downloaded before is used at once, instead of after
     half a minute of retries.
     """
@@ -223,7 +224,7 @@ def source_from_hub(name: str, revision) -> Source:
     )
     repo, config, revision = found["repo"], found["config"], revision or found["revision"]
     try:
-        with without_waiting():
+        with offline_if_unreachable():
             data = datasets.load_dataset(repo, config, revision=revision)
     except Exception as e:
         why = " ".join(str(e).split())[:300]
@@ -234,7 +235,7 @@ def source_from_hub(name: str, revision) -> Source:
         ) from e
     source = source_from_splits(data, name)
     source.dev_is_test = True
-    source.test = "validation" if repo in HIDDEN else None
+    source.test = "validation" if repo in HIDDEN_TEST else None
     return source
 
 # %% ../../../nbs/toolkit/sources.ipynb #d4b29070
@@ -300,7 +301,7 @@ def built_in(name: str, seed: int) -> Source:
     )
 
 # %% ../../../nbs/toolkit/sources.ipynb #329c3aa0
-def guess(path):
+def suggest_name(path):
     "What was probably meant by a path or name that does not exist."
     there = [str(f) for f in path.parent.iterdir()] if path.parent.is_dir() else []
     near = get_close_matches(str(path), [*builtin_names(), *named_tasks(), *there], 1, 0.6)
@@ -349,7 +350,7 @@ def open_source(
     if hub and path.suffix.lower() not in FORMATS and not path.parent.is_dir():
         return source_from_hub(str(source), revision)
     raise CourseError(
-        f"there is no file, folder or built-in data set {str(source)!r}. {guess(path)}Built in "
-        f"are {', '.join(builtin_names())}, and the tasks {', '.join(sorted(named_tasks()))}; a "
-        "hub id has the form owner/name"
+        f"there is no file, folder or built-in data set {str(source)!r}. {suggest_name(path)}"
+        f"Built in are {', '.join(builtin_names())}, and the tasks "
+        f"{', '.join(sorted(named_tasks()))}; a hub id has the form owner/name"
     )
