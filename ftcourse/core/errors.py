@@ -9,6 +9,7 @@ __all__ = [
 
 # %% ../../nbs/toolkit/settings.ipynb #2ef6af94
 import contextlib
+import sys
 from collections.abc import Iterator
 from contextvars import ContextVar
 
@@ -22,16 +23,28 @@ _heard = ContextVar("heard", default=None)  # a thread begins with none
 
 def warn(
     text: str,
-    # whose line it points at: 1 is the caller's, 2 that of the caller's caller
-    stacklevel: int = 1,
+    # as in `warnings.warn`; None: the line outside this package from which it was called
+    stacklevel: int | None = None,
 ) -> None:
     "What `warnings.warn` does; inside `hearing` the text is kept there instead."
     import warnings
 
-    if (heard := _heard.get()) is None:
-        warnings.warn(text, stacklevel=stacklevel + 1)
+    heard = _heard.get()
+    if heard is None:
+        warnings.warn(text, stacklevel=1 + (stacklevel or _level_outside(sys._getframe(1))))
     elif text not in heard:
         heard.append(text)
+
+
+def _level_outside(
+    frame,  # that called `warn`
+) -> int:
+    "How many calls lie between a frame and the code outside this package that led to it, plus 1."
+    level = 1
+    while frame.f_back and frame.f_globals.get("__name__", "").startswith("ftcourse."):
+        frame = frame.f_back
+        level += 1
+    return level
 
 
 @contextlib.contextmanager

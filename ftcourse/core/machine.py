@@ -28,10 +28,9 @@ def reachable(
     if getproxies().keys() & {"http", "https", "all"}:
         return True
     url = urlparse(constants.ENDPOINT)
+    port = url.port or (443 if url.scheme == "https" else 80)
     try:
-        socket.create_connection(
-            (url.hostname, url.port or (443 if url.scheme == "https" else 80)), seconds
-        ).close()
+        socket.create_connection((url.hostname, port), seconds).close()
     except OSError:
         return False
     return True
@@ -41,14 +40,9 @@ def seed_everything(
     seed: int,  # any whole number from 0 to 2**32 - 1
 ) -> None:
     "Seed Python's, NumPy's and torch's generators (all devices)."
-    import random
+    from accelerate.utils import set_seed
 
-    import numpy as np
-    import torch
-
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
+    set_seed(seed)
 
 # %% ../../nbs/toolkit/settings.ipynb #7f847412
 def set_threads(
@@ -57,15 +51,13 @@ def set_threads(
     n: int | None = None,
 ) -> int:
     "Set torch's CPU threads and let them wait without spinning; returns the number in force."
-    os.environ.setdefault(
-        "OMP_WAIT_POLICY", "passive"
-    )  # read when OpenMP starts: call this before torch does any work
+    # read when OpenMP starts: call this before torch does any work
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ.setdefault("GOMP_SPINCOUNT", "0")
     import torch
 
     n = n or int(os.environ.get("OMP_NUM_THREADS") or min(settings().threads, os.cpu_count() or 1))
     torch.set_num_threads(n)
-    torch.set_flush_denormal(
-        True
-    )  # numbers too small to matter cost a hundred times an ordinary one
+    # numbers too small to matter cost a hundred times an ordinary one
+    torch.set_flush_denormal(True)
     return n

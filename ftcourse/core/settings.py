@@ -21,7 +21,6 @@ DEFAULTS = {
     "DEFAULT": {
         "seed": "0",
         "threads": "2",
-        "cache": "~/.cache/ftcourse",
         "data": "../shared/data",
     },
     "tiny": {
@@ -129,8 +128,12 @@ def settings(
 
     Raises `CourseError` naming file, section and key when a value cannot be used.
     """
-    parser, file = configparser.ConfigParser(interpolation=None), find_settings()
+    from platformdirs import user_cache_path
+
+    parser = configparser.ConfigParser(interpolation=None)
+    file = find_settings()
     parser.read_dict(DEFAULTS)
+    parser["DEFAULT"]["cache"] = str(user_cache_path("ftcourse", appauthor=False))
     if file:
         parser.read(file, encoding="utf-8-sig")
     profile = profile or _chosen or os.environ.get("FTCOURSE_PROFILE") or "tiny"
@@ -139,7 +142,8 @@ def settings(
             f"there is no profile {profile!r}: {file or 'the package'} has "
             f"{', '.join(parser.sections())}. Choose one with use_profile(…) or FTCOURSE_PROFILE"
         )
-    values, base = dict(parser[profile]), file.parent if file else Path.cwd()
+    values = dict(parser[profile])
+    base = file.parent if file else Path.cwd()
     for key in set(Settings.__annotations__) - {"profile", "file"} - set(values):
         raise CourseError(
             f"{file or 'settings'}: section [{profile}] has no {key!r}. Add a line like `{key} = "
@@ -185,7 +189,9 @@ def data_folder() -> Path | None:
 
 # %% ../../nbs/toolkit/settings.ipynb #6efab18d
 def cache_folder() -> Path:
-    "Folder for prepared data, made if missing: `FTCOURSE_CACHE`, else `cache` in settings.ini."
+    """Folder for prepared data, made if missing: `FTCOURSE_CACHE`, else `cache` in settings.ini,
+    else the system's folder for caches (on Linux ~/.cache/ftcourse).
+    """
     folder = Path(os.environ.get("FTCOURSE_CACHE") or settings().cache).expanduser()
     folder.mkdir(parents=True, exist_ok=True)
     return folder

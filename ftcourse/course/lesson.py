@@ -23,23 +23,23 @@ def start_lesson(
     import warnings
     from importlib.metadata import version
 
+    # what is wrong, without a place inside the library
     warnings.formatwarning = lambda message, category, *place, **line: (
         f"{category.__name__}: {message}\n"
-    )  # what is wrong, without a place inside the library
-    os.environ.setdefault(
-        "TRANSFORMERS_VERBOSITY", "error"
-    )  # read when transformers is imported: the course says itself which weights are new
-    here, threads = settings(), set_threads()
+    )
+    # read when transformers is imported: the course says itself which weights are new
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    here = settings()
+    threads = set_threads()
     seed_everything(here.seed + number)
     import torch
 
-    device = (
-        torch.cuda.get_device_name()
-        if torch.cuda.is_available()
-        else "mps"
-        if torch.backends.mps.is_available()
-        else f"cpu, {threads} thread{'s' * (threads > 1)}"
-    )
+    if torch.cuda.is_available():
+        device = torch.cuda.get_device_name()
+    elif torch.backends.mps.is_available():
+        device = "mps"
+    else:
+        device = f"cpu, {threads} thread{'s' * (threads > 1)}"
     versions = ", ".join(
         f"{name} {version(name)}" for name in ("torch", "transformers", "datasets")
     )

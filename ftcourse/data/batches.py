@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "pad", "Batch", "packed", "rectangle", "bucketed", "check_whole", "Batches", "learnable"
+    "pad", "Batch", "packed", "padded_index", "group_by_length", "check_whole", "Batches", "ignore_unlabelled"
 ]
 
 # %% ../../nbs/lessons/04_batches.ipynb #85ecc0b5
@@ -29,10 +29,10 @@ def pad(
     if side not in ("right", "left"):
         raise CourseError(f"padding goes to the \"right\" or to the \"left\", not to {side!r}")
     width = max(map(len, rows), default=0)
-    gap = lambda row: [value] * (width - len(row))
-    return torch.tensor(
-        [list(row) + gap(row) if side == "right" else gap(row) + list(row) for row in rows]
-    )
+    gaps = [[value] * (width - len(row)) for row in rows]
+    if side == "right":
+        return torch.tensor([[*row, *gap] for row, gap in zip(rows, gaps)])
+    return torch.tensor([[*gap, *row] for row, gap in zip(rows, gaps)])
 
 # %% ../../nbs/lessons/04_batches.ipynb #d596e020
 @dataclass
@@ -44,14 +44,11 @@ class Batch:
 
     ids: Tensor  # (batch, length) int64
     mask: Tensor  # (batch, length) bool, true on tokens, false on padding
-    labels: Tensor | None = (
-        # classify (batch,) int64; multilabel (batch, k), regress (batch,) float; span (batch, 2)
-        # int64; -100: not labelled
-        None
-    )
-    types: Tensor | None = (
-        None  # (batch, length) int64, 1 in the second text of a pair; None for single texts
-    )
+    # classify (batch,) int64; multilabel (batch, k), regress (batch,) float; span (batch, 2) int64;
+    # -100: not labelled
+    labels: Tensor | None = None
+    # (batch, length) int64, 1 in the second text of a pair; None for single texts
+    types: Tensor | None = None
     supervised: Tensor | None = None  # (batch, length) bool, true where a token may be learned (lm)
     rows: list[int] | None = None  # (batch,) row numbers in the split
     index: list[int] | None = None  # (batch,) positions in the examples
@@ -75,22 +72,20 @@ class Batch:
 # %% ../../nbs/lessons/04_batches.ipynb #98b1935a
 def packed(
     examples,  # `Examples`, or a list of `Example`
-    # ids (tokens,), bounds (examples + 1,), types, supervised (tokens,) or None, labels or None,
-    # rows (examples,)
 ) -> tuple:
-    "The flat arrays that batches are cut from."
+    """The flat arrays that batches are cut from: ids (tokens,), bounds (examples + 1,), types and
+    supervised (tokens,) or None, labels or None, rows (examples,).
+    """
     e = Examples.from_examples(examples)
     return e.ids, e.bounds, e.types, e.supervised, e.labels, e.rows
 
 # %% ../../nbs/lessons/04_batches.ipynb #3febf38c
-def rectangle(
+def padded_index(
     starts: np.ndarray,  # (batch,) where each row begins in the flat array
     lengths: np.ndarray,  # (batch,)
     side: str = "right",  # where the padding goes
-    # mask (batch, length) bool; where (batch, length): place of every cell in the flat array, 0 on
-    # padding
-) -> tuple:
-    "Addresses of a padded batch in packed ids."
+) -> tuple:  # mask (batch, length) bool; where (batch, length)
+    "Where each cell of a padded batch stands in the flat array (0 on padding), and which are text."
     width = lengths.max()
     column = np.arange(width)[None]
     if side == "left":
@@ -99,7 +94,7 @@ def rectangle(
     return mask, np.where(mask, starts[:, None] + column, 0)
 
 # %% ../../nbs/lessons/04_batches.ipynb #e430e0c1
-def bucketed(
+def group_by_length(
     order: np.ndarray,  # a random order of examples, a whole number of batches
     lengths: np.ndarray,  # of all examples
     size: int,  # examples per batch
@@ -109,12 +104,8 @@ def bucketed(
     The half that a row falls into is chance, in every epoch anew.
     """
     pool = size * min(50, max(1, len(order) // size // 2))
-    return np.concatenate(
-        [
-            part[np.argsort(lengths[part], kind="stable")]
-            for part in np.split(order, range(pool, len(order), pool))
-        ]
-    )
+    pools = np.split(order, range(pool, len(order), pool))
+    return np.concatenate([part[np.argsort(lengths[part], kind="stable")] for part in pools])
 
 # %% ../../nbs/lessons/04_batches.ipynb #c0ffee40
 def check_whole(
@@ -124,12 +115,8 @@ def check_whole(
     what: str,  # it should have been
 ) -> None:
     "Raise `CourseError` for what is no whole number, or below `least`."
-    whole = (
-        isinstance(value, (int, float, np.integer, np.floating))
-        and not isinstance(value, bool)
-        and value == value // 1
-    )
-    if not whole or value < least:
+    number = isinstance(value, (int, float, np.integer, np.floating))
+    if not number or isinstance(value, bool) or value != value // 1 or value < least:
         raise CourseError(f"{name}={value!r}: {what}")
 
 # %% ../../nbs/lessons/04_batches.ipynb #3cf60f2a
@@ -143,8 +130,7 @@ class Batches:
         *,
         seed: int = 0,
         shuffle: bool = True,  # a new order each epoch; False: the given order in every epoch
-        # rows of like length together; default: when shuffling. With shuffle=False: sorted by
-        # length
+        # rows of like length together (with shuffle=False: sorted by length); default: as shuffle
         buckets: bool | None = None,
         pad_id: int | None = None,  # default: the examples' own
         pad_side: str | None = None,  # "right" or "left"; default: the examples' own
@@ -175,7 +161,8 @@ class Batches:
             raise CourseError(
                 f"pad_side={self.pad_side!r}: padding goes to the \"right\" or to the \"left\""
             )
-        self.lengths, self.labels = self.examples.lengths, learnable(self.examples)
+        self.lengths = self.examples.lengths
+        self.labels = ignore_unlabelled(self.examples)
 
     def __len__(self):
         return -(-len(self.lengths) // self.batch_size)
@@ -184,16 +171,14 @@ class Batches:
         return self.epoch(0)
 
 # %% ../../nbs/lessons/04_batches.ipynb #767b0447
-def learnable(
+def ignore_unlabelled(
     examples: Examples,
 ) -> np.ndarray | None:
     "Labels, with -100, which every loss leaves out, where a class is not known."
     labels = examples.labels
-    return (
-        labels
-        if labels is None or examples.kind == "regress"
-        else np.where(labels < 0, -100, labels).astype(labels.dtype)
-    )
+    if labels is None or examples.kind == "regress":
+        return labels
+    return np.where(labels < 0, -100, labels).astype(labels.dtype)
 
 # %% ../../nbs/lessons/04_batches.ipynb #c7df84e3
 @patch
@@ -206,11 +191,11 @@ def order(
     if not self.shuffle:
         order = np.argsort(self.lengths, kind="stable") if self.buckets else np.arange(n)
         return np.split(order, range(size, n, size))
-    rng, full = np.random.default_rng([self.seed, k]), n // size
-    order = rng.permutation(n)
-    order, rest = order[: full * size], order[full * size :]
+    rng = np.random.default_rng([self.seed, k])
+    full = n // size
+    order, rest = np.split(rng.permutation(n), [full * size])
     if self.buckets and full:
-        order = bucketed(order, self.lengths, size)
+        order = group_by_length(order, self.lengths, size)
     batches = list(order.reshape(full, size)[rng.permutation(full)])
     return batches + [rest] if len(rest) else batches
 
@@ -221,28 +206,28 @@ def batch(
     index,  # (batch,) positions in the examples
 ) -> Batch:
     "The examples at `index` as one batch."
-    e, index = self.examples, np.asarray(index)
+    e = self.examples
+    index = np.asarray(index)
     lengths = self.lengths[index]
-    mask, where = rectangle(e.bounds[index], lengths, self.pad_side)
-    take = lambda flat, gap, dtype: (
-        None
-        if flat is None
-        else torch.from_numpy(np.where(mask, flat[where], gap).astype(dtype, copy=False))
-    )
+    mask, where = padded_index(e.bounds[index], lengths, self.pad_side)
+
+    def take(flat, gap, dtype):
+        if flat is not None:
+            return torch.from_numpy(np.where(mask, flat[where], gap).astype(dtype, copy=False))
+
     labels = None if self.labels is None else self.labels[index]
-    if (
-        labels is not None and e.kind == "span" and self.pad_side == "left"
-    ):  # places of tokens move with the text
+    if labels is not None and e.kind == "span" and self.pad_side == "left":
+        # places of tokens move with the text
         labels = np.where(labels < 0, labels, labels + (lengths.max() - lengths)[:, None])
     return Batch(
-        take(e.ids, self.pad_id, np.int64),
-        torch.from_numpy(mask),
-        None if labels is None else torch.from_numpy(labels),
-        take(e.types, 0, np.int64),
-        take(e.supervised, False, bool),
-        e.rows[index].tolist(),
-        index.tolist(),
-        int(lengths.sum()),
+        ids=take(e.ids, self.pad_id, np.int64),
+        mask=torch.from_numpy(mask),
+        labels=None if labels is None else torch.from_numpy(labels),
+        types=take(e.types, 0, np.int64),
+        supervised=take(e.supervised, False, bool),
+        rows=e.rows[index].tolist(),
+        index=index.tolist(),
+        tokens=int(lengths.sum()),
     )
 
 # %% ../../nbs/lessons/04_batches.ipynb #765b15cd

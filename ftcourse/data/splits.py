@@ -15,11 +15,8 @@ from hashlib import blake2b
 import numpy as np
 
 # %% ../../nbs/lessons/02_data.ipynb #955ca9a2
-SPLITS = (
-    "train",
-    "validation",
-    "test",
-)  # the splits of a task, in the order in which they may be looked at
+# the splits of a task, in the order in which they may be looked at
+SPLITS = ("train", "validation", "test")
 
 # %% ../../nbs/lessons/02_data.ipynb #5b66d978
 def normalise_text(
@@ -35,12 +32,9 @@ def text_key(
     *texts: str,  # the text columns of one row
 ) -> int:  # 64 bits
     "A number that stands for a row's normalised text: equal for equal texts, on every machine."
-    return int.from_bytes(
-        blake2b(
-            "\x1f".join(map(normalise_text, texts)).encode("utf-8", "surrogatepass"), digest_size=8
-        ).digest(),
-        "little",
-    )
+    text = "\x1f".join(map(normalise_text, texts))
+    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "little")
 
 # %% ../../nbs/lessons/02_data.ipynb #eb81d043
 def scramble(
@@ -48,9 +42,8 @@ def scramble(
     seed: int,  # another seed, another order
 ) -> np.ndarray:  # (n,) uint64, as if drawn at random for each key
     "Mix the bits of keys with a seed (the finaliser of splitmix64, Steele et al. 2014)."
-    x = keys.astype(np.uint64) + np.uint64(
-        (int(seed) * 0x9E3779B97F4A7C15 + 0x9E3779B97F4A7C15) % 2**64
-    )
+    golden = 0x9E3779B97F4A7C15
+    x = keys.astype(np.uint64) + np.uint64((int(seed) + 1) * golden % 2**64)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))
@@ -68,7 +61,8 @@ def cut(
     unique, group, sizes = np.unique(keys, return_inverse=True, return_counts=True)
     stratum = np.full(len(unique), np.iinfo(np.int64).max)
     np.minimum.at(stratum, group, strata)
-    part, mixed = np.zeros(len(unique), np.int8), scramble(unique, seed)
+    part = np.zeros(len(unique), np.int8)
+    mixed = scramble(unique, seed)
     for s in np.unique(stratum):
         members = np.flatnonzero(stratum == s)
         members = members[np.argsort(mixed[members])]
@@ -79,13 +73,12 @@ def cut(
             if round(fraction * len(keys)) < 1:
                 continue  # ten per cent of four rows is none
             upto = np.cumsum(sizes[members[start:]])
-            n = max(
-                1, np.searchsorted(upto, round(fraction * int(sizes[members].sum())), side="right")
-            )
-            stop = min(
-                start + n, len(members) - 1 - (len(fractions) - i)
-            )  # leave a group for each part that is still to come
-            part[members[start:stop]], start = i, stop
+            share = round(fraction * int(sizes[members].sum()))
+            n = max(1, np.searchsorted(upto, share, side="right"))
+            # leave a group for each part that is still to come
+            stop = min(start + n, len(members) - 1 - (len(fractions) - i))
+            part[members[start:stop]] = i
+            start = stop
     return part[group]
 
 # %% ../../nbs/lessons/02_data.ipynb #540ecfe2
@@ -115,11 +108,11 @@ def stratified_order(
     keys: np.ndarray,  # (n,) uint64
     strata: np.ndarray,  # (n,) ints
     seed: int = 0,
-    # (n,) a permutation whose every prefix has the strata in proportion, and each at least once as
-    # soon as it can
-) -> np.ndarray:
+) -> np.ndarray:  # (n,) a permutation
     """An order of rows of which any prefix is a stratified sample: the first 32 are part of the
     first 64.
+
+    Every prefix has the strata in proportion, and each at least once as soon as it can.
     """
     mixed = scramble(keys, seed)
     by = np.lexsort((np.arange(len(keys)), mixed, strata))
@@ -134,8 +127,6 @@ def bins(
     k: int = 5,
 ) -> np.ndarray:  # (n,) ints below k
     "Strata for numbers: which fifth a value falls in."
-    return (
-        np.searchsorted(np.quantile(values, np.linspace(0, 1, k + 1)[1:-1]), values)
-        if len(values)
-        else np.zeros(0, int)
-    )
+    if not len(values):
+        return np.zeros(0, int)
+    return np.searchsorted(np.quantile(values, np.linspace(0, 1, k + 1)[1:-1]), values)

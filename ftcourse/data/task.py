@@ -34,16 +34,13 @@ class Task:
     problems: list = field(default_factory=list)  # rows left out, with on_bad="skip"
     notes: list = field(default_factory=list)  # what loading did and found, a sentence each
     source: str = ""
-    unlabelled: object = (
-        None  # Dataset of rows without a label (text columns, split, line), or None
-    )
+    unlabelled: object = None  # Dataset of rows without a label (text columns, split, line)
     hidden: dict = field(default_factory=dict)  # {split: why it cannot be scored}
     # (task, split, tokenizer, max_length) -> Examples, where `encode` is not what the task needs
     encoder: object = None
     loss: object = None  # (model, batch) -> (sum, count), where the kind's own loss is not
-    metrics: dict = field(
-        default_factory=dict
-    )  # {name: f(true, pred)}, the main one first; the kind's own come after
+    # {name: f(true, pred)}, the main one first; the kind's own come after
+    metrics: dict = field(default_factory=dict)
 
     def split(self, name: str):
         "The Dataset of a split. Raises `CourseError` saying why there is none."
@@ -75,22 +72,17 @@ def __repr__(
 ) -> str:
     "What a task is, how many rows it has, and what loading found."
     rows = ", ".join(f"{s} {len(d):,}" for s, d in task.splits.items())
-    what = f"{' + '.join(task.text)}" + (f" -> {task.label}" if task.label else "")
-    lines = [
-        f"{task.name}: {task.kind}, {what}",
-        f"  rows: {rows}"
-        + (f", unlabelled {len(task.unlabelled):,}" if task.unlabelled is not None else ""),
-    ]
+    if task.unlabelled is not None:
+        rows += f", unlabelled {len(task.unlabelled):,}"
+    what = " + ".join(task.text) + (f" -> {task.label}" if task.label else "")
+    lines = [f"{task.name}: {task.kind}, {what}", f"  rows: {rows}"]
     if task.labels:
-        lines.append(
-            f"  labels: {', '.join(task.labels[:12])}"
-            + (f", … ({len(task.labels)})" if len(task.labels) > 12 else "")
-        )
+        more = f", … ({len(task.labels)})" if len(task.labels) > 12 else ""
+        lines.append(f"  labels: {', '.join(task.labels[:12])}{more}")
     lines += [f"  note: {n}" for n in task.notes]
     if n := len(task.problems):
-        lines.append(
-            f"  {n} row{'s' * (n > 1)} left out: {task.problems[0]}" + (" …" if n > 1 else "")
-        )
+        more = " …" if n > 1 else ""
+        lines.append(f"  {n} row{'s' * (n > 1)} left out: {task.problems[0]}{more}")
     return "\n".join(lines)
 
 # %% ../../nbs/lessons/02_data.ipynb #503d5dcd
@@ -137,14 +129,11 @@ def take(
     elif task.kind == "multilabel":
         strata = np.unique(task.label_ids("train"), axis=0, return_inverse=True)[1].reshape(-1)
     rows = stratified_order(task.keys("train"), strata, seed)[:n]
-    said = f"train: {len(rows)} of {len(train)} rows taken (seed {seed})" + (
-        f"; {n} were asked for" if n > len(train) else ""
-    )
-    return replace(
-        task,
-        splits=type(task.splits)({**task.splits, "train": train.select(rows)}),
-        notes=[*task.notes, said],
-    )
+    said = f"train: {len(rows)} of {len(train)} rows taken (seed {seed})"
+    if n > len(train):
+        said += f"; {n} were asked for"
+    splits = type(task.splits)({**task.splits, "train": train.select(rows)})
+    return replace(task, splits=splits, notes=[*task.notes, said])
 
 # %% ../../nbs/lessons/02_data.ipynb #7873b7a1
 @patch
@@ -167,7 +156,8 @@ def leaks(
 @patch
 def without_leaks(task: Task) -> Task:
     "The same task, without the rows of validation and test that `leaks` names."
-    keep, said = dict(task.splits), []
+    keep = dict(task.splits)
+    said = []
     for s, rows in task.leaks().items():
         if not rows:
             continue

@@ -53,13 +53,12 @@ def test_leaks_are_rows_whose_text_an_earlier_split_has():
     import numpy as np
 
     as_keys = lambda *texts: np.array([text_key(t) for t in texts], np.uint64)
-    assert overlaps(
-        {
-            "train": as_keys("Great film", "so dull"),
-            "validation": as_keys("new"),
-            "test": as_keys("great  film", "NEW", "other"),
-        }
-    ) == {"validation": [], "test": [0, 1]}
+    splits = {
+        "train": as_keys("Great film", "so dull"),
+        "validation": as_keys("new"),
+        "test": as_keys("great  film", "NEW", "other"),
+    }
+    assert overlaps(splits) == {"validation": [], "test": [0, 1]}
     assert contradictions(as_keys("a", "A", "b", "b"), np.array([0, 1, 1, 1])) == 1
     assert overlaps({"test": as_keys("a")}) == {}
 
@@ -87,11 +86,8 @@ def test_a_task_gives_splits_samples_and_leaks():
     made_up = load_task(
         [{"text": f"text number {i}", "label": ["no", "yes", "yes"][i % 3]} for i in range(300)]
     )
-    assert {s: len(d) for s, d in made_up.splits.items()} == {
-        "train": 240,
-        "validation": 30,
-        "test": 30,
-    }
+    sizes = {s: len(d) for s, d in made_up.splits.items()}
+    assert sizes == {"train": 240, "validation": 30, "test": 30}
     assert made_up.labels == ["no", "yes"]
     assert np.bincount(made_up.take(30).label_ids("train")).tolist() == [10, 20]
     assert made_up.take(30).train["text"][:] == made_up.take(60).train["text"][:30]
@@ -144,11 +140,8 @@ def test_load_task_finds_kind_columns_and_labels_or_asks():
     assert bare.labels == ["bad", "good"]
     assert bare.train.features["label"].names == ["bad", "good"]
     (place / "b.csv").write_text("1,lovely\n0,awful\n")
-    assert load_task(place / "b.csv", text=1, label=0).train[0] == {
-        "1": "lovely",
-        "0": 1,
-        "line": 1,
-    }
+    first = load_task(place / "b.csv", text=1, label=0).train[0]
+    assert first == {"1": "lovely", "0": 1, "line": 1}
 
 # %% nbs/lessons/02_data.ipynb #1ba987db
 def test_bad_rows_are_refused_before_anything_trains_or_kept_as_a_list():

@@ -75,9 +75,8 @@ def test_byte_level_bpe_gives_the_ids_of_the_library_whatever_the_text():
     learned = learn_bpe(Counter(w for t in text_lines for w in byte_words(t)), 300)
     for t in text_lines:
         assert [w for w, _ in library.pre_tokenizer.pre_tokenize_str(t)] == byte_words(t), t
-        assert [known[p] for w in byte_words(t) for p in apply_bpe(w, learned)] == library.encode(
-            t
-        ).ids, t
+        ids = [known[p] for w in byte_words(t) for p in apply_bpe(w, learned)]
+        assert ids == library.encode(t).ids, t
 
 # %% nbs/lessons/03_tokens.ipynb #8d0aea26
 def test_wordpiece_takes_the_longest_piece_and_gives_up_on_the_whole_word():
@@ -105,14 +104,11 @@ def test_wordpiece_equals_the_tokenizers_library():
     greedy = Tokenizer(
         models.WordPiece({p: i for i, p in enumerate(sorted(pieces_known))}, unk_token="[UNK]")
     )
-    assert all(
-        greedy.encode(w).tokens == wordpiece(w, pieces_known)
-        for w in (spell(10) for _ in range(500))
-    )
+    for word in [spell(10) for _ in range(500)]:
+        assert greedy.encode(word).tokens == wordpiece(word, pieces_known), word
     for length in (99, 100, 101, 150):
-        assert greedy.encode("a" + "b" * (length - 1)).tokens == wordpiece(
-            "a" + "b" * (length - 1), pieces_known
-        ), length
+        word = "a" + "b" * (length - 1)
+        assert greedy.encode(word).tokens == wordpiece(word, pieces_known), length
 
 # %% nbs/lessons/03_tokens.ipynb #4b8878e4
 def test_examples_read_like_a_list():
@@ -127,10 +123,7 @@ def test_examples_read_like_a_list():
     assert three[-1].label == 1
     assert three[1].types == [0, 0, 1, 1]
     assert [e.row for e in three[1:]] == [1, 2]
-    assert [e.ids for e in three.select([2, 0])] == [
-        [2, 3],
-        [2, 5, 3],
-    ]
+    assert [e.ids for e in three.select([2, 0])] == [[2, 3], [2, 5, 3]]
     assert [e.ids for e in Examples.from_examples(list(three))] == [e.ids for e in three]
     from ftcourse.data.encode.examples import Example
 
@@ -154,8 +147,9 @@ def test_answers_are_cut_from_the_original_text():
             (1, 2),
         ),
         ("the caf\u00e8 noir", [(0, 3), (4, 8), (9, 13)], (4, 13), (1, 2)),
+        # the accent ends the answer and no token covers it
         ("a cafe\u0301!", [(0, 1), (2, 6), (7, 8)], (2, 7), (1, 1)),
-    ]  # the accent ends the answer and no token covers it
+    ]
     for passage, places, span, at in cases:
         assert answer_tokens(places, *span) == at
         assert answer_span(places, *at, passage) == span
@@ -254,9 +248,8 @@ def test_single_texts_and_pairs_equal_the_library_cut_or_not_on_either_side():
             with warnings.catch_warnings(action="ignore"):
                 got = encode_texts(texts[0], tok, 16)
             wanted = tok(texts[0], truncation=True, max_length=16)["input_ids"]
-            assert [e.ids for e in got] == [
-                ids or [1] for ids in wanted
-            ]  # no tokens at all: an end token stands there
+            # no tokens at all: an end token stands there
+            assert [e.ids for e in got] == [ids or [1] for ids in wanted]
         tok = small_bert(vocabulary, truncation_side=side)
         with warnings.catch_warnings(action="ignore"):
             got = encode_texts(texts[0], tok, 16, texts[1])
@@ -288,9 +281,8 @@ def test_pairs_in_the_roberta_format_equal_the_library():
     for length in (9, 64):
         with warnings.catch_warnings(action="ignore"):
             got = encode_texts(first, tok, length, second)
-        assert [e.ids for e in got] == tok(first, second, truncation=True, max_length=length)[
-            "input_ids"
-        ]
+        wanted = tok(first, second, truncation=True, max_length=length)["input_ids"]
+        assert [e.ids for e in got] == wanted
 
 # %% nbs/lessons/03_tokens.ipynb #9467c7ed
 def test_a_decoder_s_pair_is_parted_by_its_end_token():
@@ -335,23 +327,12 @@ def test_an_overlong_question_is_named_and_blanks_around_it_do_not_count():
         {"question": " " * 40 + "why?", "context": "because"},
         {"question": "why " * 38, "context": "because"},
     ]
-    assert encode(data[:1], tok, kind="span", text=("question", "context"), max_length=16)[
-        0
-    ].ids == [
-        2,
-        5,
-        6,
-        3,
-        7,
-        3,
-    ]
-    with pytest.raises(CourseError) as e:
-        encode(data, tok, kind="span", text=("question", "context"), max_length=16)
-    assert all(s in str(e.value) for s in ("row 1", "question too long", "38", "max_length=16"))
+    how = dict(kind="span", text=("question", "context"), max_length=16)
+    assert encode(data[:1], tok, **how)[0].ids == [2, 5, 6, 3, 7, 3]
+    with pytest.raises(CourseError, match="row 1 .*question too long.*38.*max_length=16") as e:
+        encode(data, tok, **how)
     assert "row 0" not in str(e.value)
-    kept = encode(
-        data, tok, kind="span", text=("question", "context"), max_length=16, on_bad="skip"
-    )
+    kept = encode(data, tok, on_bad="skip", **how)
     assert len(kept) == 1
     assert len(kept.problems) == 1
 
@@ -401,14 +382,16 @@ def test_a_long_passage_goes_into_windows_an_answer_that_is_whole_in_none_teache
 # %% nbs/lessons/03_tokens.ipynb #d19d1c3f
 def test_what_was_cut_is_said_once():
     import warnings
+    from pathlib import Path
+
+    import ftcourse
 
     data = [{"text": "a " * n} for n in (3, 9, 2, 30)]
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         got = encode(data, small_bert(["a"]), kind="classify", text="text", max_length=8)
-    assert not said[0].filename.endswith(
-        "encode.py"
-    )  # it points at the caller, not into the package
+    package = str(Path(ftcourse.__file__).parent)
+    assert not said[0].filename.startswith(package)  # it points at the caller
     assert got.truncated == 2
     assert list(got.cut) == [1, 3]
     assert len(said) == 1
@@ -503,7 +486,7 @@ def test_emoji_become_unknown_and_it_is_said():
         got = encode(data, tok, kind="classify", text="text", label="label")
     assert [tok.convert_ids_to_tokens(e.ids)[1:-1] for e in got] == [["[UNK]", "hello", "how"]] * 2
     assert abs(got.unk_rate - 1 / 3) < 1e-6
-    assert any("same ids" in str(w.message) or "ids of another" in str(w.message) for w in said)
+    assert any("ids of another" in str(w.message) for w in said)
     report = unk_report({"train": data}, tok, label="label")
     assert abs(report.rates["train"] - 1 / 3) < 1e-6
     assert report.alike == [("train", 0, 1)]
@@ -567,11 +550,8 @@ def test_what_cannot_be_encoded_is_named_and_what_is_no_choice():
     for call, says in wrong:
         with pytest.raises(CourseError, match=re.escape(says)):
             call()
-    assert (
-        encode([{"text": "a"}, {"text": "\ud83d"}], tok, on_bad="skip", **one)
-        .problems[0]
-        .startswith("row 1")
-    )
+    kept = encode([{"text": "a"}, {"text": "\ud83d"}], tok, on_bad="skip", **one)
+    assert kept.problems[0].startswith("row 1")
 
 # %% nbs/lessons/03_tokens.ipynb #272ddbb4
 def test_token_ids_outside_the_embedding_are_found():
@@ -579,9 +559,9 @@ def test_token_ids_outside_the_embedding_are_found():
 
     from ftcourse.core.errors import CourseError
 
-    with pytest.raises(CourseError, match="token id outside the embedding") as e:
+    says = r"outside the embedding: 10, 11 \(first in row 0\).*has 10 rows.*tokenizer 12 tokens"
+    with pytest.raises(CourseError, match=says):
         check_token_ids([[3, 7, 11], [1, 10, 2]], 10, 12)
-    assert all(str(n) in str(e.value) for n in (11, 10, 12))
     check_token_ids([[3, 7, 11], [1, 10, 2]], 12)
 
 # %% nbs/lessons/03_tokens.ipynb #8eda5def

@@ -2,7 +2,7 @@
 from ftcourse.data.batches import Batch
 from ftcourse.data.batches import Batches
 from ftcourse.data.batches import pad
-from ftcourse.data.batches import rectangle
+from ftcourse.data.batches import padded_index
 
 # %% nbs/lessons/04_batches.ipynb #5e873e64
 def test_pad_fills_either_side():
@@ -21,7 +21,7 @@ def test_a_batch_moves_with_all_its_tensors():
         rows=[4, 7],
         tokens=6,
     ).to("meta")
-    assert there.ids.device.type == there.mask.device.type == there.labels.device.type == "meta"
+    assert {t.device.type for t in (there.ids, there.mask, there.labels)} == {"meta"}
     assert there.rows == [4, 7]
     assert there.tokens == 6
     assert len(there) == 2
@@ -33,7 +33,7 @@ def test_a_rectangle_holds_what_pad_holds():
     lists = [[5, 6, 9], [5, 6, 7, 8, 9], [4]]
     flat, begin = np.concatenate(lists), np.array([0, 3, 8])
     for side in ("right", "left"):
-        real, address = rectangle(begin, np.array([3, 5, 1]), side)
+        real, address = padded_index(begin, np.array([3, 5, 1]), side)
         assert np.where(real, flat[address], 0).tolist() == pad(lists, 0, side).tolist()
 
 # %% nbs/lessons/04_batches.ipynb #239599a5
@@ -71,11 +71,12 @@ def test_stopping_and_going_on_is_the_same_as_not_stopping():
     whole = list(b.epoch(2))
     for stop in (0, 1, 7, len(b)):
         first = b.epoch(2)
-        halves = [next(first) for _ in range(stop)] + list(
-            Batches(lengthy(), 16).epoch(2, start=stop)
-        )  # a new object: as after a kill
-        assert len(halves) == len(whole) == len(b)
-        assert all(torch.equal(x.ids, y.ids) and x.rows == y.rows for x, y in zip(halves, whole))
+        halves = [next(first) for _ in range(stop)]
+        halves += Batches(lengthy(), 16).epoch(2, start=stop)  # a new object: as after a kill
+        assert len(halves) == len(whole)
+        assert len(whole) == len(b)
+        assert [x.rows for x in halves] == [x.rows for x in whole]
+        assert all(torch.equal(x.ids, y.ids) for x, y in zip(halves, whole))
 
 # %% nbs/lessons/04_batches.ipynb #b3d5cc05
 def test_the_smaller_batch_is_kept_and_comes_last_and_it_is_not_always_the_same_rows():
@@ -88,17 +89,17 @@ def test_the_smaller_batch_is_kept_and_comes_last_and_it_is_not_always_the_same_
 # %% nbs/lessons/04_batches.ipynb #ec881a27
 def test_buckets_save_padding_and_leave_chance_its_part():
     mixed = lengthy(4000)
-    plain, bucket = Batches(mixed, 16, buckets=False), Batches(mixed, 16)
-    assert bucket.padding() < 0.06 < 0.3 < plain.padding()
+    bucket = Batches(mixed, 16)
+    assert bucket.padding() < 0.06
+    assert Batches(mixed, 16, buckets=False).padding() > 0.3
     pairs = [
         {frozenset(p) for x in bucket.order(k) for p in zip(x.tolist(), x[1:].tolist())}
         for k in (0, 1)
     ]
     assert len(pairs[0] & pairs[1]) < 0.02 * len(pairs[0])  # other companions in the next epoch
     means = np.array([mixed.lengths[x].mean() for x in bucket.order(0)])
-    assert (
-        abs(np.corrcoef(means[:-1], means[1:])[0, 1]) < 0.2
-    )  # long batches do not follow one another
+    # long batches do not follow one another
+    assert abs(np.corrcoef(means[:-1], means[1:])[0, 1]) < 0.2
 
 # %% nbs/lessons/04_batches.ipynb #9279899e
 def test_a_batch_holds_what_its_examples_hold():
@@ -132,49 +133,44 @@ def test_a_real_end_token_keeps_its_supervision_although_padding_looks_the_same(
 # %% nbs/lessons/04_batches.ipynb #9ae9b245
 def test_the_place_of_an_answer_moves_with_left_padding():
     made = Examples.from_lists([[2, 5, 3], [2, 5, 6, 7, 3]], [(1, 1), (-100, -100)], kind="span")
-    assert next(iter(Batches(made, 2, shuffle=False, pad_side="left"))).labels.tolist() == [
-        [3, 3],
-        [-100, -100],
-    ]
-    assert next(iter(Batches(made, 2, shuffle=False))).labels.tolist() == [[1, 1], [-100, -100]]
+    for side, place in (("left", 3), ("right", 1)):
+        (batch,) = Batches(made, 2, shuffle=False, pad_side=side)
+        assert batch.labels.tolist() == [[place, place], [-100, -100]], side
 
 # %% nbs/lessons/04_batches.ipynb #35856693
 def test_without_shuffling_the_order_is_the_given_one_sorted_if_asked():
-    assert (
-        seen(Batches(lengthy(), 16, shuffle=False))
-        == list(range(203))
-        == seen(Batches(lengthy(), 16, shuffle=False).epoch(5))
-    )
-    assert [
-        len(lengthy()[r]) for r in seen(Batches(lengthy(), 16, shuffle=False, buckets=True))
-    ] == sorted(lengthy().lengths.tolist())
+    given = Batches(lengthy(), 16, shuffle=False)
+    assert seen(given) == list(range(203))
+    assert seen(given.epoch(5)) == list(range(203))
+    by_length = Batches(lengthy(), 16, shuffle=False, buckets=True)
+    assert lengthy().lengths[seen(by_length)].tolist() == sorted(lengthy().lengths.tolist())
 
 # %% nbs/lessons/04_batches.ipynb #b6c4ab6c
 def test_batches_refuse_what_they_cannot_do():
+    import pytest
+
     from ftcourse.core.errors import CourseError
 
-    for wrong in (
-        lambda: Batches(lengthy(0)),
-        lambda: Batches(lengthy(), 0),
-        lambda: Batches(lengthy(), pad_side="top"),
-        lambda: Batches(lengthy(), 16).epoch(0, start=14),
-        lambda: Batches(lengthy(), None),
-        lambda: Batches(lengthy(), float("nan")),
-        lambda: Batches(lengthy(), True),
-        lambda: Batches(lengthy(), seed=-1),
-        lambda: Batches(lengthy(), seed="a"),
-        lambda: Batches(lengthy(), seed=1.5),
-        lambda: Batches(None),
-        lambda: Batches([[1, 2], [3]]),
-        lambda: Batches(lengthy()).epoch(-1),
-        lambda: Batches(lengthy()).epoch(0.5),
-        lambda: Batches(lengthy()).epoch(0, start=-1),
+    for wrong, says in (
+        (lambda: Batches(lengthy(0)), "there are no examples"),
+        (lambda: Batches(lengthy(), 0), "batch_size=0: "),
+        (lambda: Batches(lengthy(), pad_side="top"), "pad_side='top'"),
+        (lambda: pad([[1]], side="top"), "not to 'top'"),
+        (lambda: Batches(lengthy(), 16).epoch(0, start=14), "epoch 0 cannot start at batch 14"),
+        (lambda: Batches(lengthy(), None), "batch_size=None: "),
+        (lambda: Batches(lengthy(), float("nan")), "batch_size=nan: "),
+        (lambda: Batches(lengthy(), True), "batch_size=True: "),
+        (lambda: Batches(lengthy(), seed=-1), "seed=-1: "),
+        (lambda: Batches(lengthy(), seed="a"), "seed='a': "),
+        (lambda: Batches(lengthy(), seed=1.5), "seed=1.5: "),
+        (lambda: Batches(None), "this is a NoneType"),
+        (lambda: Batches([[1, 2], [3]]), "this is a list"),
+        (lambda: Batches(lengthy()).epoch(-1), "epoch=-1: "),
+        (lambda: Batches(lengthy()).epoch(0.5), "epoch=0.5: "),
+        (lambda: Batches(lengthy()).epoch(0, start=-1), "start=-1: "),
     ):
-        try:
+        with pytest.raises(CourseError, match=says):
             wrong()
-        except CourseError:
-            continue
-        raise AssertionError("a wrong argument was accepted")
 
 # %% nbs/lessons/04_batches.ipynb #3cde545f
 from ftcourse.course.practice.exercises import Exercise

@@ -11,22 +11,13 @@ from ftcourse.data.load.columns import text_problem
 def test_columns_are_found_by_usual_names():
     assert find_columns(["id", "q1", "q2", "label"], "x") == (("q1", "q2"), "label", None)
     assert find_columns(["text", "question1", "question2", "label"], "x")[0] == ("text",)
-    assert find_columns(["#1 String", "#2 String", "Quality"], "x") == (
-        ("#1 String", "#2 String"),
-        "Quality",
-        None,
-    )
-    assert find_columns(["question", "context", "answers", "id"], "x") == (
-        ("question", "context"),
-        "answers",
-        "span",
-    )
+    mrpc = find_columns(["#1 String", "#2 String", "Quality"], "x")
+    assert mrpc == (("#1 String", "#2 String"), "Quality", None)
+    squad = find_columns(["question", "context", "answers", "id"], "x")
+    assert squad == (("question", "context"), "answers", "span")
     assert find_columns(["question", "sentence"], "x", kind="lm") == (("sentence",), None, "lm")
-    assert find_columns(["a", "b", "x", "y"], "x", text="a", label=["x", "y"]) == (
-        ("a",),
-        ("x", "y"),
-        None,
-    )
+    many = find_columns(["a", "b", "x", "y"], "x", text="a", label=["x", "y"])
+    assert many == (("a",), ("x", "y"), None)
 
 # %% nbs/toolkit/columns.ipynb #7fcd3fe4
 def test_columns_that_are_not_there_are_asked_for_by_name():
@@ -73,19 +64,10 @@ def test_one_class_is_one_class_however_it_is_written():
     assert label_value(2.5) == "2.5"
     assert [label_value(x) for x in (None, "", "  ", float("nan"))] == [None] * 4
     assert label_value("nan") == "nan"
-    assert [label_value(x, ["neg", "pos"]) for x in (0, 1, -1, 7, "pos")] == [
-        "neg",
-        "pos",
-        None,
-        "7",
-        "pos",
-    ]
+    named = [label_value(x, ["neg", "pos"]) for x in (0, 1, -1, 7, "pos")]
+    assert named == ["neg", "pos", None, "7", "pos"]
     assert sort_labels({"10", "9", "1"}) == ["1", "9", "10"]
-    assert sort_labels({"b", "10", "9"}) == [
-        "10",
-        "9",
-        "b",
-    ]
+    assert sort_labels({"b", "10", "9"}) == ["10", "9", "b"]
 
 # %% nbs/toolkit/columns.ipynb #1f41ff12
 def test_names_are_given_to_classes_and_a_misfit_is_refused():
@@ -95,34 +77,25 @@ def test_names_are_given_to_classes_and_a_misfit_is_refused():
     assert name_classes(["1"], ["one", "two"], "x")[1] == {"0": "one", "1": "two"}
     assert name_classes(["pos"], ["neg", "pos"], "x")[0] == ["neg", "pos"]
     assert name_classes(["a"], None, "x") == (["a"], {"a": "a"})
-    for found, wanted in [(["c", "b"], ["a"]), (["a", "b"], {"a": "x"}), (["a"], ["a", "a"])]:
-        with pytest.raises(CourseError):
+    for found, wanted, says in [
+        (["c", "b"], ["a"], "do not fit the values"),
+        (["a", "b"], {"a": "x"}, "does not name 'b'"),
+        (["a"], ["a", "a"], "names one class twice"),
+    ]:
+        with pytest.raises(CourseError, match=says):
             name_classes(found, wanted, "x")
 
 # %% nbs/toolkit/columns.ipynb #f6ec4817
 def test_answers_stand_in_their_context():
-    passage = "Ada met Ada."
-    assert find_answers({"a": {"text": ["Ada", "Ada"], "answer_start": [0, 8]}}, passage, "a")[
-        0
-    ] == {
-        "text": ["Ada", "Ada"],
-        "answer_start": [0, 8],
-    }
-    assert find_answers({"a": [{"text": "Ada", "answer_start": 8}]}, passage, "a")[0][
-        "answer_start"
-    ] == [8]
-    assert find_answers({"a": "Ada"}, passage, "a")[0]["answer_start"] == [0]
-    assert find_answers({"a": {"text": [], "answer_start": []}}, passage, "a")[0] == {
-        "text": [],
-        "answer_start": [],
-    }
-    assert find_answers({}, passage, "a") == (None, None)
-    assert (
-        "write answer_start=0"
-        in find_answers({"a": {"text": ["Ada"], "answer_start": [1]}}, passage, "a")[1][1]
-    )
-    assert find_answers({"a": "Eve"}, passage, "a")[1]
-    assert find_answers({"a": 3}, passage, "a")[1]
-    assert find_answers({"a": {"text": ["met"], "answer_start": None}}, passage, "a")[0][
-        "answer_start"
-    ] == [4]
+    found = lambda answer: find_answers({"a": answer}, "Ada met Ada.", "a")
+    both = {"text": ["Ada", "Ada"], "answer_start": [0, 8]}
+    none = {"text": [], "answer_start": []}
+    assert found(both) == (both, None)
+    assert found(none) == (none, None)
+    assert found([{"text": "Ada", "answer_start": 8}])[0]["answer_start"] == [8]
+    assert found("Ada")[0]["answer_start"] == [0]
+    assert found({"text": ["met"], "answer_start": None})[0]["answer_start"] == [4]
+    assert find_answers({}, "Ada met Ada.", "a") == (None, None)
+    assert "write answer_start=0" in found({"text": ["Ada"], "answer_start": [1]})[1][1]
+    assert "does not stand in the context" in found("Eve")[1][0]
+    assert "is not an answer (int)" in found(3)[1][0]

@@ -28,29 +28,26 @@ def test_an_instructor_s_own_file_is_looked_into_and_wrong_columns_are_named():
     import ftcourse.course.cli.doctor as asked
 
     with tempfile.TemporaryDirectory() as folder:
-        good, bad = Path(folder) / "class.csv", Path(folder) / "survey.csv"
+        good = Path(folder) / "class.csv"
+        bad = Path(folder) / "survey.csv"
         good.write_text(
             "review,stars\n"
             + "".join(f"It was {w} {i}.,{i % 2}\n" for i, w in enumerate(["good", "bad"] * 20))
         )
         bad.write_text("a,b\n1,2\n3,4\n")
         found = {}
-        assert (
-            asked.faults("sentiment", str(good), "a path here", False, False, found, "settings.ini")
-            == []
+        faults = lambda key, name: asked.faults(
+            key, str(name), "a path here", False, False, found, "settings.ini"
         )
+        assert faults("sentiment", good) == []
         assert "review -> stars" in found["sentiment"]
         assert "2 labels" in found["sentiment"]
-        (said,) = asked.faults(
-            "topics", str(bad), "a path here", False, False, found, "settings.ini"
-        )
+        (said,) = faults("topics", bad)
         assert "survey.csv" in said
         assert "'a', 'b'" in said
         assert "rename them" in said
         assert "topics" not in found
-        (said,) = asked.faults(
-            "encoder", folder, "a path here", False, False, found, "settings.ini"
-        )
+        (said,) = faults("encoder", folder)
         assert folder in said
         assert "config.json" in said
     (said,) = asked.faults("qa", "facs", "nowhere", True, False, {}, "settings.ini")
@@ -66,9 +63,9 @@ def test_ids_without_a_commit_and_ids_and_commits_that_the_hub_lacks_are_named()
     import ftcourse.course.cli.doctor as room
 
     whole = "google-bert/bert-base-uncased@" + "8" * 40
-    assert not room.not_pinned(whole)
-    assert room.not_pinned("google-bert/bert-base-uncased@main")
-    assert room.not_pinned("google-bert/bert-base-uncased")
+    assert not room.is_unpinned(whole)
+    assert room.is_unpinned("google-bert/bert-base-uncased@main")
+    assert room.is_unpinned("google-bert/bert-base-uncased")
     calls = []
 
     def answers(self, repo, revision=None, repo_type=None, timeout=None):

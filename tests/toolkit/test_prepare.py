@@ -18,19 +18,18 @@ def test_a_file_without_rows_says_what_to_write_into_it():
     from ftcourse.data.load.load import load_task as load_rows
 
     for name, inside, cure in (
-        ("a.txt", "", "one text a line"),
-        ("a.txt", " \n\n", "one text a line"),
-        ("a.csv", "text,label\n", "header and at least one row"),
-        ("a.tsv", "", "header"),
-        ("a.jsonl", "", "one object a line"),
+        ("a.txt", "", "Write one text a line"),
+        ("a.txt", " \n\n", "Write one text a line"),
+        ("a.csv", "text,label\n", "A table needs a header and at least one row"),
+        ("a.tsv", "", "A table needs a header"),
+        ("a.jsonl", "", "Write one object a line"),
     ):
         with tempfile.TemporaryDirectory() as folder:
             file = Place(folder) / name
             file.write_text(inside)
-            with pytest.raises(CourseError, match=re.escape(name)) as e:
+            says = rf"{re.escape(name)} holds no rows \({re.escape(name)}\)\. {cure}"
+            with pytest.raises(CourseError, match=says):
                 load_rows(str(file))
-            assert cure in str(e.value)
-            assert name.endswith("sv") or "header" not in str(e.value)
 
 # %% nbs/toolkit/prepare.ipynb #13951302
 import tempfile
@@ -55,12 +54,7 @@ def test_classes_are_numbered_by_train_in_order_of_size_or_alphabet():
     assert prepared(labelled(5, 1, 9, 5, 9)).labels == ["1", "5", "9"]
     assert prepared(labelled(5, 1, 9, 5, 9)).parts[0].ids.tolist() == [1, 0, 2, 1, 2]
     assert prepared(labelled(1, "1", 1.0, 0, "0")).parts[0].ids.tolist() == [1, 1, 1, 0, 0]
-    assert prepared(labelled("1.0", "0.0", "", "nan")).parts[0].ids.tolist() == [
-        1,
-        0,
-        -1,
-        -1,
-    ]
+    assert prepared(labelled("1.0", "0.0", "", "nan")).parts[0].ids.tolist() == [1, 0, -1, -1]
     assert prepared(labelled("nan", "good")).labels == ["good", "nan"]
     assert prepared(labelled(-1, 0, 1)).labels == ["-1", "0", "1"]
     assert prepared(labelled(-1, -1)).parts[0].ids.tolist() == [-1, -1]
@@ -111,10 +105,7 @@ def test_several_classes_per_row():
     assert many.labels == ["a", "b"]
     assert many.vectors[many.parts[0].ids].tolist() == [[0, 1], [0, 0], [1, 1]]
     assert prepared(labelled([0, 1, 1], [1, 0, 0])).vectors.tolist() == [[0, 1, 1], [1, 0, 0]]
-    assert prepared(labelled([0, 1], [1, 0]), wanted=["rude", "kind"]).labels == [
-        "rude",
-        "kind",
-    ]
+    assert prepared(labelled([0, 1], [1, 0]), wanted=["rude", "kind"]).labels == ["rude", "kind"]
     assert prepared(labelled("a|b", "b"), kind="multilabel").vectors.tolist() == [[1, 1], [0, 1]]
     columns = prepared(
         [{"text": "a", "x": 1, "y": 0}, {"text": "b", "x": "1", "y": 2}], label=["x", "y"]
@@ -141,18 +132,9 @@ def test_rows_go_to_splits():
     assert split_sizes({"train": forty, "test": ten}) == [36, 4, 10, 0]
     assert split_sizes({"train": forty, "dev": ten}) == [40, 10, 0, 0]
     assert split_sizes({"train": forty, "dev": ten}, dev_is_test=True) == [36, 4, 10, 0]
-    assert split_sizes({"train": forty, "dev": ten, "test": secret}, dev_is_test=True) == [
-        40,
-        10,
-        0,
-        5,
-    ]
-    assert split_sizes({"train": forty, "dev": ten, "test": secret}, test="validation") == [
-        36,
-        4,
-        10,
-        5,
-    ]
+    hiding = {"train": forty, "dev": ten, "test": secret}
+    assert split_sizes(hiding, dev_is_test=True) == [40, 10, 0, 5]
+    assert split_sizes(hiding, test="validation") == [36, 4, 10, 5]
     assert split_sizes({"train": forty, "dev": ten}, "validation") == [0, 10, 0, 0]
     assert split_sizes({"train": forty, "test": ten}, "validation") == [0, 4, 0, 0]
 
@@ -182,16 +164,10 @@ def test_files_are_named_by_what_they_hold_and_nothing_else_is_left_behind():
 
     a, b, c = written(labelled(0, 1)), written(labelled(0, 1)), written(labelled(1, 0))
     name = lambda data: Path(data.cache_files[0]["filename"]).name
-    assert name(a) == name(b) != name(c)
-    assert (
-        a[:]
-        == b[:]
-        == {
-            "text": ["text 0", "text 1"],
-            "label": [0, 1],
-            "line": [0, 1],
-        }
-    )
+    assert name(a) == name(b)
+    assert name(a) != name(c)
+    assert a[:] == {"text": ["text 0", "text 1"], "label": [0, 1], "line": [0, 1]}
+    assert b[:] == a[:]
 
 # %% nbs/toolkit/prepare.ipynb #c0ffee70
 def test_columns_of_the_data_may_be_called_line_and_split():
@@ -203,20 +179,12 @@ def test_columns_of_the_data_may_be_called_line_and_split():
 
     with tempfile.TemporaryDirectory() as place:
         with open(Path(place, "own.csv"), "w", newline="", encoding="utf-8") as f:
-            csv.writer(f).writerows(
-                [
-                    ["line", "split"],
-                    *([f"words {i}", "ab"[i % 2]] for i in range(20)),
-                    ["unlabelled words", ""],
-                ]
-            )
+            rows = [[f"words {i}", "ab"[i % 2]] for i in range(20)]
+            csv.writer(f).writerows([["line", "split"], *rows, ["unlabelled words", ""]])
         mine = load_task(Path(place, "own.csv"), text="line", label="split")
-        assert sorted(r["line"] for d in mine.splits.values() for r in d) == sorted(
-            f"words {i}" for i in range(20)
-        )
-        assert sorted(r["source_line"] for d in mine.splits.values() for r in d) == list(
-            range(2, 22)
-        )
+        every = [r for d in mine.splits.values() for r in d]
+        assert sorted(r["line"] for r in every) == sorted(text for text, _ in rows)
+        assert sorted(r["source_line"] for r in every) == list(range(2, 22))
         assert mine.unlabelled["line"][:] == ["unlabelled words"]
         assert mine.unlabelled["source_line"][:] == [22]
         text = load_task(
@@ -239,14 +207,9 @@ def test_a_trailing_comma_in_the_header_makes_it_no_row_of_data():
             + "".join(f"{i},a fine day {i},{1 + 4 * (i % 2)},\n" for i in range(20)),
             encoding="utf-8",
         )
-        with pytest.raises(
-            CourseError, match=r"text='Review Text', label='Stars \(1-5\)'"
-        ) as problem:
+        says = r"text='Review Text', label='Stars \(1-5\)'"
+        with pytest.raises(CourseError, match=says) as problem:
             load_task(Path(place, "messy.csv"), text="review", label="stars")
         assert "no header" not in str(problem.value)
-        assert load_task(
-            Path(place, "messy.csv"), text="Review Text", label="Stars (1-5)"
-        ).labels == [
-            "1",
-            "5",
-        ]
+        task = load_task(Path(place, "messy.csv"), text="Review Text", label="Stars (1-5)")
+        assert task.labels == ["1", "5"]

@@ -24,12 +24,11 @@ def test_a_warning_is_heard_in_its_own_thread_alone():
             warnings.warn("of another library", stacklevel=1)
         warn("afterwards")
     assert mine == ["mine"]
-    assert [str(w.message) for w in shown] == [
-        "of another thread",
-        "of another library",
-        "afterwards",
-    ]
+    texts = [str(w.message) for w in shown]
+    assert texts == ["of another thread", "of another library", "afterwards"]
     assert all(w.category is UserWarning for w in shown)
+    here = test_a_warning_is_heard_in_its_own_thread_alone.__code__.co_filename
+    assert shown[-1].filename == here
 
 # %% nbs/toolkit/settings.ipynb #e34e497f
 def test_the_package_and_settings_ini_agree():
@@ -37,17 +36,19 @@ def test_the_package_and_settings_ini_agree():
 
     import ftcourse.core.settings as room
 
+    cache = {"cache": "~/.cache/ftcourse"}  # in the package: what the system uses for caches
     own_file = find_settings(Path(room.__file__).parent)
     read = configparser.ConfigParser(interpolation=None)
     if own_file is None:  # an installed package has no settings.ini beside it: nothing to compare
         from ftcourse.course.practice.exercises import skip
 
         skip("no settings.ini beside the package")
-        read.read_dict(DEFAULTS)
+        read.read_dict(DEFAULTS | {"DEFAULT": DEFAULTS["DEFAULT"] | cache})
     else:
         read.read(own_file, encoding="utf-8")
+    shared = DEFAULTS["DEFAULT"] | cache
     assert {s: dict(read[s]) for s in read.sections()} == {
-        s: DEFAULTS["DEFAULT"] | DEFAULTS[s] for s in DEFAULTS if s != "DEFAULT"
+        s: shared | DEFAULTS[s] for s in DEFAULTS if s != "DEFAULT"
     }
 
 # %% nbs/toolkit/settings.ipynb #cb536c64
@@ -59,31 +60,27 @@ def test_an_unknown_profile_names_the_known_ones():
 
 # %% nbs/toolkit/settings.ipynb #8d903083
 def test_a_value_that_is_no_number_names_file_and_key():
-    import os
+    import contextlib
     import tempfile
 
-    before = os.getcwd()
+    import pytest
+
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "settings.ini").write_text(
             "[tiny]\nencoder = tiny-bert\nrows = many\n", encoding="utf-8"
         )
-        os.chdir(folder)
-        try:
+        with (
+            contextlib.chdir(folder),
+            pytest.raises(CourseError, match=r"settings\.ini: \[tiny\] rows = 'many'"),
+        ):
             settings("tiny")
-        except CourseError as e:
-            said = str(e)
-        finally:
-            os.chdir(before)
-    assert "settings.ini" in said
-    assert "rows = 'many'" in said
 
 # %% nbs/toolkit/settings.ipynb #c0ffee11
 def test_a_file_beside_settings_ini_is_found_from_any_folder():
-    import os
+    import contextlib
     import tempfile
     from pathlib import Path
 
-    before = os.getcwd()
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "settings.ini").write_text(
             "[mine]\nencoder = tiny-bert\ndecoder = tiny-gpt\nsentiment = mine.csv\ntopics = "
@@ -92,14 +89,32 @@ def test_a_file_beside_settings_ini_is_found_from_any_folder():
         )
         Path(folder, "mine.csv").write_text("text,label\n", encoding="utf-8")
         Path(folder, "deeper").mkdir()
-        os.chdir(Path(folder, "deeper"))
-        try:
+        with contextlib.chdir(Path(folder, "deeper")):
             mine = settings("mine")
-        finally:
-            os.chdir(before)
         assert mine.sentiment == str(Path(folder, "mine.csv").resolve())
         assert mine.topics == "owner/name@12ab"
         assert mine.lr == 1e-4
+
+# %% nbs/toolkit/settings.ipynb #7ac3e512
+def test_without_a_word_of_settings_ini_the_cache_is_where_the_system_has_caches():
+    import contextlib
+    import os
+    import sys
+    import tempfile
+    from pathlib import Path
+    from unittest import mock
+
+    usual = {k: v for k, v in os.environ.items() if k != "XDG_CACHE_HOME"}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        contextlib.chdir(folder),
+        mock.patch.dict("os.environ", usual, clear=True),
+    ):
+        here = settings("tiny")
+    assert here.file is None
+    assert here.cache.parts[-1].lower() in ("ftcourse", "cache")
+    if sys.platform == "linux":
+        assert here.cache == Path("~/.cache/ftcourse").expanduser().resolve()
 
 # %% nbs/toolkit/settings.ipynb #b1dfe7af
 def test_the_same_seed_gives_the_same_numbers():

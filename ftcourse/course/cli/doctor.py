@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = [
-    "PACKAGES", "MODELS", "DATA", "SILENT", "installed", "device", "source_of", "not_pinned", "hub_knows",
-    "looked_into", "examine", "faults", "examined_text"
+    "PACKAGES", "MODELS", "DATA", "SILENT", "installed", "device", "source_of", "is_unpinned", "hub_problem",
+    "load_named", "examine", "faults", "examined_text"
 ]
 
 # %% ../../../nbs/toolkit/doctor.ipynb #de07e962
@@ -47,10 +47,8 @@ def device() -> str:
     from ftcourse.train.hardware import graphics_card, precision_for
 
     if here := graphics_card():
-        return (
-            f"cuda: {here.name}, {here.gib:.0f} GiB, trains in "
-            f"{precision_for(here).replace('no', '32 bits')}"
-        )
+        precision = precision_for(here).replace("no", "32 bits")
+        return f"cuda: {here.name}, {here.gib:.0f} GiB, trains in {precision}"
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
@@ -58,27 +56,25 @@ def source_of(name: str) -> str:
     "Where a model or data set that settings.ini names would come from."
     from ftcourse.data.load.sources import builtin_names, named_tasks
 
-    if (
-        (assets() / name / "config.json").exists()
-        or name in builtin_names()
-        or name in named_tasks()
-        or name == "miniature"
-    ):
+    known = ("miniature", *builtin_names(), *named_tasks())
+    if name in known or (assets() / name / "config.json").exists():
         return "built in"
     if Path(name).exists():
         return "a path here"
     return "the hub" if "/" in name else "nowhere"
 
 # %% ../../../nbs/toolkit/doctor.ipynb #d0c70007
-MODELS, DATA = ("encoder", "decoder"), ("sentiment", "topics", "qa", "glue")  # keys of a profile
+# keys of a profile
+MODELS = ("encoder", "decoder")
+DATA = ("sentiment", "topics", "qa", "glue")
 
 
-def not_pinned(name: str) -> bool:
+def is_unpinned(name: str) -> bool:
     "Whether a hub id names no commit (forty hexadecimal digits behind an @)."
     return not re.search("@[0-9a-f]{40}$", name)
 
 
-def hub_knows(
+def hub_problem(
     key: str,
     name: str,  # of a profile: encoder, google-bert/bert-base-uncased@…
 ) -> str | None:  # what the hub lacks, or why it does not say; None: it has it
@@ -101,7 +97,7 @@ def hub_knows(
     return None
 
 
-def looked_into(
+def load_named(
     key: str,
     name: str,  # of a profile
 ) -> str:  # what it is, in a few words
@@ -118,11 +114,9 @@ def looked_into(
     from ftcourse.tasks.glue import load_glue
 
     task = load_glue("sst2", name) if key == "glue" else load_task(name)
-    return (
-        f"{task.kind}, {', '.join(task.text)} -> {task.label}; "
-        + ", ".join(f"{s} {len(task.split(s)):,}" for s in task.splits)
-        + f"; {len(task.labels)} labels" * bool(task.labels)
-    )
+    rows = ", ".join(f"{s} {len(task.split(s)):,}" for s in task.splits)
+    labels = f"; {len(task.labels)} labels" if task.labels else ""
+    return f"{task.kind}, {', '.join(task.text)} -> {task.label}; {rows}{labels}"
 
 # %% ../../../nbs/toolkit/doctor.ipynb #2a2e5b11
 def examine(
@@ -134,7 +128,8 @@ def examine(
     "What `ftcourse doctor` reports, as plain values."
     from ftcourse.core.machine import reachable, set_threads
 
-    here, hub = settings(), reachable(seconds)
+    here = settings()
+    hub = reachable(seconds)
     names = {key: getattr(here, key) for key in (*MODELS, *DATA)}
     origin = {key: source_of(name) for key, name in names.items()}
     problems = [
@@ -171,11 +166,11 @@ def examine(
 
 # %% ../../../nbs/toolkit/doctor.ipynb #d0c70008
 def faults(
-    key: str,
-    name: str,
-    place: str,  # of a profile: encoder, its name, and what `source_of` says of it
-    hub: bool,
-    load: bool,  # whether the hub answers; whether to load what it has
+    key: str,  # of a profile, such as encoder
+    name: str,  # what the profile has there
+    place: str,  # what `source_of` says of it
+    hub: bool,  # whether the hub answers
+    load: bool,  # whether to load what it has
     found: dict,  # what was loaded is described here, under its key
     file,  # where the name can be corrected
 ) -> list[str]:
@@ -184,7 +179,7 @@ def faults(
         return [f"{key} = {name} is no built-in name, no path and no hub id: correct it in {file}"]
     said = []
     if place == "the hub":
-        if not_pinned(name):
+        if is_unpinned(name):
             said.append(
                 f"{key} = {name} names no commit, so it may change under you: write "
                 f"{name.partition('@')[0]}@ and the 40 digits of one, in {file}"
@@ -194,20 +189,19 @@ def faults(
                 f"{key} = {name} comes from the hub, which does not answer: only what is cached "
                 "will load"
             )
-        elif lacking := hub_knows(key, name):
+        elif lacking := hub_problem(key, name):
             return [*said, f"{key} = {name}: {lacking}"]
     if load or place == "a path here":
         try:
-            found[key] = looked_into(key, name)
+            found[key] = load_named(key, name)
         except CourseError as e:
-            said.append(
-                f"{key} = {name}: {e}"
-                + (
-                    ". settings.ini has no place for columns, so rename them in the file, to "
-                    "text and label"
+            cure = ""
+            if "usual name" in str(e):
+                cure = (
+                    ". settings.ini has no place for columns, so rename them in the file, to text "
+                    "and label"
                 )
-                * ("usual name" in str(e))
-            )
+            said.append(f"{key} = {name}: {e}{cure}")
     return said
 
 # %% ../../../nbs/toolkit/doctor.ipynb #d7e060bb
@@ -230,10 +224,5 @@ def examined_text(found: dict) -> str:
         + (f": {found['found'][key]}" if key in found["found"] else "")
         for key, name in found["names"].items()
     ]
-    return "\n".join(
-        [
-            *lines,
-            *(f"problem    {p}" for p in found["problems"]),
-            *([] if found["problems"] else ["all well"]),
-        ]
-    )
+    lines += [f"problem    {p}" for p in found["problems"]] or ["all well"]
+    return "\n".join(lines)

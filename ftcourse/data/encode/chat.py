@@ -8,9 +8,8 @@ __all__ = [
 ]
 
 # %% ../../../nbs/lessons/03_tokens.ipynb #90dbaf64
-from ...core.errors import CourseError
+from ...core.errors import CourseError, warn
 from .examples import Example
-from .texts import tell
 from .tokenize import fast_backend
 
 # %% ../../../nbs/lessons/03_tokens.ipynb #da5b2ef0
@@ -37,14 +36,13 @@ def encode_chat(
                 f"message {i} is {m!r}: it needs a role (system, user or assistant) and a content "
                 "that is a string"
             )
-    ids, supervised = (templated_chat if tokenizer.chat_template else plain_chat)(
-        messages, tokenizer
-    )
+    by = templated_chat if tokenizer.chat_template else plain_chat
+    ids, supervised = by(messages, tokenizer)
     if max_length and len(ids) > max_length:
-        tell(f"the conversation has {len(ids)} tokens and was cut to max_length={max_length}")
+        warn(f"the conversation has {len(ids)} tokens and was cut to max_length={max_length}")
     out = Example(ids[:max_length], supervised=supervised[:max_length])
     if not any(out.supervised):
-        tell(
+        warn(
             "nothing of this conversation is supervised: the assistant says nothing within "
             "max_length"
         )
@@ -60,19 +58,16 @@ def plain_chat(
     Each part is encoded by itself, and what somebody wrote never becomes a special token.
     """
     backend = fast_backend(tokenizer)
-    end = [tokenizer.eos_token_id] if tokenizer.eos_token_id is not None else []
-    ids = (
-        [tokenizer.bos_token_id]
-        if tokenizer.bos_token_id not in (None, tokenizer.eos_token_id)
-        else []
-    )
-    supervised, before = [False] * len(ids), backend.encode_special_tokens
+    begin, end = tokenizer.bos_token_id, tokenizer.eos_token_id
+    ids = [begin] if begin not in (None, end) else []
+    end = [] if end is None else [end]
+    supervised = [False] * len(ids)
+    encoded = lambda text: backend.encode(text, add_special_tokens=False).ids
+    before = backend.encode_special_tokens
     backend.encode_special_tokens = True
     for m in messages:
-        head, body = (
-            backend.encode(t, add_special_tokens=False).ids
-            for t in (f"{m['role']}:", f" {m['content'].strip()}")
-        )
+        head = encoded(f"{m['role']}:")
+        body = encoded(f" {m['content'].strip()}")
         ids += head + body + end
         supervised += [False] * len(head) + [m["role"] == "assistant"] * len(body + end)
     backend.encode_special_tokens = before
@@ -91,7 +86,8 @@ def templated_chat(
     render = lambda n, prompt=False: tokenizer.apply_chat_template(
         messages[:n], tokenize=False, add_generation_prompt=prompt
     )
-    whole, said = render(len(messages)), []
+    whole = render(len(messages))
+    said = []
     for i, m in enumerate(messages):
         if m["role"] != "assistant":
             continue

@@ -25,16 +25,13 @@ class Example:
     """
 
     ids: list[int]
-    label: int | float | list | tuple | None = (
-        # class; number; 0/1 per label; (first, last) token of the answer, (0, 0) where it is not
-        # here, -100: teaches nothing
-        None
-    )
+    # class; number; 0/1 per label; (first, last) token of the answer, (0, 0) where it is not here,
+    # -100: teaches nothing
+    label: int | float | list | tuple | None = None
     supervised: list[bool] | None = None  # per token; lm: whether it may be learned
     types: list[int] | None = None  # per token; 1 in the second text of a pair
-    offsets: list | None = (
-        None  # per token; span: (start, end) in the original context, (-1, -1) outside it
-    )
+    # per token; span: (start, end) in the original context, (-1, -1) outside it
+    offsets: list | None = None
     row: int = 0  # row number in the split, from 0
 
     def __len__(self):
@@ -50,9 +47,8 @@ class Examples:
     ids: np.ndarray  # (tokens,) int32
     bounds: np.ndarray  # (examples + 1,) where each example begins in `ids`
     kind: str = "classify"
-    labels: np.ndarray | None = (
-        None  # classify (n,) int64; multilabel (n, k), regress (n,) float32; span (n, 2) int64
-    )
+    # classify (n,) int64; multilabel (n, k), regress (n,) float32; span (n, 2) int64
+    labels: np.ndarray | None = None
     rows: np.ndarray | None = None  # (n,) row numbers in the split
     supervised: np.ndarray | None = None  # (tokens,) bool
     types: np.ndarray | None = None  # (tokens,) int8
@@ -61,11 +57,9 @@ class Examples:
     pad_side: str = "right"
     vocab_size: int | None = None  # tokens that the tokenizer knows
     max_length: int | None = None  # the limit that was kept
-    cut: dict = field(
-        default_factory=dict
-        # {row: its tokens} of rows that were too long and lost their end (lm and span: none does,
-        # long rows go into several examples)
-    )
+    # {row: its tokens} of rows that were too long and lost their end (lm and span: none does, long
+    # rows go into several examples)
+    cut: dict = field(default_factory=dict)
     lost: list = field(default_factory=list)  # span: rows whose answer is whole in no window
     empty: list = field(default_factory=list)  # rows without a single token of text
     unknown: int = 0  # [UNK] tokens
@@ -276,9 +270,8 @@ def ends_in(
     """
     last = np.maximum(examples.bounds[1:] - 1, 0)
     learned = True if examples.supervised is None else examples.supervised[last]
-    return (
-        (examples.ids[last] == (-1 if token is None else token)) & learned & (examples.lengths > 0)
-    )
+    ended = examples.ids[last] == (-1 if token is None else token)
+    return ended & learned & (examples.lengths > 0)
 
 # %% ../../../nbs/lessons/03_tokens.ipynb #cae8e55a
 def look_alikes(
@@ -310,14 +303,8 @@ def check_token_ids(
     outside = np.unique(examples.ids[(examples.ids >= rows_in_embedding) | (examples.ids < 0)])
     if not len(outside):
         return
-    at = (
-        int(
-            np.searchsorted(
-                examples.bounds, np.flatnonzero(np.isin(examples.ids, outside))[0], "right"
-            )
-        )
-        - 1
-    )
+    first = np.flatnonzero(np.isin(examples.ids, outside))[0]
+    at = int(np.searchsorted(examples.bounds, first, "right")) - 1
     size = max(tokenizer_size or examples.vocab_size or 0, int(outside.max()) + 1)
     raise CourseError(
         f"token id outside the embedding: {', '.join(map(str, outside[:10]))} (first in row "

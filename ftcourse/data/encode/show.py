@@ -25,15 +25,16 @@ class Tokens:
     """
 
     def __init__(self, example, tokenizer):
-        self.example, ids = example, list(map(int, example.ids))
+        self.example = example
+        ids = list(map(int, example.ids))
         self.pieces = [
             t.replace("Ġ", "␣").replace("Ċ", "↵").replace("▁", "␣")
             for t in tokenizer.convert_ids_to_tokens(ids)
         ]
-        special, unk = set(tokenizer.all_special_ids), tokenizer.unk_token_id
-        span = (
-            example.label if example.offsets is not None and example.label is not None else (0, -1)
-        )
+        special = set(tokenizer.all_special_ids)
+        unk = tokenizer.unk_token_id
+        answer = example.label if example.offsets is not None else None
+        span = (0, -1) if answer is None else answer
         learned = example.supervised or [span[0] <= t <= span[1] for t in range(len(ids))]
         if unk in (tokenizer.eos_token_id, tokenizer.pad_token_id):
             unk = None
@@ -86,13 +87,11 @@ class UnkReport:
             f"  {rate:.0%} of {split} row {row}: {text[:80]!r}"
             for rate, split, row, text in self.worst
         ]
-        return "\n".join(
-            lines
-            + [
-                f"  {split} rows {a} and {b} have the same ids and different labels"
-                for split, a, b in self.alike[:5]
-            ]
-        )
+        lines += [
+            f"  {split} rows {a} and {b} have the same ids and different labels"
+            for split, a, b in self.alike[:5]
+        ]
+        return "\n".join(lines)
 
 # %% ../../../nbs/lessons/03_tokens.ipynb #c734c977
 def unk_report(
@@ -106,7 +105,8 @@ def unk_report(
     became the same.
     """
     splits = getattr(data, "splits", data if isinstance(data, dict) else {"data": data})
-    text, label = text or getattr(data, "text", "text"), label or getattr(data, "label", None)
+    text = text or getattr(data, "text", "text")
+    label = label or getattr(data, "label", None)
     label = label if getattr(data, "kind", "classify") == "classify" else None
     out = UnkReport({}, [], [])
     plan = make_plan(tokenizer, "classify", not isinstance(text, str) and len(text) == 2)
@@ -123,11 +123,9 @@ def unk_report(
                 labels=getattr(data, "labels", ()),
                 on_bad="skip",
             )
-        missed = (
-            np.add.reduceat(e.ids == plan.unk_id, e.bounds[:-1])
-            if len(e) and plan.unk_id is not None
-            else np.zeros(len(e))
-        )
+        missed = np.zeros(len(e))
+        if len(e) and plan.unk_id is not None:
+            missed = np.add.reduceat(e.ids == plan.unk_id, e.bounds[:-1])
         share = missed / np.maximum(e.lengths - plan.special, 1)
         out.rates[split] = e.unk_rate
         out.worst += [

@@ -56,9 +56,8 @@ def answer_span(
 def answer_of(
     answers: dict | None,  # {"text": [...], "answer_start": [...]}, as in SQuAD
     context: str,
-    # characters of the first answer; (-1, -1) where there is none; None: not labelled
-) -> tuple[int, int] | None:
-    """Where the answer to learn stands.
+) -> tuple[int, int] | None:  # characters of the first answer
+    """Where the answer to learn stands: (-1, -1) where there is none, None where it is not known.
 
     Raises `CourseError` when the context has something else there.
     """

@@ -65,7 +65,8 @@ def apply_bpe(
     merges: list,  # as learned: the earlier, the stronger
 ) -> list[str]:
     "Spell a word with learned merges: always the earliest-learned pair that stands in it."
-    rank, symbols = {pair: i for i, pair in enumerate(merges)}, tuple(word)
+    rank = {pair: i for i, pair in enumerate(merges)}
+    symbols = tuple(word)
     while len(symbols) > 1:
         best = min(zip(symbols, symbols[1:]), key=lambda p: rank.get(p, len(rank)))
         if best not in rank:
@@ -101,7 +102,8 @@ def wordpiece(
     """
     if len(word) > longest:
         return [unk]
-    pieces, start = [], 0
+    pieces = []
+    start = 0
     while start < len(word):
         for end in range(len(word), start, -1):
             piece = (inside if start else "") + word[start:end]

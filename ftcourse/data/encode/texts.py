@@ -4,11 +4,10 @@
 
 # %% auto #0
 __all__ = [
-    "some", "encoding_notes", "tell", "encode", "encode_texts", "encode_task"
+    "name_rows", "encoding_notes", "encode", "encode_texts", "encode_task"
 ]
 
 # %% ../../../nbs/lessons/03_tokens.ipynb #dbdd216e
-import sys
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -19,7 +18,7 @@ from .tokenize import encode_chunk, make_plan, read_chunks
 from ..task import KINDS
 
 # %% ../../../nbs/lessons/03_tokens.ipynb #0c97c9e1
-def some(
+def name_rows(
     rows,  # row numbers
 ) -> str:
     "The first few of many rows, for a message."
@@ -33,27 +32,32 @@ def encoding_notes(
     name: str = "the data",
 ) -> list[str]:  # sentences
     "What somebody who trains on these examples should know."
-    e, n, said = examples, f"{len(np.unique(examples.rows)):,} rows of {name}", []
+    e = examples
+    n = f"{len(np.unique(examples.rows)):,} rows of {name}"
+    said = []
     if e.cut and e.kind not in ("lm", "span"):
         said.append(
             f"{len(e.cut):,} of {n} are longer than max_length={e.max_length} and were cut "
-            f"({some(e.cut)}); the longest has {max(e.cut.values()):,} tokens"
+            f"({name_rows(e.cut)}); the longest has {max(e.cut.values()):,} tokens"
         )
     if e.lost:
         said.append(
             f"{len(e.lost):,} of {n} have an answer that is whole in no window of "
-            f"max_length={e.max_length}, and teach nothing ({some(e.lost)}): raise it or overlap"
+            f"max_length={e.max_length}, and teach nothing ({name_rows(e.lost)}): raise it or "
+            "overlap"
         )
     if e.empty:
         said.append(
-            f"{len(e.empty):,} of {n} are empty ({some(e.empty)}): nothing can be learned from them"
+            f"{len(e.empty):,} of {n} are empty ({name_rows(e.empty)}): nothing can be learned "
+            "from them"
         )
     if alike := look_alikes(e):
-        (i, j), texts = alike[0], [" | ".join(e.original(k)) for k in alike[0]]
+        i, j = alike[0]
+        texts = [" | ".join(e.original(k)) for k in (i, j)]
         said.append(
             f"{len(alike):,} differently labelled texts of {name} have the ids of another, so no "
-            "model can tell them apart: "
-            f"rows {e.rows[i]} and {e.rows[j]} are {texts[0]!r} and {texts[1]!r}"
+            f"model can tell them apart: rows {e.rows[i]} and {e.rows[j]} are {texts[0]!r} and "
+            f"{texts[1]!r}"
         )
     end = tokenizer.sep_token_id if tokenizer.mask_token_id is not None else tokenizer.eos_token_id
     if e.kind == "lm" and len(e) and not ends_in(e, end).any():
@@ -62,16 +66,6 @@ def encoding_notes(
             "stop. Set tokenizer.eos_token"
         )
     return said
-
-# %% ../../../nbs/lessons/03_tokens.ipynb #e452d3eb
-def tell(
-    what: str,
-) -> None:
-    "Warn, pointing at the line outside this package from which it was called."
-    frame, level = sys._getframe(1), 2
-    while frame.f_back and frame.f_globals.get("__name__", "").startswith("ftcourse."):
-        frame, level = frame.f_back, level + 1
-    warn(what, level)
 
 # %% ../../../nbs/lessons/03_tokens.ipynb #93ce826f
 def encode(
@@ -105,26 +99,19 @@ def encode(
             "lm takes one, the others one or two"
         )
     plan = make_plan(tokenizer, kind, len(text) == 2, max_length, labels, name, overlap)
-    out = concatenate(
-        [
-            encode_chunk(plan, *chunk)
-            for chunk in read_chunks(dataset, text, label if kind != "lm" else None, name)
-        ]
-    )
+    chunks = read_chunks(dataset, text, label if kind != "lm" else None, name)
+    out = concatenate([encode_chunk(plan, *chunk) for chunk in chunks])
     if out.problems and on_bad != "skip":
-        raise CourseError(
-            "\n".join(out.problems[:20])
-            + (f"\n… {len(out.problems):,} rows in all" if len(out.problems) > 20 else "")
-        )
-    out.pad_id = next(
-        (i for i in (tokenizer.pad_token_id, tokenizer.eos_token_id) if i is not None), 0
-    )
+        more = f"\n… {len(out.problems):,} rows in all" if len(out.problems) > 20 else ""
+        raise CourseError("\n".join(out.problems[:20]) + more)
+    ends = (tokenizer.pad_token_id, tokenizer.eos_token_id)
+    out.pad_id = next((i for i in ends if i is not None), 0)
     out.pad_side = tokenizer.padding_side
     out.vocab_size = len(tokenizer)
     out.source = dataset
     out.columns = text
     for said in encoding_notes(out, tokenizer, name):
-        tell(said)
+        warn(said)
     return out
 
 # %% ../../../nbs/lessons/03_tokens.ipynb #1a4cb1c2
@@ -142,10 +129,8 @@ def encode_texts(
         raise CourseError(f"texts is {texts!r}: give a list of strings")
     texts = list(texts)
     if pairs is None and texts and isinstance(texts[0], (tuple, list)):
-        odd = next(
-            (i for i, t in enumerate(texts) if not isinstance(t, (tuple, list)) or len(t) != 2),
-            None,
-        )
+        is_pair = [isinstance(t, (tuple, list)) and len(t) == 2 for t in texts]
+        odd = None if all(is_pair) else is_pair.index(False)
         if odd is not None:
             raise CourseError(
                 f"row {odd} of the texts is {texts[odd]!r}, no pair as the first one is: give two "
@@ -156,19 +141,13 @@ def encode_texts(
         raise CourseError(
             f"{len(texts)} texts and {len(pairs)} second texts: there must be one for each"
         )
-    rows = (
-        [{"text": t} for t in texts]
-        if pairs is None
-        else [{"text": t, "pair": p} for t, p in zip(texts, pairs)]
-    )
-    return encode(
-        rows,
-        tokenizer,
-        kind=kind,
-        text="text" if pairs is None else ("text", "pair"),
-        max_length=max_length,
-        name="the texts",
-    )
+    if pairs is None:
+        columns = "text"
+        rows = [{"text": t} for t in texts]
+    else:
+        columns = ("text", "pair")
+        rows = [{"text": t, "pair": p} for t, p in zip(texts, pairs)]
+    return encode(rows, tokenizer, kind=kind, text=columns, max_length=max_length, name="the texts")
 
 # %% ../../../nbs/lessons/03_tokens.ipynb #f018c699
 def encode_task(

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = [
     "CHUNK", "longest_first", "kept_tokens", "fast_backend", "Plan", "make_plan", "as_target", "encode_row",
-    "encode_windows", "pieces", "unreadable", "encode_chunk", "read_chunks"
+    "encode_windows", "pieces", "encoding_problem", "encode_chunk", "read_chunks"
 ]
 
 # %% ../../../nbs/lessons/03_tokens.ipynb #f3997a83
@@ -75,11 +75,9 @@ def fast_backend(
     )
     copy = Tokenizer.from_str(backend.to_str())
     byte_level = "ByteLevel" in repr(backend.pre_tokenizer)
-    copy.post_processor = (
-        processors.Sequence([processors.ByteLevel(trim_offsets=True), parts])
-        if byte_level
-        else parts
-    )
+    if byte_level:
+        parts = processors.Sequence([processors.ByteLevel(trim_offsets=True), parts])
+    copy.post_processor = parts
     return copy
 
 # %% ../../../nbs/lessons/03_tokens.ipynb #32869a03
@@ -102,9 +100,8 @@ class Plan:
     special: int  # how many special tokens a row has
     unk_id: int | None  # None where nothing is ever unknown
     blank: int  # stands for a text without tokens, so that there is something to read
-    overlap: int | None = (
-        None  # span: tokens of the context that two windows share; None: a third of max_length
-    )
+    # span: tokens of the context that two windows share; None: a third of max_length
+    overlap: int | None = None
 
 # %% ../../../nbs/lessons/03_tokens.ipynb #84837b11
 def make_plan(
@@ -123,40 +120,34 @@ def make_plan(
         raise CourseError(f"max_length={max_length!r}: give a whole number of tokens")
     t, backend = tokenizer, fast_backend(tokenizer, pair)
     encoder = t.mask_token_id is not None
-    around = tuple(
-        [] if i is None else [i]
-        for i in ((t.cls_token_id, t.sep_token_id) if encoder else (t.bos_token_id, t.eos_token_id))
-    )
+    ends = (t.cls_token_id, t.sep_token_id) if encoder else (t.bos_token_id, t.eos_token_id)
+    around = tuple([] if i is None else [i] for i in ends)
     special = sum(map(len, around)) if kind == "lm" else backend.num_special_tokens_to_add(pair)
-    limit = min(
-        (n for n in (max_length, t.model_max_length) if n is not None and n < 10**9), default=None
-    )
+    limits = [n for n in (max_length, t.model_max_length) if n is not None and n < 10**9]
+    limit = min(limits, default=None)
     least = special + 1 + pair
     if limit is not None and limit < least:
         raise CourseError(
             f"max_length={limit} leaves no room for text beside {special} special tokens: take "
             f"{least} at least"
         )
-    unk = (
-        None
-        if t.unk_token_id in (t.bos_token_id, t.eos_token_id, t.pad_token_id)
-        else t.unk_token_id
-    )
+    taken = (t.bos_token_id, t.eos_token_id, t.pad_token_id)
+    unk = None if t.unk_token_id in taken else t.unk_token_id
     blank = next((i for i in (t.eos_token_id, t.unk_token_id, t.pad_token_id) if i is not None), 0)
     return Plan(
-        t,
-        backend,
-        kind,
-        pair,
-        limit,
-        tuple(labels),
-        name,
-        encoder,
-        around,
-        special,
-        unk,
-        blank,
-        overlap,
+        tokenizer=t,
+        backend=backend,
+        kind=kind,
+        pair=pair,
+        max_length=limit,
+        labels=tuple(labels),
+        name=name,
+        encoder=encoder,
+        around=around,
+        special=special,
+        unk_id=unk,
+        blank=blank,
+        overlap=overlap,
     )
 
 # %% ../../../nbs/lessons/03_tokens.ipynb #802ff504
@@ -202,22 +193,12 @@ def encode_row(
     target=None,  # its label
 ) -> tuple:  # ids, types or None, no offsets, target
     "One text or pair, cut to fit."
-    cut = plan.max_length is not None and len(e.ids) > plan.max_length
-    keep = (
-        kept_tokens(
-            np.array([-1 if p is None else p for p in e.sequence_ids]),
-            plan.max_length,
-            plan.tokenizer.truncation_side,
-        )
-        if cut
-        else slice(None)
-    )
-    return (
-        np.array(e.ids)[keep] if cut else e.ids or [plan.blank],
-        np.array(e.type_ids)[keep] if plan.pair and plan.encoder else None,
-        None,
-        target,
-    )
+    typed = plan.pair and plan.encoder
+    if plan.max_length is None or len(e.ids) <= plan.max_length:
+        return e.ids or [plan.blank], np.array(e.type_ids) if typed else None, None, target
+    parts = np.array([-1 if p is None else p for p in e.sequence_ids])
+    keep = kept_tokens(parts, plan.max_length, plan.tokenizer.truncation_side)
+    return np.array(e.ids)[keep], np.array(e.type_ids)[keep] if typed else None, None, target
 
 # %% ../../../nbs/lessons/03_tokens.ipynb #ba6202be
 def encode_windows(
@@ -225,21 +206,22 @@ def encode_windows(
     plan: Plan,
     # (start, end) characters of the answer, (-1, -1) where there is none, None: not labelled
     target=None,
-    # per window: ids, types or None, (tokens, 2) offsets, [first, last] token of the answer
 ) -> list[tuple]:
-    """The question with each window of its context.
+    """The question with each window of its context: ids, types or None, (tokens, 2) offsets, and
+    [first, last] token of the answer.
 
     Answer tokens are [0, 0] where the window does not hold the answer, all -100 where none does.
     Raises `CourseError`.
     """
     parts = np.array([-1 if p is None else p for p in e.sequence_ids])
-    ids, types, context = np.array(e.ids), np.array(e.type_ids), np.flatnonzero(parts == 1)
+    ids = np.array(e.ids)
+    types = np.array(e.type_ids)
+    context = np.flatnonzero(parts == 1)
     chars = np.where((parts == 1)[:, None], np.array(e.offsets).reshape(-1, 2), -1)
-    room = (
-        max(1, len(context))
-        if plan.max_length is None
-        else plan.max_length - int((parts != 1).sum())
-    )
+    if plan.max_length is None:
+        room = max(1, len(context))
+    else:
+        room = plan.max_length - int((parts != 1).sum())
     if room < 1:
         raise CourseError(
             f"question too long: it has {int((parts == 0).sum())} tokens, and with "
@@ -247,22 +229,15 @@ def encode_windows(
             f"max_length={plan.max_length}. Shorten it, or raise max_length"
         )
     overlap = min((plan.max_length or 0) // 3 if plan.overlap is None else plan.overlap, room // 2)
-    ends = np.array(
-        (-100, -100) if target is None or target[0] < 0 else answer_tokens(chars, *target)
-    )
+    none = target is None or target[0] < 0
+    ends = np.array((-100, -100) if none else answer_tokens(chars, *target))
     made = []
     for first, stop in windows(len(context), room, overlap):
         keep = parts != 1
         keep[context[first:stop]] = True
         whole = ends[0] >= 0 and keep[ends].all()
-        made.append(
-            (
-                ids[keep],
-                types[keep] if plan.encoder else None,
-                chars[keep],
-                (np.cumsum(keep)[ends] - 1).tolist() if whole else [0, 0],
-            )
-        )
+        place = (np.cumsum(keep)[ends] - 1).tolist() if whole else [0, 0]
+        made.append((ids[keep], types[keep] if plan.encoder else None, chars[keep], place))
     if target is not None and (target[0] < 0 or any(place != [0, 0] for *_, place in made)):
         return made
     return [(*rest, [-100, -100]) for *rest, _ in made]
@@ -288,7 +263,7 @@ def pieces(
     return [before + ids[i : i + size] + after for i in range(0, max(len(ids), 1), size)]
 
 # %% ../../../nbs/lessons/03_tokens.ipynb #c0ffee70
-def unreadable(
+def encoding_problem(
     text,  # a cell of a text column
 ) -> str | None:  # why it cannot be encoded; None where it can
     """What keeps a cell from being a text: it is no string, or holds half a character (a lone
@@ -313,7 +288,7 @@ def encode_chunk(
 ) -> Examples:
     "Some rows as Examples; rows that cannot be encoded are named in `.problems`."
     lm, span = plan.kind == "lm", plan.kind == "span"
-    bad = {i: why for column in texts for i, t in enumerate(column) if (why := unreadable(t))}
+    bad = {i: why for column in texts for i, t in enumerate(column) if (why := encoding_problem(t))}
     texts = [
         [
             "" if i in bad else t if lm or (span and part) else t.strip()
@@ -321,36 +296,31 @@ def encode_chunk(
         ]
         for part, column in enumerate(texts)
     ]
-    run = (
-        plan.backend.encode_batch if span else plan.backend.encode_batch_fast
-    )  # fast: without offsets
-    # made: (ids, types, offsets, target) an example
-    made = []
+    # fast: without offsets
+    run = plan.backend.encode_batch if span else plan.backend.encode_batch_fast
+    made = []  # (ids, types, offsets, target) an example
     rows = []
     cut = {}
     lost = []
     empty = []
     words = 0
-    for i, e in enumerate(
-        run(list(zip(*texts)) if plan.pair else texts[0], add_special_tokens=not lm)
-    ):
+    inputs = list(zip(*texts)) if plan.pair else texts[0]
+    for i, e in enumerate(run(inputs, add_special_tokens=not lm)):
         if i in bad:
             continue
-        target, size = None if targets is None or lm else targets[i], len(e) + lm * plan.special
+        target = None if targets is None or lm else targets[i]
+        size = len(e) + lm * plan.special
         try:
-            if targets is not None and not lm:
-                target = (
-                    answer_of(target, texts[1][i])
-                    if span
-                    else as_target(target, plan.kind, plan.labels)
-                )
-            new = (
-                [(ids, None, None, None) for ids in pieces(e.ids, plan)]
-                if lm
-                else encode_windows(e, plan, target)
-                if span
-                else [encode_row(e, plan, target)]
-            )
+            if lm:
+                new = [(ids, None, None, None) for ids in pieces(e.ids, plan)]
+            elif span:
+                if targets is not None:
+                    target = answer_of(target, texts[1][i])
+                new = encode_windows(e, plan, target)
+            else:
+                if targets is not None:
+                    target = as_target(target, plan.kind, plan.labels)
+                new = [encode_row(e, plan, target)]
         except CourseError as problem:
             bad[i] = str(problem)
             continue
@@ -387,13 +357,11 @@ def _packed_chunk(
 ) -> Examples:
     "A chunk's examples end to end."
     ids, types, chars, targets = zip(*made) if made else ((),) * 4
-    columns = (
-        [2]
-        if plan.kind == "span"
-        else [len(targets[0]) if made else len(plan.labels)]
-        if plan.kind == "multilabel" and labelled
-        else []
-    )
+    columns = []
+    if plan.kind == "span":
+        columns = [2]
+    elif plan.kind == "multilabel" and labelled:
+        columns = [len(targets[0]) if made else len(plan.labels)]
     out = Examples.from_lists(
         ids,
         kind=plan.kind,

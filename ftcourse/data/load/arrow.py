@@ -26,14 +26,15 @@ class Part:
     def __init__(self, piece, folder, n_texts):
         import pyarrow as pa
 
-        self.piece, self.path, self.held = piece, folder / f"{uuid4().hex}.rows", []
+        self.piece = piece
+        self.path = folder / f"{uuid4().hex}.rows"
+        self.held = []
         self.keys = array("Q")
         self.codes = array("i")
         self.lines = array("q")
         self.values = array("d")
-        self.schema = pa.schema(
-            [*((f"t{i}", pa.string()) for i in range(n_texts)), ("answers", pa.string())]
-        )
+        names = [*(f"t{i}" for i in range(n_texts)), "answers"]
+        self.schema = pa.schema([(name, pa.string()) for name in names])
         self.sink = pa.OSFile(str(self.path), "wb")
         self.writer = pa.ipc.new_stream(self.sink, self.schema)
 
@@ -51,12 +52,8 @@ class Part:
         import pyarrow as pa
 
         if self.held:
-            self.writer.write_batch(
-                pa.record_batch(
-                    [pa.array(c, f.type) for c, f in zip(zip(*self.held), self.schema)],
-                    schema=self.schema,
-                )
-            )
+            columns = [pa.array(c, f.type) for c, f in zip(zip(*self.held), self.schema)]
+            self.writer.write_batch(pa.record_batch(columns, schema=self.schema))
         self.held = []
 
     def close(self):
@@ -66,6 +63,7 @@ class Part:
 
 # %% ../../../nbs/toolkit/prepare.ipynb #b7e88658
 def free_name(wanted, taken):
+    "A name for a column that none of the data has."
     return free_name(f"source_{wanted}", taken) if wanted in taken else wanted
 
 
@@ -82,13 +80,11 @@ def features_of(prep, unlabelled=False):
         "regress": lambda: Value("float64"),
         "span": lambda: {"text": [Value("string")], "answer_start": [Value("int64")]},
     }
-    own = (
-        {free_name("split", prep.text): Value("string")}
-        if unlabelled
-        else {}
-        if prep.kind == "lm"
-        else {prep.label: label[prep.kind]()}
-    )
+    own = {}
+    if unlabelled:
+        own = {free_name("split", prep.text): Value("string")}
+    elif prep.kind != "lm":
+        own = {prep.label: label[prep.kind]()}
     own = {c: Value("string") for c in prep.text} | own
     return Features(own | {free_name("line", own): Value("int64")})
 
@@ -101,7 +97,8 @@ def copy_rows(prep, p, target, schema, out):
     with pa.OSFile(str(p.path), "rb") as source, pa.ipc.open_stream(source) as stream:
         for batch in stream:
             rows = np.flatnonzero(p.to[start : start + len(batch)] == target)
-            at, start = rows + start, start + len(batch)
+            at = rows + start
+            start += len(batch)
             if not len(rows):
                 continue
             batch = batch.take(pa.array(rows))
@@ -115,16 +112,11 @@ def copy_rows(prep, p, target, schema, out):
             elif prep.kind == "multilabel":
                 columns.append(pa.array(prep.vectors[p.ids[at]].tolist()))
             elif prep.kind == "span":
-                columns.append(
-                    pa.array(
-                        [json.loads(a) for a in batch.column(len(prep.text)).to_pylist()],
-                        schema.field(prep.label).type,
-                    )
-                )
+                answers = [json.loads(a) for a in batch.column(len(prep.text)).to_pylist()]
+                columns.append(pa.array(answers, schema.field(prep.label).type))
             columns.append(pa.array(np.array(p.lines)[at]))
-            out.write_batch(
-                pa.record_batch([c.cast(f.type) for c, f in zip(columns, schema)], schema=schema)
-            )
+            columns = [c.cast(f.type) for c, f in zip(columns, schema)]
+            out.write_batch(pa.record_batch(columns, schema=schema))
 
 # %% ../../../nbs/toolkit/prepare.ipynb #42667a01
 def write_splits(

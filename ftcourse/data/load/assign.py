@@ -41,24 +41,23 @@ def set_apart_unlabelled(prep, p, name):
     lines = np.array(p.lines)[p.ids == -1]
     if not len(lines):
         return
+    rows = f"row{'s' * (len(lines) > 1)}"
     if len(lines) < len(p.ids):
         where = f"{p.piece.unit} {', '.join(map(str, lines[:10]))}{', …' * (len(lines) > 10)}"
         prep.notes.append(
-            f"{p.piece.name}: {len(lines)} row{'s' * (len(lines) > 1)} without a label set apart "
-            f"({where})"
+            f"{p.piece.name}: {len(lines)} {rows} without a label set apart ({where})"
         )
         return
     prep.notes.append(
-        f"{p.piece.name}: no labels ({len(lines):,} row{'s' * (len(lines) > 1)}, each -1 or "
-        "missing): set apart in task.unlabelled"
+        f"{p.piece.name}: no labels ({len(lines):,} {rows}, each -1 or missing): set apart in "
+        "task.unlabelled"
     )
     for s in [name] if name else SPLITS:
         prep.hidden[s] = (
             f"the {s} split of {prep.src.name} cannot be scored: it has no labels ({len(lines):,} "
-            f"row{'s' * (len(lines) > 1)}, each -1 or missing, "
-            "as GLUE hides those of its test). Score the validation split, or load with "
-            "test=\"validation\" to make that the test; "
-            "the rows are in task.unlabelled and can be predicted"
+            f"{rows}, each -1 or missing, as GLUE hides those of its test). Score the validation "
+            'split, or load with test="validation" to make that the test; the rows are in '
+            "task.unlabelled and can be predicted"
         )
 
 # %% ../../../nbs/toolkit/prepare.ipynb #85e7d58f
@@ -76,15 +75,14 @@ def cut_splits(prep, parts, fractions, seed):
         strata = bins(np.concatenate([np.array(p.values) for p in parts])[rows])
     to = np.concatenate([p.to for p in parts])
     to[rows] = np.array([0, 2, 1])[cut(keys, strata, fractions, seed)]
-    for p, part in zip(parts, np.split(to, np.cumsum([len(p.to) for p in parts])[:-1])):
+    ends = np.cumsum([len(p.to) for p in parts])[:-1]
+    for p, part in zip(parts, np.split(to, ends)):
         p.to = part
     for i, f in zip((2, 1), fractions):
         n = int((to == i).sum())
-        said = (
-            f"{n:,} of {len(rows):,} rows cut off ({f:.0%}, by hash of the text)"
-            if n
-            else f"none, {len(rows)} rows are too few to cut any off"
-        )
+        said = f"none, {len(rows)} rows are too few to cut any off"
+        if n:
+            said = f"{n:,} of {len(rows):,} rows cut off ({f:.0%}, by hash of the text)"
         if f:
             prep.notes.append(f"{SPLITS[i]}: {said}")
 
@@ -93,8 +91,8 @@ def assign_splits(
     prep,  # a `Preparation` whose labels are decided
     only: str | None,  # split=… of the caller
     seed: int,
-    validation: float,
-    test,  # fractions, or for test the name of a split
+    validation: float,  # fraction
+    test,  # fraction, or the name of a split
 ) -> None:
     """Give every row its split (`part.to`): 0, 1, 2 for train, validation, test; -1 for unlabelled;
     -2 for left out.
@@ -102,11 +100,11 @@ def assign_splits(
     given = {p.piece.split for p in prep.parts} - {None}
     becomes = map_splits(prep, given, test)
     final = {becomes.get(s, s) for s in given} - {None}
-    could = (
-        final
-        | ({"validation"} if "train" in final else set())
-        | ({"test"} if final == {"train"} else set())
-    )  # with what is cut off train
+    could = set(final)  # with what is cut off train
+    if "train" in final:
+        could.add("validation")
+    if final == {"train"}:
+        could.add("test")
     if only and given and only not in could:
         raise CourseError(
             f"{prep.src.name} has no {only} split (it has {', '.join(sorted(final))})"
@@ -115,25 +113,18 @@ def assign_splits(
     for p in prep.parts:
         s = p.piece.split
         name = becomes.get(s, s) if s else only
-        p.to = np.full(len(p.ids), SPLITS.index(name) if name else 0 if s is None else -2, np.int8)
+        left = 0 if s is None else -2  # without a split of its own: to be cut; or left out
+        p.to = np.full(len(p.ids), SPLITS.index(name) if name else left, np.int8)
         p.to[p.ids < 0] = p.ids[p.ids < 0]
-        if (
-            s is None
-            and not only
-            or name == "train"
-            and "validation" not in final
-            and not (only and not given)
-        ):
+        whole = only and not given
+        lacks = name == "train" and "validation" not in final
+        if s is None and not only or lacks and not whole:
             to_cut.append(p)
         set_apart_unlabelled(prep, p, name)
     before = len(prep.notes)
     if to_cut:
-        cut_splits(
-            prep,
-            to_cut,
-            (0 if given - {"train"} or isinstance(test, str) else test, validation),
-            seed,
-        )
+        has_test = given - {"train"} or isinstance(test, str)
+        cut_splits(prep, to_cut, (0 if has_test else test, validation), seed)
     if only and given:
         del prep.notes[before:]
         for p in prep.parts:
@@ -158,14 +149,14 @@ def check_splits(
     if prep.kind != "classify" or "train" not in keys:
         return
     ids = np.concatenate([p.ids[p.to == 0] for p in prep.parts])
-    n, present = contradictions(keys["train"], ids), set(ids.tolist())
+    present = set(ids.tolist())
+    n = contradictions(keys["train"], ids)
     if n:
         prep.notes.append(f"train: {n} text{'s' * (n > 1)} with more than one label")
     if len(present) == 1:
         raise CourseError(
             f"{prep.src.name}: every row of train has the label {prep.labels[ids[0]]!r}, so there "
-            "is nothing to tell apart. "
-            "Add rows with another label, or pass another label=…"
+            "is nothing to tell apart. Add rows with another label, or pass another label=…"
         )
     missing = [x for i, x in enumerate(prep.labels) if i not in present]
     if missing:

@@ -74,19 +74,16 @@ def usual_texts(known, label, kind):
 # %% ../../../nbs/toolkit/columns.ipynb #b83f37be
 def span_columns(columns, where, text, label, known):
     "Question, context and answers."
-    names = (
-        tuple(text)
-        if isinstance(text, (list, tuple))
-        else (known.get("question", "question"), known.get("context", "context"))
-    )
+    names = (known.get("question", "question"), known.get("context", "context"))
+    if isinstance(text, (list, tuple)):
+        names = tuple(text)
     label = label or known.get("answers") or known.get("answer") or "answers"
     missing = [c for c in (*names, label) if c not in columns]
     if missing or len(names) != 2:
         raise CourseError(
             f"{where}: a span task needs question, context and answers; "
             f"{', '.join(map(repr, missing or names))} not found. Its columns are "
-            f"{quoted_columns(columns)}. "
-            'Pass text=("…", "…"), label="…"'
+            f"{quoted_columns(columns)}. Pass text=(\"…\", \"…\"), label=\"…\""
         )
     return names, label, "span"
 
@@ -119,21 +116,15 @@ def suggest_call(columns, sample, kind, where):
     if kind == "lm":
         return f"Pass text={text!r}"
     if not rest:
-        lines = (
-            ', or pattern="(?P<label>…) (?P<text>…)" if each line has a label'
-            if where.endswith(".txt")
-            else ""
-        )
+        lines = ""
+        if where.endswith(".txt"):
+            lines = ', or pattern="(?P<label>…) (?P<text>…)" if each line has a label'
         return f'Pass text={text!r}, kind="lm" to learn the language of these texts{lines}'
+    values = {c: len(set(cells[c])) for c in rest}
     usual = [c for c in rest if str(c).lower() in LABELS]
-    label = (
-        usual
-        or sorted(
-            rest, key=lambda c: (len(set(cells[c])) < 2, len(set(cells[c])), -columns.index(c))
-        )
-    )[0]
-    looks = any(parse_number(c) is not None or len(str(c)) > 40 for c in columns)
-    if looks:
+    fewest = min(rest, key=lambda c: (values[c] < 2, values[c], -columns.index(c)))
+    label = usual[0] if usual else fewest
+    if any(parse_number(c) is not None or len(str(c)) > 40 for c in columns):
         return (
             "These look like data, so the file has no header: pass positions, "
             f"text={columns.index(text)}, label={columns.index(label)}, "
@@ -155,25 +146,16 @@ def find_columns(
     Raises `CourseError` naming the columns there are and the argument to pass.
     """
     known = {str(c).strip().lower(): c for c in reversed(columns)}
-    if (
-        kind == "span"
-        or kind is None
-        and text is None
-        and {"question", "context"} <= set(known)
-        and {"answers", "answer"} & set(known)
-    ):
+    answered = {"question", "context"} <= set(known) and {"answers", "answer"} & set(known)
+    if kind == "span" or kind is None and text is None and answered:
         return span_columns(columns, where, text, label, known)
     many = isinstance(label, (list, tuple))
-    texts = (
-        (text,) if isinstance(text, str) else tuple(text or ()) or usual_texts(known, label, kind)
-    )
+    texts = (text,) if isinstance(text, str) else tuple(text or ())
+    texts = texts or usual_texts(known, label, kind)
     if label is None and kind != "lm":
         label = next((known[c] for c in LABELS if c in known and known[c] not in texts), None)
-    lost = [
-        f"the column {c!r} you asked for is not there"
-        for c in (*texts, *(label if many else [label] if label is not None else []))
-        if c not in columns
-    ]
+    asked = [*texts, *(label if many else [] if label is None else [label])]
+    lost = [f"the column {c!r} you asked for is not there" for c in asked if c not in columns]
     if not texts:
         lost.append("no column has a usual name for the text")
     if label is None and kind != "lm":
@@ -192,12 +174,14 @@ def find_columns(
             f"{where}: {label!r} is asked for as text and as label. Pass two different columns of "
             f"{quoted_columns(columns)}"
         )
-    return texts, None if kind == "lm" else tuple(label) if many else label, kind
+    if kind == "lm":
+        return texts, None, kind
+    return texts, tuple(label) if many else label, kind
 
 # %% ../../../nbs/toolkit/columns.ipynb #e5763781
 def text_problem(
     row: dict,
-    column,  # a row and one of its text columns
+    column,  # one of its text columns
 ) -> tuple | None:  # (what, cure), or None for a text that can be used
     "What keeps a cell from being a text."
     if column not in row:
@@ -206,15 +190,9 @@ def text_problem(
     if x is None:
         return f"{column!r} is null", "Write a text, or take the row out"
     if not isinstance(x, str):
-        what = (
-            "number"
-            if isinstance(x, (int, float)) and not isinstance(x, bool)
-            else type(x).__name__
-        )
-        return (
-            f"{column!r} is not a string ({what})",
-            f"Put quotes around it: \"{x}\"" if what == "number" else "Write a text",
-        )
+        if isinstance(x, (int, float)) and not isinstance(x, bool):
+            return f"{column!r} is not a string (number)", f'Put quotes around it: "{x}"'
+        return f"{column!r} is not a string ({type(x).__name__})", "Write a text"
     if not x:
         return f"{column!r} is empty", "Write a text, or take the row out"
     if not x.strip().strip(BLANK):
@@ -262,11 +240,8 @@ def label_value(
 def sort_labels(names) -> list[str]:
     "Class names in order: by size if all are numbers, else by alphabet."
     names = list(names)
-    return (
-        sorted(names, key=parse_number)
-        if all(parse_number(n) is not None for n in names)
-        else sorted(names)
-    )
+    numeric = all(parse_number(n) is not None for n in names)
+    return sorted(names, key=parse_number if numeric else None)
 
 # %% ../../../nbs/toolkit/columns.ipynb #839a2910
 def name_classes(
@@ -307,8 +282,8 @@ def name_classes(
 # %% ../../../nbs/toolkit/columns.ipynb #6126cdcc
 def find_answers(
     row: dict,
-    context: str,
-    column,  # a row, its context, and the column of its answers
+    context: str,  # of the row
+    column,  # that holds its answers
 ) -> tuple:  # {"text": […], "answer_start": […]} or None for none given; (what, cure) or None
     "Answers as SQuAD writes them; a plain answer is looked up in the context."
     x = row.get(column)
@@ -317,45 +292,31 @@ def find_answers(
     if isinstance(x, list) and x and isinstance(x[0], dict):
         x = {k: [a.get(k) for a in x] for k in ("text", "answer_start")}
     if isinstance(x, str):
-        x = (
-            {
-                "text": [x],
-                "answer_start": [row["answer_start"]]
-                if str(row.get("answer_start") or "").isdigit()
-                else [],
-            }
-            if x.strip()
-            else None
-        )
-    if x is None:
-        return None, None
+        if not x.strip():
+            return None, None
+        given = str(row.get("answer_start") or "").isdigit()
+        x = {"text": [x], "answer_start": [row["answer_start"]] if given else []}
     if not isinstance(x, (dict, list)):
         return None, (
             f"{column!r} is not an answer ({type(x).__name__})",
             'Write {"text": ["…"], "answer_start": [0]}',
         )
-    texts, starts = (
-        (x, [])
-        if isinstance(x, list)
-        else (list(x.get("text") or []), list(x.get("answer_start") or []))
-    )
-    if isinstance(x, dict) and isinstance(x.get("text"), str):
+    if isinstance(x, list):
+        texts, starts = x, []
+    elif isinstance(x.get("text"), str):
         texts = [x["text"]]
         starts = [x["answer_start"]] if isinstance(x.get("answer_start"), int) else []
+    else:
+        texts = list(x.get("text") or [])
+        starts = list(x.get("answer_start") or [])
     starts = starts if len(starts) == len(texts) else [context.find(str(t)) for t in texts]
     for text, start in zip(texts, starts):
         start = int(start)
-        if (
-            not isinstance(text, str)
-            or not text
-            or start < 0
-            or context[start : start + len(text)] != text
-        ):
-            at = context.find(text) if isinstance(text, str) and text else -1
-            cure = (
-                f"It stands at {at}: write answer_start={at}"
-                if at >= 0
-                else "An answer is a piece of the context, letter by letter"
-            )
+        is_text = isinstance(text, str) and text != ""
+        if not is_text or start < 0 or context[start : start + len(text)] != text:
+            at = context.find(text) if is_text else -1
+            cure = "An answer is a piece of the context, letter by letter"
+            if at >= 0:
+                cure = f"It stands at {at}: write answer_start={at}"
             return None, (f"the answer {text!r} does not stand in the context at {start}", cure)
     return {"text": texts, "answer_start": [int(s) for s in starts]}, None

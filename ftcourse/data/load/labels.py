@@ -28,6 +28,7 @@ from ftcourse.data.load.columns import (
     sort_labels,
     text_problem,
 )
+from .readers import FORMATS
 from ..problems import BadRows, Problem
 from ..splits import SPLITS
 
@@ -48,9 +49,8 @@ class Preparation:
     notes: list = field(default_factory=list)
     hidden: dict = field(default_factory=dict)  # {split: why it cannot be scored}
     parts: list = field(default_factory=list)
-    codes: dict = field(
-        default_factory=dict
-    )  # {value of the label column: number in order of appearance}
+    # {value of the label column: number in order of appearance}
+    codes: dict = field(default_factory=dict)
     temporary: list = field(default_factory=list)
 
     def clean(self):
@@ -67,15 +67,8 @@ def read_score(label, x):
         return -1, np.nan, None, None
     value = parse_number(x)
     if value is None:
-        return (
-            0,
-            None,
-            None,
-            (
-                f"{label!r} is {x!r}, not a finite number",
-                "Write it with a decimal point, such as 3.8",
-            ),
-        )
+        what = f"{label!r} is {x!r}, not a finite number"
+        return 0, None, None, (what, "Write it with a decimal point, such as 3.8")
     return 0, value, None, None
 
 
@@ -97,16 +90,13 @@ def read_label(prep, row, texts, piece):
     if prep.kind == "span":
         answers, wrong = find_answers(row, texts[1], prep.label)
         return 0 if answers else -1, None, json.dumps(answers) if answers else None, wrong
-    x, wrong = (
-        multi_hot_labels(row, prep.label)
-        if isinstance(prep.label, tuple)
-        else (row.get(prep.label), None)
-    )
+    if isinstance(prep.label, tuple):
+        x, wrong = multi_hot_labels(row, prep.label)
+    else:
+        x, wrong = row.get(prep.label), None
     if isinstance(x, (dict, bytes)):
-        wrong = (
-            f"{prep.label!r} is {'an object' if isinstance(x, dict) else 'bytes'}",
-            "Write a class, a number or a list of classes",
-        )
+        what = f"{prep.label!r} is {'an object' if isinstance(x, dict) else 'bytes'}"
+        wrong = (what, "Write a class, a number or a list of classes")
     if wrong:
         return 0, None, None, wrong
     if prep.kind == "regress":
@@ -117,12 +107,8 @@ def read_label(prep, row, texts, piece):
     if x is None:
         return -1, None, None, None
     if prep.kind == "classify" and isinstance(x, tuple):
-        return (
-            0,
-            None,
-            None,
-            (f"{prep.label!r} is a list", 'Write one class, or pass kind="multilabel"'),
-        )
+        wrong = (f"{prep.label!r} is a list", 'Write one class, or pass kind="multilabel"')
+        return 0, None, None, wrong
     if prep.kind == "multilabel" and not isinstance(x, tuple):
         x = (x,)
     if prep.kind is None and len(prep.codes) > 20_000:
@@ -158,13 +144,11 @@ def read_piece(prep, piece, rows, head, found):
     part.close()
 
 # %% ../../../nbs/toolkit/prepare.ipynb #30711248
-NO_ROWS = (
-    {".txt": "Write one text a line, or documents with a blank line between them"}
-    | dict.fromkeys((".csv", ".tsv"), "A table needs a header and at least one row below it")
-    | dict.fromkeys(
-        (".json", ".jsonl", ".ndjson"), 'Write one object a line, such as {"text": "…", "label": 1}'
-    )
-)
+NO_ROWS = {  # by the values of `FORMATS`
+    "text": "Write one text a line, or documents with a blank line between them",
+    "csv": "A table needs a header and at least one row below it",
+    "json": 'Write one object a line, such as {"text": "…", "label": 1}',
+}
 
 
 def read_pieces(
@@ -180,9 +164,9 @@ def read_pieces(
         head = list(islice(rows, 100))
         if head and not prep.parts:
             columns = list(dict.fromkeys(c for _, row in head for c in row))
-            prep.text, prep.label, prep.kind = find_columns(
-                columns, piece.name, prep.text, prep.label, prep.kind, [row for _, row in head]
-            )
+            asked = prep.text, prep.label, prep.kind
+            settled = find_columns(columns, piece.name, *asked, [row for _, row in head])
+            prep.text, prep.label, prep.kind = settled
         if head:
             read_piece(prep, piece, chain(head, rows), [row for _, row in head], found)
         else:
@@ -193,10 +177,8 @@ def read_pieces(
     if prep.problems:
         raise BadRows(prep.problems, f"{prep.src.name}: nothing is left")
     names = [p.name for p in prep.src.pieces]
-    raise CourseError(
-        f"{prep.src.name} holds no rows ({', '.join(names)}). "
-        f"{NO_ROWS.get(Path(names[0]).suffix.lower(), 'Give at least one row')}"
-    )
+    cure = NO_ROWS.get(FORMATS.get(Path(names[0]).suffix.lower()), "Give at least one row")
+    raise CourseError(f"{prep.src.name} holds no rows ({', '.join(names)}). {cure}")
 
 # %% ../../../nbs/toolkit/prepare.ipynb #739ea507
 def refuse_scores(prep, own, values, n, numeric):
@@ -224,27 +206,19 @@ def class_ids(prep, counts):
     "Ids of a task with one class per row: (code -> id, code -> name for messages)."
     values = {v: parse_number(v) for v in prep.codes}
     nothing = {v for v in values if v.lower() in ("nan", "none", "null", "na", "n/a")}
-    numeric = any(n is not None for n in values.values()) and all(
-        n is not None for v, n in values.items() if v not in nothing
-    )
-    named = {
-        v: c for v, c in prep.codes.items() if not (numeric and v in nothing)
-    }  # among numbers, the word nan is an empty cell
+    is_number = {v: n is not None for v, n in values.items()}
+    numeric = any(is_number.values()) and all(is_number[v] for v in values if v not in nothing)
+    # among numbers, the word nan is an empty cell
+    named = {v: c for v, c in prep.codes.items() if not (numeric and v in nothing)}
     own = {v for v, c in named.items() if counts[c]}
     if "-1" in named and ("-1" not in own or own == {"-1"}):
         own.discard("-1")
         named.pop("-1")  # GLUE's sign for a label that is not given out
     refuse_scores(prep, own, values, int(counts.sum()), numeric)
     prep.kind = "classify"
-    features = next(
-        (
-            p.piece.names[prep.label]
-            for p in prep.parts
-            if p.piece.names and prep.label in p.piece.names
-        ),
-        None,
-    )
-    prep.labels, rename = name_classes(sort_labels(own), prep.wanted or features, prep.src.name)
+    given = [p.piece.names for p in prep.parts if p.piece.names and prep.label in p.piece.names]
+    wanted = prep.wanted or (given[0][prep.label] if given else None)
+    prep.labels, rename = name_classes(sort_labels(own), wanted, prep.src.name)
     table = np.full(len(prep.codes) + 1, -1, np.int32)
     for v, c in named.items():
         table[c] = prep.labels.index(rename[v]) if v in rename else -2
@@ -263,17 +237,17 @@ def multilabel_ids(prep, counts):
     combination that occurs.
     """
     values = list(prep.codes)
-    wanted = (
-        prep.wanted if prep.wanted else list(prep.label) if isinstance(prep.label, tuple) else None
-    )
+    by_columns = isinstance(prep.label, tuple)
+    wanted = prep.wanted or (list(prep.label) if by_columns else None)
     lengths = {len(v) for v in values}
-    binary = (
-        not isinstance(prep.label, tuple)
+    repeats = any(len(set(v)) < len(v) for v in values)
+    binary = (  # [0, 1, 1], not class names
+        not by_columns
         and len(lengths) == 1
         and max(lengths) > 1
         and all(set(v) <= {"0", "1"} for v in values)
-        and (len(wanted) in lengths if wanted else any(len(set(v)) < len(v) for v in values))
-    )  # [0, 1, 1], not class names
+        and (len(wanted) in lengths if wanted else repeats)
+    )
     if binary:
         prep.labels = [str(x) for x in wanted or range(max(lengths))]
         prep.vectors = np.array([[int(x) for x in v] for v in values])
@@ -281,38 +255,30 @@ def multilabel_ids(prep, counts):
     own = sort_labels({x for v, n in zip(values, counts) if n for x in v})
     prep.labels, rename = name_classes(own, wanted, prep.src.name)
     strange = [[x for x in v if rename.get(x) not in prep.labels] for v in values]
-    prep.vectors = np.array(
-        [[int(name in {rename.get(x) for x in v}) for name in prep.labels] for v in values]
-    ).reshape(len(values), len(prep.labels))
-    if isinstance(prep.label, tuple):
+    renamed = [{rename.get(x) for x in v} for v in values]
+    vectors = [[int(name in names) for name in prep.labels] for names in renamed]
+    prep.vectors = np.array(vectors).reshape(len(values), len(prep.labels))
+    if by_columns:
         prep.label = "labels"
-    return np.array([-2 if s else i for i, s in enumerate(strange)] + [-1]), {
-        i: ", ".join(s) for i, s in enumerate(strange)
-    }
+    table = np.array([-2 if s else i for i, s in enumerate(strange)] + [-1])
+    return table, {i: ", ".join(s) for i, s in enumerate(strange)}
 
 # %% ../../../nbs/toolkit/prepare.ipynb #c6259930
 def refuse_unseen_labels(prep, p, said):
     "A class that train does not have is a problem of its rows: train fixes the labels."
     rows = np.flatnonzero(p.ids == -2)
     count = Counter(p.codes[i] for i in rows)
-    known = "that were given" if prep.wanted else "of train"
-    cure = (
-        "Correct it, or "
-        f"{'name it in labels=[…]' if prep.wanted else 'move some rows with this label to train'}"
-    )
+    known = "of train"
+    cure = "Correct it, or move some rows with this label to train"
+    if prep.wanted:
+        known = "that were given"
+        cure = "Correct it, or name it in labels=[…]"
+    names = ", ".join(map(repr, prep.labels[:12]))
     for i in rows:
         code = p.codes[i]
         here = f"{count[code]} row{'s' * (count[code] > 1)} of {p.piece.split or p.piece.name}"
-        prep.problems.append(
-            Problem(
-                p.piece.name,
-                p.lines[i],
-                f"label {said[code]!r} is not among the labels {known} "
-                f"({', '.join(map(repr, prep.labels[:12]))}); it has {here}",
-                cure,
-                p.piece.unit,
-            )
-        )
+        what = f"label {said[code]!r} is not among the labels {known} ({names}); it has {here}"
+        prep.problems.append(Problem(p.piece.name, p.lines[i], what, cure, p.piece.unit))
 
 # %% ../../../nbs/toolkit/prepare.ipynb #b68e394c
 def decide_labels(
@@ -326,13 +292,10 @@ def decide_labels(
             p.ids = np.array(p.codes, np.int32)
         return
     fixing = [p for p in prep.parts if p.piece.split in ("train", None)] or prep.parts
-    counts = sum(
-        (
-            np.bincount(np.array(p.codes, np.int64) + 1, minlength=len(prep.codes) + 1)
-            for p in fixing
-        ),
-        np.zeros(len(prep.codes) + 1, int),
-    )[1:]
+    counts = np.zeros(len(prep.codes) + 1, int)  # the first: of rows without a label
+    for p in fixing:
+        counts += np.bincount(np.array(p.codes, np.int64) + 1, minlength=len(counts))
+    counts = counts[1:]
     lists = [v for v in prep.codes if isinstance(v, tuple)]
     if 0 < len(lists) < len(prep.codes):
         single = next(v for v in prep.codes if not isinstance(v, tuple))
@@ -341,9 +304,8 @@ def decide_labels(
             f"single values such as {single!r}. Write every label as a list"
         )
     prep.kind = prep.kind or ("multilabel" if lists else None)
-    table, said = (
-        multilabel_ids(prep, counts) if prep.kind == "multilabel" else class_ids(prep, counts)
-    )
+    number = multilabel_ids if prep.kind == "multilabel" else class_ids
+    table, said = number(prep, counts)
     for p in prep.parts:
         p.ids = table[np.array(p.codes, np.int64)]
         refuse_unseen_labels(prep, p, said)

@@ -27,15 +27,15 @@ def by_position(text, label):
     """(text, label, whether columns are given by number): columns of a file without a header are
     named "0", "1", …
     """
-    given = [
-        *(text if isinstance(text, (list, tuple)) else [text]),
-        *(label if isinstance(label, (list, tuple)) else [label]),
-    ]
-    if not any(isinstance(x, int) for x in given):
+    listed = lambda x: list(x) if isinstance(x, (list, tuple)) else [x]
+    if not any(isinstance(x, int) for x in listed(text) + listed(label)):
         return text, label, None
-    name = lambda x: (
-        None if x is None else tuple(map(str, x)) if isinstance(x, (list, tuple)) else str(x)
-    )
+
+    def name(x):
+        if isinstance(x, (list, tuple)):
+            return tuple(map(str, x))
+        return None if x is None else str(x)
+
     return name(text), name(label), True
 
 
@@ -88,17 +88,15 @@ def load_task(
     # "train", "validation" or "test": all rows of a file are this split, or only this split of a
     # source that has several
     split=None,
-    revision=None,
-    seed=0,  # of a hub data set; of the cut into splits
-    validation=0.1,
-    # fractions cut off where the source has no such split; test may name the split to score, such
-    # as "validation"
-    test=0.1,
+    revision=None,  # of a hub data set
+    seed=0,  # of the cut into splits
+    validation=0.1,  # fraction cut off where the source has no such split
+    test=0.1,  # the same; or the name of the split to score, such as "validation"
+    # how a file is written that does not say so: column names, separator, whether quotes enclose, a
+    # regular expression per line
     columns=None,
     sep=None,
     quoted=None,
-    # how a file is written that does not say so: column names, separator, whether quotes enclose, a
-    # regular expression per line
     pattern=None,
 ) -> Task:
     """Load a task.
@@ -115,20 +113,17 @@ def load_task(
     ):
         if value not in allowed:
             raise CourseError(f"{name}={value!r}: it is one of {', '.join(map(repr, allowed))}")
-    (text, label, positions), cut = by_position(text, label), checked_cut(seed, validation, test)
-    src = open_source(
-        source,
-        {"columns": columns or positions, "sep": sep, "quoted": quoted, "pattern": pattern},
-        revision,
-        seed,
-    )
+    text, label, positions = by_position(text, label)
+    cut = checked_cut(seed, validation, test)
+    how = {"columns": columns or positions, "sep": sep, "quoted": quoted, "pattern": pattern}
+    src = open_source(source, how, revision, seed)
     prep = Preparation(
         src,
         data_cache(),
-        text or src.text,
-        label or src.label,
-        kind or (None if label else src.kind),
-        labels or src.labels,
+        text=text or src.text,
+        label=label or src.label,
+        kind=kind or (None if label else src.kind),
+        wanted=labels or src.labels,
         notes=list(src.notes),
     )
     try:
@@ -144,17 +139,17 @@ def load_task(
     from datasets import DatasetDict
 
     return Task(
-        Path(src.name).name,
-        prep.kind,
-        DatasetDict(splits),
-        prep.text,
-        prep.label,
-        prep.labels,
-        prep.problems,
-        prep.notes,
-        src.name,
-        unlabelled,
-        prep.hidden,
+        name=Path(src.name).name,
+        kind=prep.kind,
+        splits=DatasetDict(splits),
+        text=prep.text,
+        label=prep.label,
+        labels=prep.labels,
+        problems=prep.problems,
+        notes=prep.notes,
+        source=src.name,
+        unlabelled=unlabelled,
+        hidden=prep.hidden,
     )
 
 # %% ../../../nbs/lessons/02_data.ipynb #4784c120

@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = [
-    "SPLIT_NAMES", "HIDDEN", "NAMED", "TASK_PACKAGE", "Piece", "Source", "split_of", "source_from_rows",
-    "source_from_file", "split_files", "class_rows", "source_from_folder", "source_from_splits", "without_waiting",
-    "source_from_hub", "named_tasks", "builtin_names", "generated", "built_in", "guess", "open_source"
+    "SPLIT_NAMES", "HIDDEN_TEST", "NAMED", "TASK_PACKAGE", "Piece", "Source", "split_of", "source_from_rows",
+    "source_from_file", "split_files", "class_rows", "source_from_folder", "source_from_splits",
+    "offline_if_unreachable", "source_from_hub", "named_tasks", "builtin_names", "generated", "built_in",
+    "suggest_name", "open_source"
 ]
 
 # %% ../../../nbs/toolkit/sources.ipynb #7f0482b7
@@ -37,12 +38,8 @@ SPLIT_NAMES = {
     "eval": "validation",
     "heldout": "test",
 }
-HIDDEN = {
-    "nyu-mll/glue",
-    "glue",
-    "super_glue",
-    "aps/super_glue",
-}  # hub data sets whose test labels are not given out
+# hub data sets whose test labels are not given out
+HIDDEN_TEST = {"nyu-mll/glue", "glue", "super_glue", "aps/super_glue"}
 
 # %% ../../../nbs/toolkit/sources.ipynb #e45bb620
 @dataclass
@@ -109,12 +106,9 @@ def source_from_rows(rows, split, name):
 
 # %% ../../../nbs/toolkit/sources.ipynb #20639203
 def source_from_file(path, split, how):
-    return Piece(
-        split,
-        Path(path).name,
-        lambda problems: read_rows(path, problems, **how),
-        unit_of(path) if Path(path).is_file() else "line",
-    )
+    "A piece from a file; `how` has the arguments of `read_rows`."
+    unit = unit_of(path) if Path(path).is_file() else "line"
+    return Piece(split, Path(path).name, lambda problems: read_rows(path, problems, **how), unit)
 
 # %% ../../../nbs/toolkit/sources.ipynb #551f61f4
 def split_files(folder, files, how):
@@ -124,18 +118,16 @@ def split_files(folder, files, how):
     """
     named = {}
     for f in files:
-        second = (
-            f.stem.endswith("mismatched")
-            and f.with_name(f.name.replace("mismatched", "matched")) in files
-        )
+        matched = f.with_name(f.name.replace("mismatched", "matched"))
+        second = f.stem.endswith("mismatched") and matched in files
         if split_of(f.stem) and not second:
             named.setdefault(split_of(f.stem), []).append(f)
     for split, several in named.items():
         if len(several) > 1 and not all(re.search(r"\d+-of-\d+$", f.stem) for f in several):
             raise CourseError(
                 f"{folder} has {len(several)} files for {split}: "
-                f"{', '.join(f.name for f in several)}. "
-                f"Pass the one you mean: load_task({{\"train\": …, \"{split}\": \"{several[0]}\"}})"
+                f"{', '.join(f.name for f in several)}. Pass the one you mean: "
+                f'load_task({{"train": …, "{split}": "{several[0]}"}})'
             )
     return [source_from_file(f, split, how) for split in named for f in named[split]]
 
@@ -146,37 +138,27 @@ def class_rows(classes):
     for folder in classes:
         for file in sorted(folder.glob("*.txt")):
             n += 1
-            yield (
-                n,
-                {
-                    "text": file.read_text(encoding="utf-8-sig", errors="surrogateescape"),
-                    "label": None if folder.name.startswith("unsup") else folder.name,
-                    "file": file.name,
-                },
-            )
+            text = file.read_text(encoding="utf-8-sig", errors="surrogateescape")
+            label = None if folder.name.startswith("unsup") else folder.name
+            yield n, {"text": text, "label": label, "file": file.name}
 
 # %% ../../../nbs/toolkit/sources.ipynb #7f368b93
 def source_from_folder(
     folder: Path,
-    how,  # a folder; how its tables are written
-    # its pieces; whether names of files or subfolders said which split they are
-) -> tuple[list[Piece], bool]:
+    how,  # its tables are written
+) -> tuple[list[Piece], bool]:  # its pieces; whether names said which split they are
     """Pieces of a folder: files or subfolders named after splits, one subfolder per class, a single
     file, or text files.
     """
-    files = sorted(
-        f
-        for f in folder.iterdir()
-        if f.is_file() and f.suffix.lower() in FORMATS and not f.name.startswith(".")
-    )
-    inner = sorted(f for f in folder.iterdir() if f.is_dir() and not f.name.startswith("."))
+    shown = sorted(f for f in folder.iterdir() if not f.name.startswith("."))
+    files = [f for f in shown if f.is_file() and f.suffix.lower() in FORMATS]
+    inner = [f for f in shown if f.is_dir()]
     if any(split_of(f.stem) for f in files):
         return split_files(folder, files, how), True
     if any(split_of(f.name) for f in inner):
         found = [(f, p) for f in inner if split_of(f.name) for p in source_from_folder(f, how)[0]]
-        return [
-            replace(p, split=split_of(f.name), name=f"{f.name}/{p.name}") for f, p in found
-        ], True
+        named = [replace(p, split=split_of(f.name), name=f"{f.name}/{p.name}") for f, p in found]
+        return named, True
     tables = any(g.suffix.lower() in set(FORMATS) - {".txt"} for f in inner for g in f.iterdir())
     classes = [f for f in inner if any(f.glob("*.txt"))]
     if len(classes) > 1 and not files and not tables:
@@ -204,11 +186,10 @@ def source_from_splits(parts, name, how=None) -> Source:
         if split is None:
             notes.append(f"split {key!r} is left out: it is none of train, validation and test")
             continue
-        pieces.append(
-            source_from_file(value, split, how or {})
-            if isinstance(value, (str, Path))
-            else source_from_rows(value, split, key)
-        )
+        if isinstance(value, (str, Path)):
+            pieces.append(source_from_file(value, split, how or {}))
+        else:
+            pieces.append(source_from_rows(value, split, key))
     if not pieces:
         raise CourseError(
             f"{name} has the splits {list(parts)}; none is named train, validation (dev) or test. "
@@ -218,7 +199,7 @@ def source_from_splits(parts, name, how=None) -> Source:
 
 # %% ../../../nbs/toolkit/sources.ipynb #c0ffee32
 @contextmanager
-def without_waiting():
+def offline_if_unreachable():
     """Where the hub does not answer, what was downloaded before is used at once, instead of after
     half a minute of retries.
     """
@@ -243,24 +224,24 @@ def source_from_hub(name: str, revision) -> Source:
     )
     repo, config, revision = found["repo"], found["config"], revision or found["revision"]
     try:
-        with without_waiting():
+        with offline_if_unreachable():
             data = datasets.load_dataset(repo, config, revision=revision)
     except Exception as e:
         why = " ".join(str(e).split())[:300]
         raise CourseError(
             f"the data set {repo!r} cannot be had from the hub ({type(e).__name__}: {why}). Check "
-            "the name and the network (HF_ENDPOINT and HF_HUB_OFFLINE are "
-            "honoured), or download it and pass the folder"
+            "the name and the network (HF_ENDPOINT and HF_HUB_OFFLINE are honoured), or download "
+            "it and pass the folder"
         ) from e
     source = source_from_splits(data, name)
-    source.dev_is_test, source.test = True, "validation" if repo in HIDDEN else None
+    source.dev_is_test = True
+    source.test = "validation" if repo in HIDDEN_TEST else None
     return source
 
 # %% ../../../nbs/toolkit/sources.ipynb #d4b29070
 NAMED = {}  # {name: function of load_task's keywords -> Task}: filled by `ftcourse.tasks`
-TASK_PACKAGE = (
-    "ftcourse.tasks"  # stands above this folder and imports it, so it is named, not imported
-)
+# it stands above this folder and imports it, so it is named, not imported
+TASK_PACKAGE = "ftcourse.tasks"
 
 
 def named_tasks() -> dict:
@@ -298,29 +279,21 @@ def built_in(name: str, seed: int) -> Source:
         sizes = {"train": 2_000, "validation": 500, "test": 500}
 
         def read(problems, split):
-            return (
-                (i, {"text": d})
-                for i, d in enumerate(
-                    world.documents(sizes[split], seed=seed + 1000 * list(sizes).index(split))
-                )
-            )
+            other = seed + 1000 * list(sizes).index(split)
+            for i, text in enumerate(world.documents(sizes[split], seed=other)):
+                yield i, {"text": text}
 
-        made = {s: partial(read, split=s) for s in sizes}
-        return Source(
-            name, [Piece(s, s, read, "row") for s, read in made.items()], kind="lm", text="text"
-        )
+        pieces = [Piece(s, s, partial(read, split=s), "row") for s in sizes]
+        return Source(name, pieces, kind="lm", text="text")
     task = world.BUILT_IN[name]
-    made = {
-        s: (
-            lambda problems, s=s, n=n: (
-                (i, dict(row)) for i, row in enumerate(generated(name, s, n, seed))
-            )
-        )
-        for s, n in task.sizes.items()
-    }
+
+    def read_task(problems, split):
+        for i, row in enumerate(generated(name, split, task.sizes[split], seed)):
+            yield i, dict(row)
+
     return Source(
         name,
-        [Piece(s, s, read, "row") for s, read in made.items()],
+        [Piece(s, s, partial(read_task, split=s), "row") for s in task.sizes],
         kind=task.kind,
         text=task.text,
         label=task.label,
@@ -328,7 +301,7 @@ def built_in(name: str, seed: int) -> Source:
     )
 
 # %% ../../../nbs/toolkit/sources.ipynb #329c3aa0
-def guess(path):
+def suggest_name(path):
     "What was probably meant by a path or name that does not exist."
     there = [str(f) for f in path.parent.iterdir()] if path.parent.is_dir() else []
     near = get_close_matches(str(path), [*builtin_names(), *named_tasks(), *there], 1, 0.6)
@@ -348,10 +321,10 @@ def open_source(
         or Path(source).expanduser().exists()
     )
     if revision and here:
+        what = str(source)[:80] if isinstance(source, (str, Path)) else "what was given"
         raise CourseError(
-            f"revision={revision!r} is of a hub data set, and "
-            f"{str(source)[:80] if isinstance(source, (str, Path)) else 'what was given'} is not "
-            "on the hub: leave it out"
+            f"revision={revision!r} is of a hub data set, and {what} is not on the hub: leave it "
+            "out"
         )
     if isinstance(source, dict):
         return source_from_splits(source, "the data", how)
@@ -364,28 +337,20 @@ def open_source(
         )
     if source in builtin_names():
         return built_in(source, seed)
-    path, plain = Path(source).expanduser(), not any(how.values())
+    path = Path(source).expanduser()
+    plain = not any(how.values())
     if path.is_dir():
         pieces, named = source_from_folder(path, how)
-        return Source(
-            str(source),
-            pieces,
-            dev_is_test=named,
-            kind="lm"
-            if plain and not named and all(p.name.lower().endswith(".txt") for p in pieces)
-            else None,
-        )
+        texts = plain and not named and all(p.name.lower().endswith(".txt") for p in pieces)
+        return Source(str(source), pieces, dev_is_test=named, kind="lm" if texts else None)
     if path.is_file():
-        return Source(
-            str(source),
-            [source_from_file(path, None, how)],
-            kind="lm" if plain and path.suffix.lower() == ".txt" else None,
-        )
+        kind = "lm" if plain and path.suffix.lower() == ".txt" else None
+        return Source(str(source), [source_from_file(path, None, how)], kind=kind)
     hub = re.fullmatch(r"[\w-][\w.-]*/[\w.-]+(:[\w.-]+)?(@[\w.-]+)?", str(source))
     if hub and path.suffix.lower() not in FORMATS and not path.parent.is_dir():
         return source_from_hub(str(source), revision)
     raise CourseError(
-        f"there is no file, folder or built-in data set {str(source)!r}. {guess(path)}Built in "
-        f"are {', '.join(builtin_names())}"
-        f", and the tasks {', '.join(sorted(named_tasks()))}; a hub id has the form owner/name"
+        f"there is no file, folder or built-in data set {str(source)!r}. {suggest_name(path)}"
+        f"Built in are {', '.join(builtin_names())}, and the tasks "
+        f"{', '.join(sorted(named_tasks()))}; a hub id has the form owner/name"
     )
