@@ -92,14 +92,13 @@ def reading(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def read_task(options, source):
-    "The task that a command names."
-    from ftcourse.data.load.load import load_task
+def read_task(options, source, to_score: bool = False):
+    "The task that a command names; `to_score`: one table is then scored whole."
+    from ftcourse.data.load.load import load_task, task_to_score
 
     text = options.text and (options.text[0] if len(options.text) == 1 else tuple(options.text))
-    task = load_task(
-        source, text=text, label=options.label, kind=options.kind, on_bad=options.on_bad
-    )
+    how = dict(text=text, label=options.label, kind=options.kind, on_bad=options.on_bad)
+    task = task_to_score(source, options.split, **how) if to_score else load_task(source, **how)
     for problem in list(task.problems)[:20]:
         print(f"left out: {problem}", file=sys.stderr)
     if len(task.problems) > 20:
@@ -168,7 +167,7 @@ def evaluate_command(options) -> dict:
     from ftcourse.recipes import evaluate_model
 
     report = evaluate_model(
-        load_model(options.model), read_task(options, options.data), split=options.split
+        load_model(options.model), read_task(options, options.data, True), split=options.split
     )
     if not options.json:
         print(report, report.hardest(options.hardest), sep="\n")
