@@ -139,15 +139,16 @@ def evaluate_model(
 ):
     """A `Report`: scores as fractions with 95% intervals, confusion, the hardest errors.
 
-    A file or Dataset without splits is scored whole. Raises `CourseError` when the split is missing
-    or has no labels.
+    A file, a Dataset or a list of rows is scored whole; a name, a folder or a hub id by its split.
+    The report says what was left out, and why. Raises `CourseError` when the split is missing or
+    has no labels.
     """
-    from ftcourse.data.load.load import as_task
+    from ftcourse.data.load.load import task_to_score
     from ftcourse.metrics.evaluation import evaluate
     from ftcourse.models.load import load_model
     from ftcourse.models.model import Model
 
-    task = as_task(test_set, text=text, label=label, kind=kind, on_bad=on_bad)
+    task = task_to_score(test_set, split, text=text, label=label, kind=kind, on_bad=on_bad)
     if not isinstance(model, Model):
         model = load_model(model)
     return evaluate(model, task, split=split, rows=rows, batch_size=batch_size)

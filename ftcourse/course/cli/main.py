@@ -6,7 +6,7 @@
 __all__ = [
     "add_hyperparameters", "written_number", "hyperparameters", "reading", "read_task", "bar", "fine_tune_command",
     "evaluate_command", "predict_command", "texts_of", "pretrain_command", "send", "doctor_command", "notebooks",
-    "lab_command", "lesson_file", "lessons_command", "progress_command", "parser", "main"
+    "lab_command", "lesson_file", "lessons_command", "progress_command", "parser", "replace_unencodable", "main"
 ]
 
 # %% ../../../nbs/toolkit/cli.ipynb #55912ca9
@@ -92,14 +92,13 @@ def reading(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def read_task(options, source):
-    "The task that a command names."
-    from ftcourse.data.load.load import load_task
+def read_task(options, source, to_score: bool = False):
+    "The task that a command names; `to_score`: one table is then scored whole."
+    from ftcourse.data.load.load import load_task, task_to_score
 
     text = options.text and (options.text[0] if len(options.text) == 1 else tuple(options.text))
-    task = load_task(
-        source, text=text, label=options.label, kind=options.kind, on_bad=options.on_bad
-    )
+    how = dict(text=text, label=options.label, kind=options.kind, on_bad=options.on_bad)
+    task = task_to_score(source, options.split, **how) if to_score else load_task(source, **how)
     for problem in list(task.problems)[:20]:
         print(f"left out: {problem}", file=sys.stderr)
     if len(task.problems) > 20:
@@ -168,7 +167,7 @@ def evaluate_command(options) -> dict:
     from ftcourse.recipes import evaluate_model
 
     report = evaluate_model(
-        load_model(options.model), read_task(options, options.data), split=options.split
+        load_model(options.model), read_task(options, options.data, True), split=options.split
     )
     if not options.json:
         print(report, report.hardest(options.hardest), sep="\n")
@@ -452,6 +451,13 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 # %% ../../../nbs/toolkit/cli.ipynb #e7150cc0
+def replace_unencodable() -> None:
+    "A console or pipe that cannot encode a character gets a `?` for it, in place of an error."
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+
+
 def main(
     arguments: list[str] | None = None,  # default: those of the command line
 ) -> int:  # exit code: 0 done, 1 something to mend, 2 a wrong command, 130 stopped
@@ -462,6 +468,7 @@ def main(
         f"{category.__name__}: {message}\n"
     )
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    replace_unencodable()
     options = parser().parse_args(arguments)
     out = sys.stdout
     try:
@@ -481,7 +488,8 @@ def main(
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     if options.json:
-        print(json.dumps(result, indent=1, default=str, ensure_ascii=False), file=out)
+        unicode = "utf" in (getattr(out, "encoding", None) or "utf-8").lower()
+        print(json.dumps(result, indent=1, default=str, ensure_ascii=not unicode), file=out)
     return 1 if options.do is doctor_command and result["problems"] else 0
 
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "by_position", "data_cache", "changed_keywords", "checked_cut", "load_task", "as_task"
+    "by_position", "data_cache", "changed_keywords", "checked_cut", "load_task", "as_task", "task_to_score"
 ]
 
 # %% ../../../nbs/lessons/02_data.ipynb #e01105ef
@@ -17,7 +17,7 @@ from ...core.settings import cache_folder
 from .arrow import write_splits
 from .assign import assign_splits, check_splits
 from .labels import Preparation, decide_labels, read_pieces
-from .sources import named_tasks, open_source
+from .sources import is_one_table, named_tasks, open_source
 from ..problems import BadRows
 from ..splits import SPLITS
 from ..task import KINDS, Task
@@ -159,3 +159,17 @@ def as_task(
 ) -> Task:
     "A task from anything that can be one; a Task is returned as it is."
     return x if isinstance(x, Task) else load_task(x, **how)
+
+
+def task_to_score(
+    x,  # a Task, or whatever `load_task` takes
+    split: str = "test",  # what is to be scored of it
+    **how,  # arguments of `load_task`
+) -> Task:
+    """A task whose split is to be scored: a file, Dataset or list of rows is that split, whole.
+
+    Anything with splits of its own is read as `load_task` reads it.
+    """
+    if isinstance(x, Task):
+        return x
+    return load_task(x, split=split if is_one_table(x) else None, **how)

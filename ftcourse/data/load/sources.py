@@ -7,7 +7,7 @@ __all__ = [
     "SPLIT_NAMES", "HIDDEN_TEST", "NAMED", "TASK_PACKAGE", "Piece", "Source", "split_of", "source_from_rows",
     "source_from_file", "split_files", "class_rows", "source_from_folder", "source_from_splits",
     "offline_if_unreachable", "source_from_hub", "named_tasks", "builtin_names", "generated", "built_in",
-    "suggest_name", "open_source"
+    "suggest_name", "is_one_table", "open_source"
 ]
 
 # %% ../../../nbs/toolkit/sources.ipynb #7f0482b7
@@ -308,6 +308,18 @@ def suggest_name(path):
     return f"Did you mean {near[0]!r}? " if near else ""
 
 # %% ../../../nbs/toolkit/sources.ipynb #89d0a4ed
+def is_one_table(source) -> bool:
+    "Whether a source is rows without splits of their own: a file, a Dataset, a list of rows."
+    if isinstance(source, (str, Path)):
+        name = str(source)
+        if name in builtin_names() or name in named_tasks():
+            return False
+        return Path(name).expanduser().is_file()
+    return (
+        isinstance(source, list) or hasattr(source, "column_names") and not hasattr(source, "keys")
+    )
+
+
 def open_source(
     source,  # what `load_task` is given
     how: dict,  # columns, sep, quoted, pattern: see `read_rows`
