@@ -20,7 +20,6 @@ import hashlib
 import io
 import json
 import math
-import os
 import time
 import warnings
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -30,6 +29,7 @@ from pathlib import Path
 
 from common import Runs, alone, drawn, machine, stamp, threads_from
 
+from ftcourse.core.files import write_atomic
 from ftcourse.experiments.baselines import bag_of_words, split_texts
 from ftcourse.experiments.label_curves import BATCH, updates  # the recipe of lesson 16's own curves
 
@@ -320,10 +320,7 @@ def main():
     log = json.loads((assets() / "tiny-bert" / "log.json").read_text(encoding="utf-8"))
     record["pretraining"] = {k: log[-1][k] for k in ("seconds", "tokens", "step")}
     file = assets() / "budgets.json"
-    file.with_suffix(".tmp").write_text(
-        json.dumps(record, indent=None, separators=(",", ":"), ensure_ascii=False) + "\n", encoding="utf-8"
-    )
-    os.replace(file.with_suffix(".tmp"), file)
+    write_atomic(file, json.dumps(record, separators=(",", ":"), ensure_ascii=False) + "\n")
     print(f"wrote {file}")
 
 

@@ -21,6 +21,8 @@ from pathlib import Path
 
 from common import HERE, described, machine, threads_from
 
+from ftcourse.core.files import write_atomic
+
 ROOT = HERE.parent
 LONGER = "budgets.py", "overfitting.py"
 PAGES = "README.md", "nbs/index.ipynb"
@@ -68,9 +70,7 @@ def put(path, name, text):
         new = json.dumps(nb, indent=1, ensure_ascii=False) + "\n"
     else:
         new = between(whole, name, text)
-    temp = path.with_name(path.name + ".tmp")
-    temp.write_text(new, encoding="utf-8")
-    os.replace(temp, path)
+    write_atomic(path, new)
 
 
 def between(whole, name, text):
@@ -134,7 +134,7 @@ def main():
             "## Since the measurement before",
             "\n".join(f"- {line}" for line in changed) or "Nothing moved beyond its interval.",
         ]
-        (HERE / "claims.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+        write_atomic(HERE / "claims.md", "\n\n".join(parts) + "\n")
     for page in PAGES:
         for name, text in tables(now).items():
             put(ROOT / page, name, text)

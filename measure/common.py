@@ -14,6 +14,8 @@ from importlib.metadata import PackageNotFoundError, version
 from multiprocessing import get_context
 from pathlib import Path
 
+from ftcourse.core.files import write_atomic
+
 HERE = Path(__file__).resolve().parent
 
 
@@ -81,9 +83,7 @@ def verdict(met):
 def save(name, record, markdown):
     "Write measure/NAME.json and measure/NAME.md, each in one piece."
     for suffix, text in ((".json", json.dumps(record, indent=1) + "\n"), (".md", markdown.strip() + "\n")):
-        temp = HERE / f"{name}{suffix}.tmp"
-        temp.write_text(text, encoding="utf-8")
-        os.replace(temp, HERE / f"{name}{suffix}")
+        write_atomic(HERE / f"{name}{suffix}", text)
     print(f"wrote measure/{name}.json and measure/{name}.md")
 
 

@@ -11,7 +11,6 @@ import argparse
 import contextlib
 import io
 import json
-import os
 import warnings
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -19,6 +18,8 @@ from functools import cache
 from multiprocessing import get_context
 
 from common import Runs, described, machine, save, stamp, table, threads_from
+
+from ftcourse.core.files import write_atomic
 
 TASK, MODEL, UPDATES, LR = "reviews", "tiny-bert", 100, 5e-4
 CELLS = {(64, 0.2): 8} | {
@@ -191,9 +192,7 @@ def main():
         "doses": doses,
     }
     save("overfitting", record, written(record))
-    temp = assets() / "cures.json.tmp"
-    temp.write_text(json.dumps(record) + "\n", encoding="utf-8")
-    os.replace(temp, assets() / "cures.json")
+    write_atomic(assets() / "cures.json", json.dumps(record) + "\n")
 
 
 if __name__ == "__main__":

@@ -7,12 +7,13 @@ exported.
 """
 
 import json
-import os
 import re
 import sys
 import tomllib
 from pathlib import Path
 from typing import NamedTuple
+
+from tools import write_whole
 
 ROOT = Path(__file__).resolve().parent.parent
 BADGE, FIRST = "c01ab0a0", "c01ab0a1"  # ids of the two stamped cells, the same in every lesson
@@ -134,9 +135,7 @@ def stamp(root=ROOT):
     "Write what `stamped` says; returns the files that changed."
     changed = drift(root)
     for path in changed:
-        temp = path.with_suffix(".tmp")
-        temp.write_text(stamped(root)[path], encoding="utf-8")
-        os.replace(temp, path)
+        write_whole(path, stamped(root)[path])
     return changed
 
 

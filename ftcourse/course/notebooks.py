@@ -12,6 +12,8 @@ import sys
 import time
 from pathlib import Path
 
+from ftcourse.core.files import replace_file
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 LIMIT = 90  # seconds that a lesson may take in the tiny profile
 
@@ -105,9 +107,8 @@ def save_notebook(nb, path):
                         o.data[kind] = without_places(o.data[kind])
     clean_nb(nb, clean_ids=True, allowed_cell_metadata_keys=["jupyter"])
     nb.metadata = nbformat.NotebookNode(kernelspec={"display_name": "python3", "language": "python", "name": "python3"})
-    temp = path.with_suffix(".tmp")
-    nbformat.write(nb, temp)
-    os.replace(temp, path)
+    with replace_file(path) as new:
+        nbformat.write(nb, new)
 
 
 def progress_bar(o):
