@@ -7,9 +7,9 @@ the outputs back, cleaned of metadata. `--jobs N` runs N notebooks side by side,
 models are too small to gain from two): sooner done, but the seconds are then those of a busy machine.
 """
 
-# nbclient, and `clean_nb` of nbdev, which is here anyway. papermill runs nbclient too, but knows no peak of memory and no
-# notebook that was edited meanwhile; nbstripout strips metadata as `clean_nb` does, but no bars, cut streams or paths in
-# outputs that are kept. Both would stand beside this file, not in its place.
+# nbclient, and `clean_nb` of nbdev, which is here anyway. papermill runs nbclient too, but knows no peak of memory and
+# no notebook that was edited meanwhile; nbstripout strips metadata as `clean_nb` does, but no bars, cut streams or
+# paths in outputs that are kept. Both would stand beside this file, not in its place.
 
 import os
 import sys
