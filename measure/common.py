@@ -180,15 +180,9 @@ def stamp(weights, arm="pretrained"):
     from ftcourse.core.settings import assets
 
     folder = Path(weights) if os.path.isdir(weights) else assets() / weights
-    files = [
-        assets() / "world.toml",
-        *(
-            folder / f
-            for f in ("config.json", "tokenizer.json", "model.safetensors")[
-                : {"random": 2, "bag of words": 0}.get(arm, 3)
-            ]
-        ),
-    ]
+    names = ("config.json", "tokenizer.json", "model.safetensors")
+    read = {"bag of words": (), "random": names[:2]}.get(arm, names)
+    files = [assets() / "world.toml", *(folder / name for name in read)]
     return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:12]
 
 
@@ -200,8 +194,6 @@ def threads_from(args):
         "OMP_WAIT_POLICY": "passive",
         "GOMP_SPINCOUNT": "0",
         "TOKENIZERS_PARALLELISM": "false",
-    }
-    os.environ |= {
         "HF_HUB_OFFLINE": "1",
         "HF_DATASETS_OFFLINE": "1",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",

@@ -306,7 +306,10 @@ def fresh(root=ROOT):
             except Exception as e:
                 errors.append(e)
         made = generated(copy)
-        return {name: tidied(text) if name.startswith("ftcourse/") else text for name, text in made.items()}, errors
+        for name in made:
+            if name.startswith("ftcourse/"):
+                made[name] = tidied(made[name])
+        return made, errors
 
 
 def export_all(root=ROOT):
@@ -329,7 +332,8 @@ def drift(root=ROOT):
     """Differences between the exported files in the tree and a fresh export of the notebooks; and test cells that were
     lost.
     """
-    found, (made, errors), here = [], fresh(root), generated(root)
+    found, here = [], generated(root)
+    made, errors = fresh(root)
     if errors:
         raise errors[0]
     for name in sorted(made.keys() | here.keys()):
@@ -356,10 +360,8 @@ def test_cells(path):
 def main(args):
     if "--check" in args:
         found = drift()
-        print(
-            "\n".join(found)
-            or f"no drift: {len(notebooks())} notebooks, {sum(map(test_cells, notebooks()))} test cells"
-        )
+        tests = sum(map(test_cells, notebooks()))
+        print("\n".join(found) or f"no drift: {len(notebooks())} notebooks, {tests} test cells")
         return bool(found)
     with one_at_a_time():
         export_all()

@@ -141,20 +141,13 @@ def stamp(root=ROOT):
 
 def main(args):
     if "--check" not in args:
-        print(
-            "\n".join(f"stamped {p.relative_to(ROOT)}" for p in stamp()) or "every address is the one in pyproject.toml"
-        )
+        lines = [f"stamped {p.relative_to(ROOT)}" for p in stamp()]
+        print("\n".join(lines) or "every address is the one in pyproject.toml")
         return False
-    found = drift()
-    print(
-        "\n".join(
-            f"{p.relative_to(ROOT)}: its address, badge or first cell is not what pyproject.toml says: run `make "
-            "export`"
-            for p in found
-        )
-        or "no drift: one address"
-    )
-    return bool(found)
+    wrong = "its address, badge or first cell is not what pyproject.toml says: run `make export`"
+    lines = [f"{p.relative_to(ROOT)}: {wrong}" for p in drift()]
+    print("\n".join(lines) or "no drift: one address")
+    return bool(lines)
 
 
 if __name__ == "__main__":

@@ -155,7 +155,9 @@ def fields_table(cls):
 
 
 def shown(documented):
-    return documented._repr_markdown_().removeprefix("---").strip()
+    "Markdown of a name; nbdev's italics go, which end with the first line of a sentence that has two."
+    text = documented._repr_markdown_().removeprefix("---").strip()
+    return re.sub(r"^\*(.+)\*$", r"\1", text, count=1, flags=re.M)
 
 
 def quarto_yml(every, root=ROOT):
