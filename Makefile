@@ -7,7 +7,9 @@ RUN := HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 TOKENIZERS_PARALLELISM=false $(BIN
 # tests and notebooks at a time: one a core, at most 4 (each takes up to 1 GB)
 JOBS ?= $(shell $(PYTHON) -c 'import os; print(min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))')
 LESSON ?= nbs/lessons/01_fine_tuning.ipynb
-.PHONY: figures chromium colab site newest help lab test lessons export assets bench real aims claims check style clean
+# written by hand; the exporter formats the rest
+FORMATTED := nbs tools measure $(wildcard tests/*.py) ftcourse/course/notebooks.py $(shell find ftcourse -name __init__.py)
+.PHONY: figures chromium colab site newest help lab test lessons export assets bench real aims claims check style format clean
 
 help:           ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -36,8 +38,12 @@ check: $(READY) ## exported files equal their notebooks, imports go downward
 	$(RUN) -m tools.export --check
 	$(BIN)/lint-imports --no-cache
 
-style: $(READY)
-	$(BIN)/ruff check ftcourse tests measure tools nbs
+style: $(READY) ## what is written by hand is formatted, and lint-clean
+	$(BIN)/ruff check ftcourse nbs tests measure tools
+	$(BIN)/ruff format --check $(FORMATTED)
+
+format: $(READY)        ## format what is written by hand; then `make export`
+	$(BIN)/ruff format $(FORMATTED)
 
 lessons: $(READY)       ## run every notebook, with seconds and peak memory
 	$(RUN) -m ftcourse.course.notebooks

@@ -22,6 +22,7 @@ import statistics
 import warnings
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from multiprocessing import get_context
 
 from common import Runs, described, drawn, machine, save, stamp, table, threads_from, verdict
@@ -56,9 +57,8 @@ SETTINGS = [
     Setting("reviews-negation", 512, 320),
     Setting("pairs", 512, 320),
 ]
-CURVE = [
-    Setting("reviews", n, u) for n, u in ((256, 200), (512, 320), (1024, 512), (2048, 704))
-]  # random weights only: where do they catch up?
+# random weights only: where do they catch up?
+CURVE = [Setting("reviews", n, u) for n, u in ((256, 200), (512, 320), (1024, 512), (2048, 704))]
 AIMS = {  # (what is asked, does it hold?) given the mean of each arm
     "reviews@32": ("pretrained ≥ 0.95 where random ≤ 0.65", lambda p, r: p >= 0.95 and r <= 0.65),
     "reviews-negation@128": ("pretrained ≥ 0.87", lambda p, r: p >= 0.87),
@@ -108,12 +108,13 @@ def measured(settings, arms, seeds, done, rates=RATES):
     pairs = [(s, arm) for s in settings for arm in arms]
     if len(rates) > 1:
         done.make("choosing rates", [Job(s, arm, lr, TUNING, "validation") for s, arm in pairs for lr in rates], shown)
-    tried = {
-        (s, arm): {lr: done[Job(s, arm, lr, TUNING, "validation")] for lr in rates}
-        if len(rates) > 1
-        else {rates[0]: None}
-        for s, arm in pairs
-    }
+
+    def scores(s, arm):
+        if len(rates) == 1:  # there is nothing to choose
+            return {rates[0]: None}
+        return {lr: done[Job(s, arm, lr, TUNING, "validation")] for lr in rates}
+
+    tried = {(s, arm): scores(s, arm) for s, arm in pairs}
     chosen = {pair: max(t, key=t.get) for pair, t in tried.items()}
     jobs = {(s, arm): [Job(s, arm, chosen[s, arm], seed, "test") for seed in range(seeds)] for s, arm in pairs}
     done.make("measuring", [job for mine in jobs.values() for job in mine], shown)
@@ -141,9 +142,10 @@ def labels_needed(curve, wanted):
     where it never does.
     """
     points = sorted(curve.items())
-    for (n0, a0), (n1, a1) in zip(points, points[1:]):
-        if a0 < wanted <= a1:
-            return round(2 ** (math.log2(n0) + (wanted - a0) / (a1 - a0) * math.log2(n1 / n0)))
+    for (fewer, below), (more, above) in pairwise(points):
+        if below < wanted <= above:
+            way = (wanted - below) / (above - below)
+            return round(2 ** (math.log2(fewer) + way * math.log2(more / fewer)))
     return points[0][0] if points[0][1] >= wanted else None
 
 
@@ -174,9 +176,8 @@ class Judge:
             for frame, *ends in (line.split("|") for line in lex["sentences"]["consequence"]["frames"])
             for end, sign in zip(ends, (1, -1))
         ]
-        self.words = re.compile(
-            r"\b(" + "|".join(sorted(map(re.escape, self.topic_of), key=len, reverse=True)) + r")s?\b"
-        )
+        longest_first = sorted(map(re.escape, self.topic_of), key=len, reverse=True)
+        self.words = re.compile(rf"\b({'|'.join(longest_first)})s?\b")
 
     def topics(self, sentence):
         return {self.topic_of[w] for w in self.words.findall(sentence.lower())}
@@ -191,10 +192,8 @@ class Judge:
         words = re.findall(r"[a-z]+", sentence.lower())
         for i, w in enumerate(words):
             if w in self.sign:
-                hits.append(
-                    self.sign[w]
-                    * (-1 if {"not", "never", "hardly", "far", "anything"} & set(words[max(0, i - 4) : i]) else 1)
-                )
+                turned = {"not", "never", "hardly", "far", "anything"} & set(words[max(0, i - 4) : i])
+                hits.append(-self.sign[w] if turned else self.sign[w])
         return sum(hits) // len(hits) if hits and abs(sum(hits)) == len(hits) else 0
 
     def shares(self, documents):
@@ -248,19 +247,15 @@ def written(record):
         ]
     if c := record.get("labels"):
         most = max(map(int, c["random"]))
-        said = (
-            f"{c['needed']} labels, {c['times']:.0f} times as many"
-            if c["needed"]
-            else f"more than the {most} tried, over {c['times']:.0f} times as many"
-        )
+        said = f"{c['needed']} labels, " if c["needed"] else f"more than the {most} tried, over "
+        said += f"{c['times']:.0f} times as many"
+        rows = [
+            {"labels": n, "random weights": v["mean"], "95%": bounds(v), "rate": f"{v['lr']:g}"}
+            for n, v in c["random"].items()
+        ]
         parts += [
             "## Labels saved",
-            table(
-                [
-                    {"labels": n, "random weights": v["mean"], "95%": bounds(v), "rate": f"{v['lr']:g}"}
-                    for n, v in c["random"].items()
-                ]
-            ),
+            table(rows),
             f"Pretrained weights reach {c['wanted']:.3f} with 32 labels of `reviews`; random weights need {said}. "
             f"Aim: at least {LABEL_AIM} times {verdict(c['times'] >= LABEL_AIM)}.",
         ]
@@ -306,9 +301,10 @@ def main():
     wanted = args.only.split(",") if args.only else None
     seeds, shrink = (1, 10) if args.quick else (SEEDS, 1)
     chosen = [s for s in SETTINGS if wanted is None or str(s) in wanted]
-    small = lambda settings: [
-        replace(s, updates=max(4, s.updates // shrink), test_rows=s.test_rows // shrink) for s in settings
-    ]
+
+    def small(settings):
+        return [replace(s, updates=max(4, s.updates // shrink), test_rows=s.test_rows // shrink) for s in settings]
+
     record = {"machine": machine(1) | {"processes": args.workers}, "seeds": seeds, "settings": []}
     with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool:
         settings, done = small(chosen), Runs("aims", score, key, pool)
@@ -321,9 +317,8 @@ def main():
                 row |= {"aim": aim, "met": bool(holds(row["pretrained"]["mean"], row["random"]["mean"]))}
             record["settings"].append(row)
         if wanted is None or "curve" in wanted:
-            rate = (
-                found["reviews@128", "random"]["lr"] if ("reviews@128", "random") in found else RATES[-1]
-            )  # chosen where labels are few, kept where they are many
+            # chosen where labels are few, kept where they are many
+            rate = found["reviews@128", "random"]["lr"] if ("reviews@128", "random") in found else RATES[-1]
             curve = measured(small(CURVE), ("random",), min(seeds, 3), done, rates=(rate,))
             points = {
                 name.split("@")[1].split()[0]: v

@@ -20,7 +20,6 @@ import hashlib
 import io
 import json
 import math
-import os
 import time
 import warnings
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -30,6 +29,7 @@ from pathlib import Path
 
 from common import Runs, alone, drawn, machine, stamp, threads_from
 
+from ftcourse.core.files import write_atomic
 from ftcourse.experiments.baselines import bag_of_words, split_texts
 from ftcourse.experiments.label_curves import BATCH, updates  # the recipe of lesson 16's own curves
 
@@ -112,9 +112,8 @@ def counted_words(task, job):
     "TF-IDF of words and pairs of neighbours, and logistic regression; the texts of a pair one after the other."
     start = time.process_time()
     bag = bag_of_words(job.rate, job.seed).fit(split_texts(task, "train"), task.label_ids("train"))
-    return round(float(bag.score(split_texts(task, "test"), task.label_ids("test"))), 4), round(
-        time.process_time() - start, 2
-    )
+    accuracy = float(bag.score(split_texts(task, "test"), task.label_ids("test")))
+    return round(accuracy, 4), round(time.process_time() - start, 2)
 
 
 # ------------------------------------------------------------------ pretraining of other sizes, and on other text
@@ -128,10 +127,10 @@ def pretrained(layers, hidden, topics, mix, steps, folder):
     world_of(topics)
     from ftcourse.data.world.generator import documents
 
-    share = mix
-    objectives.documents = pretrain.documents = lambda n, seed=0, mix=share: documents(
-        n, seed, mix
-    )  # this process reads other text
+    def mixed(n, seed=0, mix=mix):
+        return documents(n, seed, mix)
+
+    objectives.documents = pretrain.documents = mixed  # this process reads other text
     pretrain.PLANS["tiny-bert"] = pretrain.PLANS["tiny-bert"] | dict(layers=layers, hidden=hidden)
     start = time.process_time()
     with contextlib.redirect_stdout(io.StringIO()):
@@ -156,15 +155,15 @@ def variants(steps):
     "{name: (folder, what `pretrained` takes)}; the middle size is the network that read everything."
     from ftcourse.core.settings import cache_folder
 
-    plan = {
-        f"size {name}": (*shape, RELATED["all topics"][1], RELATED["all topics"][2]) for name, shape in SIZES.items()
-    }
+    _, *everything = RELATED["all topics"]
+    plan = {f"size {name}": (*shape, *everything) for name, shape in SIZES.items()}
     plan |= {name: (2, 128, topics, mix) for name, (_, topics, mix) in RELATED.items() if name != "all topics"}
-    stamp_ = recipe_stamp()
-    return {
-        name: (cache_folder() / "budgets" / f"{name.replace(' ', '-').replace('×', 'x')}-{steps}-{stamp_}", what)
-        for name, what in plan.items()
-    }
+    made_of = f"{steps}-{recipe_stamp()}"
+    found = {}
+    for name, what in plan.items():
+        plain = name.replace(" ", "-").replace("×", "x")
+        found[name] = (cache_folder() / "budgets" / f"{plain}-{made_of}", what)
+    return found
 
 
 def made(workers, steps, fresh):
@@ -199,9 +198,8 @@ def recipe_stamp():
     "Hash of what a pretraining of its own stands on."
     from ftcourse.core.settings import assets
 
-    return hashlib.sha256(
-        b"".join(f.read_bytes() for f in (assets() / "world.toml", assets() / "tiny-bert" / "tokenizer.json"))
-    ).hexdigest()[:8]
+    files = (assets() / "world.toml", assets() / "tiny-bert" / "tokenizer.json")
+    return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:8]
 
 
 def chosen_rates(done, pairs, labels, **more):
@@ -214,12 +212,14 @@ def chosen_rates(done, pairs, labels, **more):
 
 
 def curves(done, tasks, labels, seeds):
-    from ftcourse.data.world.generator import BUILT_IN as BUILT_IN
+    from ftcourse.data.world.generator import BUILT_IN
 
     pairs = [(t, a) for t in tasks for a in RATES]
-    tried = lambda t, a: (
-        labels + MORE if len(labels) > 2 and a in ("random", "bag of words") and t in TASKS[:2] else labels
-    )
+
+    def tried(t, a):
+        more = len(labels) > 2 and a in ("random", "bag of words") and t in TASKS[:2]
+        return labels + MORE if more else labels
+
     rates = chosen_rates(done, pairs, labels + MORE)
     jobs = {
         (t, a, n): [Job(t, a, n, rates[t, a][n], seed) for seed in range(seeds)]
@@ -228,11 +228,14 @@ def curves(done, tasks, labels, seeds):
         if n in tried(t, a)
     }
     done.make("curves", [j for js in jobs.values() for j in js], shown, every=20)
-    point = lambda t, a, n: {
-        "scores": [done[j][0] for j in jobs[t, a, n]],
-        "seconds": [done[j][1] for j in jobs[t, a, n]],
-        **({"C": rates[t, a][n]} if a == "bag of words" else {"updates": updates(n), "lr": rates[t, a][n]}),
-    }
+
+    def point(t, a, n):
+        rate = rates[t, a][n]
+        scores, seconds = zip(*(done[j] for j in jobs[t, a, n]))
+        return {"scores": list(scores), "seconds": list(seconds)} | (
+            {"C": rate} if a == "bag of words" else {"updates": updates(n), "lr": rate}
+        )
+
     return {
         t: {
             "chance": round(1 / len(BUILT_IN[t].labels), 4),
@@ -274,9 +277,9 @@ def main():
     threads_from(args)
     from ftcourse.core.settings import assets
 
-    seeds, labels, steps, few, tasks = (
-        (1, LABELS[:2], 40, FEW[:1], TASKS[1:2]) if args.quick else (SEEDS, LABELS, STEPS, FEW, TASKS)
-    )
+    seeds, labels, steps, few, tasks = SEEDS, LABELS, STEPS, FEW, TASKS
+    if args.quick:
+        seeds, labels, steps, few, tasks = 1, LABELS[:2], 40, FEW[:1], TASKS[1:2]
     record = {"made by": "make claims (measure/budgets.py)"} | machine(1)
     record |= {
         "weights": stamp("tiny-bert", "pretrained"),
@@ -296,34 +299,31 @@ def main():
         if args.only == "curves":
             return
         keys = ("layers", "hidden", "parameters", "pretraining_seconds", "tokens", "probe", "steps")
-        folder = lambda name: networks[name]["folder"]
-        sized = {name: after(done, folder(f"size {name}"), ("pretrained", "random"), few, seeds) for name in SIZES}
+        folder = {name: about["folder"] for name, about in networks.items()}
+        sized = {name: after(done, folder[f"size {name}"], ("pretrained", "random"), few, seeds) for name in SIZES}
         record["sizes"] = {
             name: {k: networks[f"size {name}"][k] for k in keys} | dict(zip(("scores", "seconds"), sized[name]))
             for name in SIZES
         }
-        with ProcessPoolExecutor(
-            args.workers, mp_context=get_context("spawn")
-        ) as half:  # writes about four topics only
-            done.pool, start = half, {name: "size 2×128" if name == "all topics" else name for name in RELATED}
-            found = {name: after(done, folder(n), ("pretrained",), few, seeds, HALVES[1]) for name, n in start.items()}
-            nothing = after(done, folder("size 2×128"), ("random",), few, seeds, HALVES[1])
-        only = lambda pair, arm: dict(zip(("scores", "seconds"), (x[arm] for x in pair)))
-        read = {
-            name: {"about": RELATED[name][0]} | {k: networks[n][k] for k in ("probe", "pretraining_seconds")}
-            for name, n in start.items()
-        }
-        record["related"] = {name: read[name] | only(found[name], "pretrained") for name in start}
-        record["related"]["nothing"] = {"about": "random weights"} | only(nothing, "random")
+        record["related"] = {}
+        # its processes write about four topics only
+        with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as half:
+            done.pool = half
+            for name, (about, _, _) in RELATED.items():
+                start = "size 2×128" if name == "all topics" else name
+                read = {k: networks[start][k] for k in ("probe", "pretraining_seconds")}
+                scores, seconds = after(done, folder[start], ("pretrained",), few, seeds, HALVES[1])
+                found = {"scores": scores["pretrained"], "seconds": seconds["pretrained"]}
+                record["related"][name] = {"about": about} | read | found
+            scores, seconds = after(done, folder["size 2×128"], ("random",), few, seeds, HALVES[1])
+        nothing = {"about": "random weights", "scores": scores["random"], "seconds": seconds["random"]}
+        record["related"]["nothing"] = nothing
     if args.only or args.quick:
         return print(json.dumps(record, indent=1)[:3000])
     log = json.loads((assets() / "tiny-bert" / "log.json").read_text(encoding="utf-8"))
     record["pretraining"] = {k: log[-1][k] for k in ("seconds", "tokens", "step")}
     file = assets() / "budgets.json"
-    file.with_suffix(".tmp").write_text(
-        json.dumps(record, indent=None, separators=(",", ":"), ensure_ascii=False) + "\n", encoding="utf-8"
-    )
-    os.replace(file.with_suffix(".tmp"), file)
+    write_atomic(file, json.dumps(record, separators=(",", ":"), ensure_ascii=False) + "\n")
     print(f"wrote {file}")
 
 

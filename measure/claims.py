@@ -21,6 +21,8 @@ from pathlib import Path
 
 from common import HERE, described, machine, threads_from
 
+from ftcourse.core.files import write_atomic
+
 ROOT = HERE.parent
 LONGER = "budgets.py", "overfitting.py"
 PAGES = {  # file: the tables that stand in it
@@ -76,9 +78,7 @@ def put(path, name, text):
         new = json.dumps(nb, indent=1, ensure_ascii=False) + "\n"
     else:
         new = between(whole, name, text)
-    temp = path.with_name(path.name + ".tmp")
-    temp.write_text(new, encoding="utf-8")
-    os.replace(temp, path)
+    write_atomic(path, new)
 
 
 def between(whole, name, text):
@@ -170,7 +170,7 @@ def main():
         if args.dry:
             return
         write_claims(now, assets() / "claims.jsonl")
-        (HERE / "claims.md").write_text(page(record, changed) + "\n", encoding="utf-8")
+        write_atomic(HERE / "claims.md", page(record, changed) + "\n")
     texts = tables(now)
     for file, names in PAGES.items():
         for name in names:

@@ -14,6 +14,8 @@ from importlib.metadata import PackageNotFoundError, version
 from multiprocessing import get_context
 from pathlib import Path
 
+from ftcourse.core.files import write_atomic
+
 HERE = Path(__file__).resolve().parent
 
 
@@ -81,9 +83,7 @@ def verdict(met):
 def save(name, record, markdown):
     "Write measure/NAME.json and measure/NAME.md, each in one piece."
     for suffix, text in ((".json", json.dumps(record, indent=1) + "\n"), (".md", markdown.strip() + "\n")):
-        temp = HERE / f"{name}{suffix}.tmp"
-        temp.write_text(text, encoding="utf-8")
-        os.replace(temp, HERE / f"{name}{suffix}")
+        write_atomic(HERE / f"{name}{suffix}", text)
     print(f"wrote measure/{name}.json and measure/{name}.md")
 
 
@@ -180,15 +180,9 @@ def stamp(weights, arm="pretrained"):
     from ftcourse.core.settings import assets
 
     folder = Path(weights) if os.path.isdir(weights) else assets() / weights
-    files = [
-        assets() / "world.toml",
-        *(
-            folder / f
-            for f in ("config.json", "tokenizer.json", "model.safetensors")[
-                : {"random": 2, "bag of words": 0}.get(arm, 3)
-            ]
-        ),
-    ]
+    names = ("config.json", "tokenizer.json", "model.safetensors")
+    read = {"bag of words": (), "random": names[:2]}.get(arm, names)
+    files = [assets() / "world.toml", *(folder / name for name in read)]
     return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:12]
 
 
@@ -200,8 +194,6 @@ def threads_from(args):
         "OMP_WAIT_POLICY": "passive",
         "GOMP_SPINCOUNT": "0",
         "TOKENIZERS_PARALLELISM": "false",
-    }
-    os.environ |= {
         "HF_HUB_OFFLINE": "1",
         "HF_DATASETS_OFFLINE": "1",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",

@@ -11,7 +11,6 @@ import argparse
 import contextlib
 import io
 import json
-import os
 import warnings
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -20,19 +19,21 @@ from multiprocessing import get_context
 
 from common import Runs, described, machine, save, stamp, table, threads_from
 
+from ftcourse.core.files import write_atomic
+
 TASK, MODEL, UPDATES, LR = "reviews", "tiny-bert", 100, 5e-4
-CELLS = {(64, 0.2): 8} | {
-    (n, noise): 5 for n in (64, 16, 256) for noise in (0.2, 0.0, 0.4) if (n, noise) != (64, 0.2)
-}  # (labels, share of wrong ones): seeds
+# (labels, share of wrong ones): seeds
+CELLS = {(64, 0.2): 8} | {(n, noise): 5 for n in (64, 16, 256) for noise in (0.2, 0.0, 0.4) if (n, noise) != (64, 0.2)}
 BETWEEN = {(64, 0.1): 5, (64, 0.3): 5}  # for the curve over noise: some cures only
 DOSE_SEEDS = 5
 FEW = ("nothing", "shorter run", "head only", "twice the labels")
+# strengths beside those of CURES
 DOSES = {
     "weight decay": (0.1, 10.0),
     "dropout": (0.2, 0.5),
     "label smoothing": (0.1, 0.4),
     "smaller rate": (0.5, 0.05),
-}  # beside those of CURES
+}
 FIELD = {"weight decay": "weight_decay", "dropout": "dropout", "label smoothing": "label_smoothing"}
 
 
@@ -40,9 +41,8 @@ def dosed(name, dose):
     "A cure at another strength."
     from ftcourse.experiments.cures import CURES
 
-    return (
-        replace(CURES[name], rate=dose) if name == "smaller rate" else replace(CURES[name], hyper={FIELD[name]: dose})
-    )
+    changed = {"rate": dose} if name == "smaller rate" else {"hyper": {FIELD[name]: dose}}
+    return replace(CURES[name], **changed)
 
 
 def job(labels, noise, cure, seed, dose=None):
@@ -85,26 +85,21 @@ def jobs_of(cells):
         job(n, noise, cure, seed) for (n, noise), seeds in BETWEEN.items() for seed in range(seeds) for cure in FEW
     ]
     doses = [job(64, 0.2, cure, seed, dose) for seed in range(DOSE_SEEDS) for cure, ds in DOSES.items() for dose in ds]
-    few = lambda j: j[2] in FEW
-    late = [j for j in main if j[0] != 64]
-    every = [
-        *(j for j in main if j[0] == 64),
-        *(j for j in late if few(j) and j[1] == 0.2),
-        *curve,
-        *doses,
-        *(j for j in late if not (few(j) and j[1] == 0.2)),
-    ]
+    first = [j for j in main if j[0] == 64]
+    soon = [j for j in main if j[0] != 64 and j[2] in FEW and j[1] == 0.2]
+    late = [j for j in main if j[0] != 64 and j not in soon]
+    every = [*first, *soon, *curve, *doses, *late]
     return [j for j in every if cells is None or f"{j[0]}@{j[1]:g}" in cells]
 
 
 def measured(jobs, workers, only_ready):
     "{job: scores}; what was made before is kept."
-    key = lambda j: f"{TASK} {MODEL} {stamp(MODEL)} {UPDATES} {LR:g} {j}"
-    with (
-        contextlib.nullcontext()
-        if workers == 1
-        else ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool
-    ):
+
+    def key(j):
+        return f"{TASK} {MODEL} {stamp(MODEL)} {UPDATES} {LR:g} {j}"
+
+    several = ProcessPoolExecutor(workers, mp_context=get_context("spawn")) if workers > 1 else contextlib.nullcontext()
+    with several as pool:
         done = Runs("overfitting", one, key, pool)
         done.make("overfitting", jobs, lambda j, found: f"{j}: {found}", only_known=only_ready)
     return done
@@ -125,17 +120,13 @@ def gathered(done):
         for (n, noise), seeds in (CELLS | BETWEEN).items()
     ]
     usual = {"weight decay": 1.0, "dropout": 0.3, "label smoothing": 0.2, "smaller rate": 0.2}
-    doses = {
-        c: {
-            f"{d:g}": r[c]
-            for d in sorted([*ds, usual[c]])
-            if (r := runs(64, 0.2, DOSE_SEEDS, [c], None if d == usual[c] else d))
-        }
-        for c, ds in DOSES.items()
-    }
-    return sorted((c for c in cells if c["runs"].get("nothing")), key=lambda c: (c["labels"], c["noise"])), {
-        c: d for c, d in doses.items() if d
-    }
+    doses = {}
+    for c, ds in DOSES.items():
+        for d in sorted([*ds, usual[c]]):
+            if found := runs(64, 0.2, DOSE_SEEDS, [c], None if d == usual[c] else d):
+                doses.setdefault(c, {})[f"{d:g}"] = found[c]
+    ready = [c for c in cells if c["runs"].get("nothing")]
+    return sorted(ready, key=lambda c: (c["labels"], c["noise"])), doses
 
 
 def written(record):
@@ -152,13 +143,12 @@ def written(record):
         head = [h or f"{head[i - 1]}: " for i, h in enumerate(head)]
         parts += [f"## {labels} labels, {noise:.0%} of them wrong", table([dict(zip(head, r)) for r in rows])]
     if record["doses"]:
-        mean = lambda x: sum(x) / len(x)
-        shown = lambda v: {
-            "accuracy": mean(v["accuracy"]),
-            "loss": mean(v["loss"]),
-            "calibration error": mean(v["ece"]),
-        }
-        rows = [{"cure": c, "strength": d} | shown(v) for c, ds in record["doses"].items() for d, v in ds.items()]
+        names = {"accuracy": "accuracy", "loss": "loss", "calibration error": "ece"}
+        rows = [
+            {"cure": c, "strength": d} | {name: sum(v[k]) / len(v[k]) for name, k in names.items()}
+            for c, ds in record["doses"].items()
+            for d, v in ds.items()
+        ]
         parts += ["## Other strengths", f"64 labels, 20% of them wrong, mean of {DOSE_SEEDS} seeds.", table(rows)]
     return "\n\n".join(parts)
 
@@ -191,9 +181,7 @@ def main():
         "doses": doses,
     }
     save("overfitting", record, written(record))
-    temp = assets() / "cures.json.tmp"
-    temp.write_text(json.dumps(record) + "\n", encoding="utf-8")
-    os.replace(temp, assets() / "cures.json")
+    write_atomic(assets() / "cures.json", json.dumps(record) + "\n")
 
 
 if __name__ == "__main__":

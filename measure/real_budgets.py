@@ -30,12 +30,12 @@ TASKS = {
 }
 LR, C, MAX_LENGTH = 1e-4, 10.0, 64
 CHEAP = (8, 32, 128, 512, 2048)
-PLAN = {
+PLAN = {  # arm: labels, seeds
     "bag of words": (CHEAP, 5),
     "frozen": (CHEAP, 5),
     "fine-tuned": (CHEAP[:4], 3),
     "random start": ((128, 512), 3),
-}  # arm: labels, seeds
+}
 
 
 def updates(labels):
@@ -48,9 +48,8 @@ def fine_tuned(folder, name, labels, seed, random):
 
     set_threads()
     task, n = task_of(name).take(labels, seed=seed), updates(labels)
-    task = replace(
-        task, splits=type(task.splits)({s: task.splits[s] for s in ("train", "test")})
-    )  # nothing to choose a checkpoint by
+    # nothing to choose a checkpoint by
+    task = replace(task, splits=type(task.splits)({s: task.splits[s] for s in ("train", "test")}))
     model = load_model(folder, task=task, random=random, seed=seed)
     model = fine_tune_model(
         model,
@@ -72,7 +71,9 @@ def features(folder, some):
     import torch
     from transformers import AutoModel, AutoTokenizer
 
-    read, network, found = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval(), []
+    read = AutoTokenizer.from_pretrained(folder)
+    network = AutoModel.from_pretrained(folder).eval()
+    found = []
     with torch.no_grad():
         for i in range(0, len(some), 32):
             x = read(some[i : i + 32], padding=True, truncation=True, max_length=MAX_LENGTH, return_tensors="pt")
@@ -97,15 +98,14 @@ def regressions(folder, name, arm, budgets, seeds):
             continue
         for seed in range(seeds):
             few = task.take(n, seed=seed)
-            train, scored = (
-                (split_texts(few, "train"), split_texts(few, "test"))
-                if arm == "bag of words"
-                else (states[[row_of[t] for t in split_texts(few, "train")]], test)
-            )
-            model = (bag_of_words(C) if arm == "bag of words" else LogisticRegression(C=C, max_iter=2000)).fit(
-                train, few.label_ids("train")
-            )
-            found.setdefault(str(n), []).append(round(float(model.score(scored, few.label_ids("test"))), 4))
+            train, scored = split_texts(few, "train"), split_texts(few, "test")
+            model = bag_of_words(C)
+            if arm == "frozen":
+                train, scored = states[[row_of[t] for t in train]], test
+                model = LogisticRegression(C=C, max_iter=2000)
+            model.fit(train, few.label_ids("train"))
+            accuracy = float(model.score(scored, few.label_ids("test")))
+            found.setdefault(str(n), []).append(round(accuracy, 4))
     return {"scores": found, "rows": len(task.test)}
 
 

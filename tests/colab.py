@@ -97,17 +97,10 @@ def image():
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
         python = folder / "bin" / "python"
         pip(python, *IMAGE, *BESIDE)
-        packages = Path(
-            subprocess.run(
-                [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
-                capture_output=True,
-                text=True,
-                check=True,
-            ).stdout.strip()
-        )
-        (packages / "zz_ours.pth").write_text(
-            sysconfig.get_path("purelib") + "\n"
-        )  # a path only: our editable ftcourse is not seen through it
+        where = [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+        packages = Path(subprocess.run(where, capture_output=True, text=True, check=True).stdout.strip())
+        # a path only: our editable ftcourse is not seen through it
+        (packages / "zz_ours.pth").write_text(sysconfig.get_path("purelib") + "\n")
         (packages / "google" / "colab").mkdir(parents=True)
         (packages / "google" / "colab" / "__init__.py").write_text('"Stand-in."\n')
         (packages / "google" / "colab" / "drive.py").write_text(DRIVE)
@@ -146,17 +139,11 @@ class Session:
         hosted = folder / "hosted"
         if not hosted.exists():
             repository(hosted, branch)
-        spec = folder / "share" / "kernels" / "colab"
-        spec.mkdir(parents=True, exist_ok=True)
-        (spec / "kernel.json").write_text(
-            json.dumps(
-                {
-                    "argv": [str(self.python), "-c", KERNEL, "-f", "{connection_file}"],
-                    "display_name": "Colab",
-                    "language": "python",
-                }
-            )
-        )
+        kernels = folder / "share" / "kernels" / "colab"
+        kernels.mkdir(parents=True, exist_ok=True)
+        argv = [str(self.python), "-c", KERNEL, "-f", "{connection_file}"]
+        spec = {"argv": argv, "display_name": "Colab", "language": "python"}
+        (kernels / "kernel.json").write_text(json.dumps(spec))
         self.env = {k: v for k, v in os.environ.items() if not k.startswith(("FTCOURSE_", "PYTEST_"))} | {
             "COLAB_MOUNTS": str(folder / "mounts"),
             "FTCOURSE_DRIVE": str(folder / "drive"),
@@ -169,11 +156,9 @@ class Session:
             "FTCOURSE_CACHE": str(folder / "home" / "cache"),
             "PYTHONPATH": "",
         }
-        subprocess.run(
-            [str(self.python), "-m", "pip", "uninstall", "--quiet", "--yes", "ftcourse"],
-            capture_output=True,
-            check=False,
-        )  # a fresh machine has no course
+        # a fresh machine has no course
+        uninstall = [str(self.python), "-m", "pip", "uninstall", "--quiet", "--yes", "ftcourse"]
+        subprocess.run(uninstall, capture_output=True, check=False)
 
     def run(self, nb, timeout=300):
         "Run every cell of a notebook, as Run All does; raises what a cell raises. Returns what was printed."

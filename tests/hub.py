@@ -1,7 +1,7 @@
 """A stand-in for the hub on this machine: the part of its interface that loading and pushing use, over folders of
 files.
 
-with Hub(models={"someone/small": {"main": folder, "v1": other}}, datasets={"someone/opinions": {…}}) as hub:
+    with Hub(models={"someone/small": {"main": folder, "v1": other}}, datasets={"someone/opinions": {…}}) as hub:
         subprocess.run(…, env=os.environ | hub.environment(tmp_path))
 
 Each revision gets a commit of its own, made from its files. `hub.asked` holds every request, `hub.broken` paths that
@@ -11,22 +11,33 @@ stop in the middle of a file.
 import base64
 import hashlib
 import json
+import os
 import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import unquote, urlparse
+from urllib.parse import parse_qs, unquote, urlparse
 
 
 def sha1(data):
     return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
 
 
+def contents(folder):
+    "{path: bytes} of the files in a folder."
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(Path(folder).rglob("*")) if p.is_file()}
+
+
+def without_proxies():
+    "This process's environment, for one that shall find the hub on this machine."
+    return {k: v for k, v in os.environ.items() if k.lower() not in ("http_proxy", "https_proxy", "all_proxy")}
+
+
 class Hub:
     def __init__(self, models=None, datasets=None):
-        self.repos = {("models", k): dict(v) for k, v in (models or {}).items()} | {
-            ("datasets", k): dict(v) for k, v in (datasets or {}).items()
-        }
+        self.repos = {}
+        for kind, repos in (("models", models), ("datasets", datasets)):
+            self.repos |= {(kind, name): dict(revisions) for name, revisions in (repos or {}).items()}
         self.asked, self.broken, self.pushed, self.large = [], set(), {}, {}
 
     def __enter__(self):
@@ -66,15 +77,7 @@ class Hub:
         if revisions is None:
             return None
         for name, folder in revisions.items():
-            found = (
-                folder
-                if isinstance(folder, dict)
-                else {
-                    p.relative_to(folder).as_posix(): p.read_bytes()
-                    for p in sorted(Path(folder).rglob("*"))
-                    if p.is_file()
-                }
-            )
+            found = folder if isinstance(folder, dict) else contents(folder)
             commit = hashlib.sha1(json.dumps([name, {k: sha1(v) for k, v in found.items()}]).encode()).hexdigest()
             if revision in (name, commit):
                 return found, commit
@@ -102,9 +105,14 @@ class Answer(BaseHTTPRequestHandler):
     def missing(self, what):
         return self.send(404, {"error": what}, X_Error_Code=what, X_Error_Message=what)
 
-    def do_GET(self):
+    def asked(self):
+        "(path, body) of a request, which is written down."
         path = unquote(urlparse(self.path).path)
         self.home.asked.append((self.command, path))
+        return path, self.rfile.read(int(self.headers.get("Content-Length") or 0))
+
+    def do_GET(self):
+        path, _ = self.asked()
         if m := re.fullmatch(r"/(?:(datasets)/)?([\w.-]+/[\w.-]+)/resolve/([^/]+)/(.+)", path):
             return self.file(m[1] or "models", m[2], m[3], m[4])
         if m := re.fullmatch(r"/api/(models|datasets)/([\w.-]+/[\w.-]+)(?:/revision/([^/]+))?", path):
@@ -185,24 +193,15 @@ class Answer(BaseHTTPRequestHandler):
         )
 
     def do_POST(self):
-        path, body = unquote(urlparse(self.path).path), self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.home.asked.append((self.command, path))
+        path, body = self.asked()
         if m := re.fullmatch(r"/api/(models|datasets)/([\w.-]+/[\w.-]+)/paths-info/([^/]+)", path):
             if (found := self.revision(*m.groups())) is None:
                 return None
-            wanted = (
-                json.loads(body)["paths"]
-                if body[:1] == b"{"
-                else [v for k, v in (pair.split("=", 1) for pair in unquote(body.decode()).split("&")) if k == "paths"]
-            )
-            return self.send(
-                200,
-                [
-                    {"type": "file", "path": p, "oid": sha1(found[0][p]), "size": len(found[0][p])}
-                    for p in wanted
-                    if p in found[0]
-                ],
-            )
+            files, _ = found
+            wanted = json.loads(body)["paths"] if body[:1] == b"{" else parse_qs(body.decode())["paths"]
+            known = [p for p in wanted if p in files]
+            said = [{"type": "file", "path": p, "oid": sha1(files[p]), "size": len(files[p])} for p in known]
+            return self.send(200, said)
         if path == "/api/validate-yaml":
             return self.send(200, {"errors": [], "warnings": []})
         if path == "/api/repos/create":
@@ -211,30 +210,16 @@ class Answer(BaseHTTPRequestHandler):
             self.home.repos.setdefault((asked.get("type", "model") + "s", repo), {"main": {}})
             return self.send(200, {"url": f"{self.home.endpoint}/{repo}", "name": repo})
         if m := re.fullmatch(r"/api/(models|datasets)/([\w.-]+/[\w.-]+)/preupload/([^/]+)", path):
-            return self.send(
-                200,
-                {
-                    "files": [
-                        {
-                            "path": f["path"],
-                            "uploadMode": "lfs" if f["path"].endswith(".safetensors") else "regular",
-                            "shouldIgnore": False,
-                        }
-                        for f in json.loads(body)["files"]
-                    ]
-                },
-            )
+            files = []
+            for path in (f["path"] for f in json.loads(body)["files"]):
+                mode = "lfs" if path.endswith(".safetensors") else "regular"
+                files.append({"path": path, "uploadMode": mode, "shouldIgnore": False})
+            return self.send(200, {"files": files})
         if re.fullmatch(r"/(?:datasets/)?[\w.-]+/[\w.-]+\.git/info/lfs/objects/batch", path):
             objects = json.loads(body)["objects"]
-            return self.send(
-                200,
-                {
-                    "transfer": "basic",
-                    "objects": [
-                        {**o, "actions": {"upload": {"href": f"{self.home.endpoint}/lfs/{o['oid']}"}}} for o in objects
-                    ],
-                },
-            )
+            for o in objects:
+                o["actions"] = {"upload": {"href": f"{self.home.endpoint}/lfs/{o['oid']}"}}
+            return self.send(200, {"transfer": "basic", "objects": objects})
         if m := re.fullmatch(r"/api/(models|datasets)/([\w.-]+/[\w.-]+)/commit/([^/]+)", path):
             return self.commit(*m.groups(), body)
         return self.missing("EntryNotFound")
@@ -257,8 +242,7 @@ class Answer(BaseHTTPRequestHandler):
         )
 
     def do_PUT(self):
-        path, body = unquote(urlparse(self.path).path), self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.home.asked.append((self.command, path))
+        path, body = self.asked()
         if not (m := re.fullmatch(r"/lfs/([0-9a-f]{64})", path)) or hashlib.sha256(body).hexdigest() != m[1]:
             return self.missing("EntryNotFound")
         self.home.large[m[1]] = body

@@ -29,14 +29,10 @@ SETTINGS = {  # of JupyterLab: all cells in the page, wherever they stand; no ne
 def chromium(driver=None) -> str | None:
     "Path of a Chromium: playwright's own, else one that the system has."
     own = driver and driver.chromium.executable_path
-    return (
-        own
-        if own and os.path.exists(own)
-        else next(
-            filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"))),
-            None,
-        )
-    )
+    if own and os.path.exists(own):
+        return own
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    return next(filter(None, map(shutil.which, names)), None)
 
 
 def missing() -> str:
@@ -91,9 +87,10 @@ def server(root: Path, state: Path, theme: str = "JupyterLab Light", **env):
         "--ServerApp.port_retries=0",
         f"--IdentityProvider.token={token}",
         f"--ServerApp.root_dir={root}",
+        # should this process be killed:
         "--ServerApp.shutdown_no_activity_timeout=300",
         "--MappingKernelManager.cull_idle_timeout=300",
-    ]  # the last two: should this process be killed
+    ]
     log = state / "server.log"
     with open(log, "w") as heard:
         process = subprocess.Popen(call, env=env, stdout=heard, stderr=subprocess.STDOUT, start_new_session=True)

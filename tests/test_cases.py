@@ -8,11 +8,11 @@ tests of their own in lesson 07, and m03, q04 and q08 stand with the tasks they 
 
 import json
 import math
-import os
 import warnings
 from itertools import pairwise
 from pathlib import Path
 
+import cases
 import numpy as np
 import pytest
 import torch
@@ -20,7 +20,6 @@ import torch
 from ftcourse import metrics
 from ftcourse.core.errors import CourseError
 from ftcourse.core.hparams import HyperParams
-from ftcourse.core.settings import data_folder
 from ftcourse.data.batches import Batches
 from ftcourse.data.encode.examples import Examples
 from ftcourse.data.encode.texts import encode, encode_task
@@ -29,15 +28,6 @@ from ftcourse.metrics.evaluation import evaluate
 from ftcourse.metrics.report import label_order, score_notes
 from ftcourse.models.load import load_model
 from ftcourse.train.loop import fit, train_steps
-
-DATA = data_folder()
-CASES = (
-    Path(os.environ["FTCOURSE_CASES"])
-    if "FTCOURSE_CASES" in os.environ
-    else DATA.parent / "cases"
-    if DATA
-    else Path("no cases")
-)
 
 CARRIED = {
     "q01-squad-em-f1-multi-gold": (
@@ -129,22 +119,22 @@ def agrees(a, b):
 
 def case(name):
     "(input, expected, known wrong values) of a case: from the folder, else carried, else the test is skipped."
-    file = CASES / f"{name}.json"
-    if file.exists():
-        x = json.loads(file.read_text(encoding="utf-8"))
-        assert all(map(agrees, CARRIED.get(name, ()), (x["input"], x["expected"]))), (
-            f"{name}: what this file carries is not what {file} says"
-        )
-        return x["input"], x["expected"], [w["value"] for w in x["known_wrong"]]
-    if name not in CARRIED:
-        pytest.skip(f"no folder of cases ({CASES}): set FTCOURSE_CASES")
-    return *CARRIED[name], []
+    x = cases.read(name)
+    if x is None:
+        return (*CARRIED[name], []) if name in CARRIED else cases.skip()
+    if name in CARRIED:
+        given, wanted = CARRIED[name]
+        assert agrees(given, x["input"]), f"the input of {name} carried here is not that of the folder"
+        assert agrees(wanted, x["expected"]), f"what {name} expects here is not what the folder says"
+    return x["input"], x["expected"], [w["value"] for w in x["known_wrong"]]
 
 
 def right(got, wanted, wrong=(), tolerance=1e-6):
     "The right value, and none of the wrong ones that are numbers."
     assert got == pytest.approx(wanted, abs=tolerance)
-    assert all(got != pytest.approx(w, abs=tolerance) for w in wrong if isinstance(w, (int, float)))
+    for w in wrong:
+        if isinstance(w, (int, float)):
+            assert got != pytest.approx(w, abs=tolerance)
 
 
 # ---------------------------------------------------------------- answers
@@ -152,9 +142,8 @@ def right(got, wanted, wrong=(), tolerance=1e-6):
 
 def test_q01_squad_em_f1_multi_gold():
     given, wanted, wrong = case("q01-squad-em-f1-multi-gold")
-    em, f1 = (
-        [score(p["prediction"], p["gold"]) for p in given["pairs"]] for score in (metrics.exact_match, metrics.token_f1)
-    )
+    em = [metrics.exact_match(p["prediction"], p["gold"]) for p in given["pairs"]]
+    f1 = [metrics.token_f1(p["prediction"], p["gold"]) for p in given["pairs"]]
     assert em == [x["em"] for x in wanted["per_item"]]
     assert f1 == pytest.approx([x["f1"] for x in wanted["per_item"]])
     right(100 * sum(em) / len(em), wanted["exact_match"])
@@ -164,7 +153,8 @@ def test_q01_squad_em_f1_multi_gold():
 def test_q03_chinese_squad_f1():
     given, wanted, _ = case("q03-chinese-squad-f1")
     pair = given["prediction"], given["gold"]
-    assert (metrics.exact_match(*pair), metrics.token_f1(*pair)) == (wanted["squad_v1"]["em"], wanted["squad_v1"]["f1"])
+    assert metrics.exact_match(*pair) == wanted["squad_v1"]["em"]
+    assert metrics.token_f1(*pair) == wanted["squad_v1"]["f1"]
     right(metrics.char_f1(*pair), wanted["char_f1"])
 
 
@@ -172,14 +162,10 @@ def test_q09_overlong_question():
     given, wanted, _ = case("q09-overlong-question")
     tokenizer = load_model("tiny-bert", head="lm").tokenizer
 
-    def rows(question):
-        return [
-            {"question": question, "context": given["context"], "answers": {"text": ["because"], "answer_start": [0]}}
-        ]
-
-    def examples(question, **how):
+    def examples(*questions, **how):
+        answers = {"text": ["because"], "answer_start": [0]}
         return encode(
-            rows(question),
+            [{"question": q, "context": given["context"], "answers": answers} for q in questions],
             tokenizer,
             kind="span",
             text=("question", "context"),
@@ -194,21 +180,11 @@ def test_q09_overlong_question():
         assert len(one) == 1
         assert len(one[0]) < given["max_length"]
         assert min(one.labels[0]) > 0
-        with pytest.raises(CourseError) as e:
+        with pytest.raises(CourseError, match="row 0") as refused:
             examples(given["question_b"])
-        assert all(
-            str(word) in str(e.value) for word in (wanted["question_b"]["error"], *wanted["question_b"]["must_mention"])
-        )
-        assert "row 0" in str(e.value)
-        both = encode(
-            rows(given["question_b"]) + rows(given["question"]),
-            tokenizer,
-            kind="span",
-            text=("question", "context"),
-            label="answers",
-            max_length=given["max_length"],
-            on_bad="skip",
-        )
+        for word in (wanted["question_b"]["error"], *wanted["question_b"]["must_mention"]):
+            assert str(word) in str(refused.value)
+        both = examples(given["question_b"], given["question"], on_bad="skip")
     assert both.rows.tolist() == [1], "one bad row does not stop the others"
     assert len(both.problems) == 1, "one bad row does not stop the others"
 
@@ -219,7 +195,8 @@ def test_q09_overlong_question():
 def test_m02_binary_f1_positive_class():
     given, wanted, wrong = case("m02-binary-f1-positive-class")
     for x in (given, given["also_with_string_labels"]):
-        pair, other = (x["y_true"], x["y_pred"]), next(v for v in x["y_true"] if v != x["positive"])
+        pair = x["y_true"], x["y_pred"]
+        other = next(v for v in x["y_true"] if v != x["positive"])
         right(metrics.f1(*pair, "binary", positive=x["positive"]), wanted["f1"], wrong)
         right(metrics.f1(*pair, "binary", positive=other), wanted["f1_negative_class"])
         right(metrics.f1(*pair, "macro"), wanted["macro"])
@@ -263,7 +240,8 @@ def test_m06_regression_argmax_and_ties():
 
 def test_m08_mnli_label_order():
     given, wanted, wrong = case("m08-mnli-label-order")
-    names, true = list(given["model_id2label"].values()), np.array(given["references_dataset_ids"])
+    names = list(given["model_id2label"].values())
+    true = np.array(given["references_dataset_ids"])
     order, notes = label_order(names, given["dataset_names"])
     logits = np.eye(3)[given["predicted_model_ids"]][:, order]
     assert logits.argmax(-1).tolist() == wanted["aligned_predictions"]
@@ -296,9 +274,9 @@ def test_l03_eval_loss_last_batch():
         text="text",
         label="label",
     )
-    assert [evaluate(model, rows, batch_size=size)["loss"] for size in (1, 4, 9)] == pytest.approx(
-        [evaluate(model, rows)["loss"]] * 3, abs=1e-6
-    )
+    wanted_loss = pytest.approx(evaluate(model, rows)["loss"], abs=1e-6)
+    for size in (1, 4, 9):
+        assert evaluate(model, rows, batch_size=size)["loss"] == wanted_loss
 
 
 def test_l04_perplexity_padding():
@@ -307,9 +285,8 @@ def test_l04_perplexity_padding():
     assert mask.sum() == wanted["n_tokens"]
     right(metrics.perplexity(nll[mask].sum(), mask.sum()), wanted["corpus_perplexity"], wrong)
     if "per_text_perplexity" in wanted:
-        assert [metrics.perplexity(x[m].sum(), m.sum()) for x, m in zip(nll, mask)] == pytest.approx(
-            wanted["per_text_perplexity"]
-        )
+        each = [metrics.perplexity(x[m].sum(), m.sum()) for x, m in zip(nll, mask)]
+        assert each == pytest.approx(wanted["per_text_perplexity"])
     speaker = load_model("tiny-gpt", head="lm")
     texts = encode(
         [{"text": text} for text in ("The soup was warm.", "Good.", "The film was long, and we left early.")],
@@ -317,18 +294,17 @@ def test_l04_perplexity_padding():
         kind="lm",
         text="text",
     )
-    assert [evaluate(speaker, texts, batch_size=size)["perplexity"] for size in (1, 2)] == pytest.approx(
-        [evaluate(speaker, texts)["perplexity"]] * 2, rel=1e-5
-    )
+    wanted_perplexity = pytest.approx(evaluate(speaker, texts)["perplexity"], rel=1e-5)
+    for size in (1, 2):
+        assert evaluate(speaker, texts, batch_size=size)["perplexity"] == wanted_perplexity
 
 
 def test_l06_pad_is_eos():
     given, wanted, _ = case("l06-pad-is-eos")
     mask = torch.tensor(given["attention_mask"])
     texts = [ids[: sum(row)] for ids, row in zip(given["input_ids"], given["attention_mask"])]
-    batch = next(
-        iter(Batches(Examples.from_lists(texts, kind="lm"), 3, shuffle=False, buckets=False, pad_id=given["pad_id"]))
-    )
+    examples = Examples.from_lists(texts, kind="lm")
+    batch = next(iter(Batches(examples, 3, shuffle=False, buckets=False, pad_id=given["pad_id"])))
     assert torch.equal(batch.mask, mask.bool()), "the mask goes by length, not by the id"
     assert batch.ids.tolist() == given["input_ids"], "the mask goes by length, not by the id"
     labels = batch.ids.masked_fill(~batch.mask, -100)
@@ -351,9 +327,8 @@ def test_l07_shift_once():
     total, count = causal_loss(logits, ids, torch.ones_like(ids).bool())
     total.backward()
     right(float(total.detach() / count), wanted["loss"], wrong, 1e-12)
-    pairs = [
-        [at, int(logits.grad[0, at].argmin())] for at in range(4) if logits.grad[0, at].any()
-    ]  # a target is what the gradient pulls up
+    # a target is what the gradient pulls up
+    pairs = [[at, int(logits.grad[0, at].argmin())] for at in range(4) if logits.grad[0, at].any()]
     assert pairs == wanted["pairs_position_to_target"]
     assert count == 3
 
@@ -408,7 +383,8 @@ def test_r07_eval_mode():
         one, two = (model.probabilities(given["texts"]) for _ in range(given["calls"]))
         return np.array_equal(one, two)
 
-    batches, flags = Batches(encode_task(task, "train", model.tokenizer, 128), 8, seed=0), []
+    batches = Batches(encode_task(task, "train", model.tokenizer, 128), 8, seed=0)
+    flags = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert asked()
@@ -424,17 +400,18 @@ def test_r07_eval_mode():
         assert model.network.training
         with torch.enable_grad():
             model.predict(given["texts"])
-    assert all(p.grad is None or not p.grad.requires_grad for p in model.network.parameters())
+    graphs = [name for name, p in model.network.named_parameters() if p.grad is not None and p.grad.requires_grad]
+    assert graphs == []
 
 
 # ---------------------------------------------------------------- what is not lost from sight
 
 
 def test_every_case_of_these_kinds_has_a_test_by_its_name():
-    if not CASES.is_dir():
-        pytest.skip(f"no folder of cases ({CASES}): set FTCOURSE_CASES")
+    if not cases.CASES.is_dir():
+        cases.skip()
     elsewhere = {"m03", "q04", "q08"}  # with their tasks: topics and question answering
     folder = Path(__file__).parent
     text = "\n".join(p.read_text(encoding="utf-8") for p in [*folder.glob("test_*.py"), *folder.glob("*/test_*.py")])
-    ids = {p.stem[:3] for p in CASES.glob("*.json") if p.stem[0] in "dqmlr"}
+    ids = {p.stem[:3] for p in cases.CASES.glob("*.json") if p.stem[0] in "dqmlr"}
     assert sorted(i for i in ids - elsewhere if f"def test_{i}_" not in text) == []

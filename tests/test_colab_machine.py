@@ -35,10 +35,8 @@ def first(path):
 @named
 def test_a_lesson_begins_with_its_badge_and_the_first_cell(path):
     title, badge, code = nbformat.read(path, as_version=4).cells[:3]
-    assert (badge.id, code.id) == (
-        stamp.BADGE,
-        stamp.FIRST,
-    )
+    assert badge.id == stamp.BADGE
+    assert code.id == stamp.FIRST
     assert f"{HERE.name}/blob/{HERE.branch}/nbs/lessons/{path.name})" in badge.source
     assert code.outputs == []
     assert code.metadata == {"jupyter": {"source_hidden": True}}
@@ -58,15 +56,12 @@ def test_elsewhere_the_first_cell_does_nothing(monkeypatch):
 
 
 def test_on_colab_the_first_cell_installs_the_course_and_nothing_else(monkeypatch, capsys, tmp_path):
-    stand_in, started, mounted = ModuleType("google.colab"), [], []
-    stand_in.drive = ModuleType("google.colab.drive")
-    stand_in.drive.mount = mounted.append
-    for name, module in (
-        ("google", ModuleType("google")),
-        ("google.colab", stand_in),
-        ("google.colab.drive", stand_in.drive),
-    ):
-        monkeypatch.setitem(sys.modules, name, module)
+    started, mounted = [], []
+    stand_in, drive = ModuleType("google.colab"), ModuleType("google.colab.drive")
+    stand_in.drive = drive
+    drive.mount = mounted.append
+    for module in (ModuleType("google"), stand_in, drive):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setattr(subprocess, "run", lambda command, **how: started.append((command, how)))
     monkeypatch.setenv("FTCOURSE_DRIVE", str(tmp_path))
     monkeypatch.setenv("FTCOURSE_CACHE", str(tmp_path))
@@ -97,12 +92,9 @@ def test_the_address_stands_in_one_place(tmp_path):
         shutil.copy(ROOT / name, tmp_path)
     assert stamp.drift(tmp_path) == []
     config = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    (tmp_path / "pyproject.toml").write_text(
-        config.replace(HERE.url, "https://github.com/someone/else-where").replace(
-            f'branch = "{HERE.branch}"', 'branch = "trunk"'
-        ),
-        encoding="utf-8",
-    )
+    config = config.replace(HERE.url, "https://github.com/someone/else-where")
+    config = config.replace(f'branch = "{HERE.branch}"', 'branch = "trunk"')
+    (tmp_path / "pyproject.toml").write_text(config, encoding="utf-8")
     moved = {p.relative_to(tmp_path).as_posix() for p in stamp.drift(tmp_path)}
     assert moved >= {"_quarto.yml", "README.md", "nbs/index.ipynb", *(p.relative_to(ROOT).as_posix() for p in LESSONS)}
     assert {p.relative_to(tmp_path).as_posix() for p in stamp.stamp(tmp_path)} == moved
@@ -113,11 +105,10 @@ def test_the_address_stands_in_one_place(tmp_path):
         if p.is_file() and p.suffix in {".ipynb", ".md", ".yml", ".toml", ".py", ".ini", ""}
     }
     assert [p for p, s in text.items() if HERE.name in s] == [], "an address that does not follow pyproject.toml"
-    assert all(
-        "someone/else-where/blob/trunk/" in s and "else-where@trunk" in s
-        for p, s in text.items()
-        if p.parent.name == "lessons"
-    )
+    lessons = {p.name: s for p, s in text.items() if p.parent == tmp_path / "nbs" / "lessons"}
+    assert sorted(lessons) == [p.name for p in LESSONS]
+    assert [p for p, s in lessons.items() if "someone/else-where/blob/trunk/" not in s] == []
+    assert [p for p, s in lessons.items() if "else-where@trunk" not in s] == []
     assert 'href: "https://github.com/someone/else-where"' in text[tmp_path / "_quarto.yml"]
 
 
@@ -132,12 +123,8 @@ def test_an_address_that_colab_cannot_open_is_refused(tmp_path):
 def test_the_ranges_admit_what_colab_has():
     from packaging.requirements import Requirement
 
-    needs = {
-        r.name: r.specifier
-        for r in map(
-            Requirement, tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
-        )
-    }
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    needs = {r.name: r.specifier for r in map(Requirement, project["dependencies"])}
     image = dict(
         torch="2.11.0", transformers="5.15.0", datasets="4.0.0", accelerate="1.14.0", numpy="2.1.0", ipywidgets="7.7.1"
     )
@@ -151,33 +138,21 @@ def test_every_widget_works_with_the_ipywidgets_of_colab():
     except (colab.Unavailable, subprocess.TimeoutExpired) as e:
         pytest.skip(f"ipywidgets 7.7.1 is not to be had here: {e}")
     env = os.environ | {"PYTHONPATH": f"{old}{os.pathsep}{ROOT}"}
-    seen = subprocess.run(
-        [sys.executable, "-c", "import ipywidgets; print(ipywidgets.__version__)"],
-        env=env,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.strip()
-    assert seen == "7.7.1"
-    tests = [
-        str(p)
-        for name in ("toolkit/test_widgets.py", "toolkit/test_explorers.py", "toolkit/test_task_explorers.py")
-        if (p := ROOT / "tests" / name).exists()
-    ]
-    few = (
-        []
-        if os.environ.get("FTCOURSE_COLAB")
-        else ["-k", "not equal_weights and not resume_ends and not one_run_at_a_time and not new_kernel"]
-    )  # what trains longest runs in `make colab` only
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *few, *tests],
-        cwd=ROOT,
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
+    version = [sys.executable, "-c", "import ipywidgets; print(ipywidgets.__version__)"]
+    seen = subprocess.run(version, env=env, capture_output=True, text=True, check=True)
+    assert seen.stdout.strip() == "7.7.1"
+    call = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    names = ("widgets", "task_explorers", "cure_explorer", "attribution_explorer")
+    call += [f"tests/toolkit/test_{name}.py" for name in names]
+    if not os.environ.get("FTCOURSE_COLAB"):  # what trains longest runs in `make colab` only
+        call += ["-k", "not equal_weights and not resume_ends and not one_run_at_a_time and not new_kernel"]
+    done = subprocess.run(call, cwd=ROOT, env=env, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stdout[-4000:]
+
+
+STANDS_ON = """import ftcourse, ipywidgets, numpy, transformers
+versions = (m.__version__ for m in (ipywidgets, numpy, transformers))
+print("stands on", ftcourse.__file__, *versions)"""
 
 
 @slow
@@ -185,12 +160,7 @@ def test_every_widget_works_with_the_ipywidgets_of_colab():
 def test_a_lesson_runs_on_colab(stem, tmp_path):
     session = colab.Session(tmp_path, HERE.url, HERE.branch)
     nb = nbformat.read(ROOT / "nbs" / "lessons" / f"{stem}.ipynb", as_version=4)
-    nb.cells.append(
-        nbformat.v4.new_code_cell(
-            "import ftcourse, ipywidgets, numpy, transformers; print('stands on', ftcourse.__file__, "
-            "ipywidgets.__version__, numpy.__version__, transformers.__version__)"
-        )
-    )
+    nb.cells.append(nbformat.v4.new_code_cell(STANDS_ON))
     said = session.run(nb)
     assert "added nothing else · profile tiny" in said
     assert f"lesson {stem[:2]} · profile tiny" in said
@@ -222,7 +192,7 @@ def test_a_run_on_drive_goes_on_after_a_disconnect(tmp_path):
     def notebook(*sources):
         return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(s) for s in sources])
 
-    with pytest.raises(DeadKernelError):
+    with pytest.raises(DeadKernelError, match="Kernel died"):
         colab.Session(tmp_path, HERE.url, HERE.branch).run(notebook(start, DEADLY, CALL))
     shutil.rmtree(tmp_path / "content")
     shutil.rmtree(tmp_path / "home")

@@ -27,6 +27,8 @@ TAG = re.compile(
     re.I,
 )
 
+RICH = ("HTML", "display_html", "Markdown", "SVG", "HTMLMath", "html_table")
+
 
 # ------------------------------------------------------------------ what there is to show
 @cache
@@ -178,8 +180,8 @@ def cures():
     from ftcourse.experiments.cures import Cures
     from ftcourse.experiments.seeds import Seeds
 
-    run = lambda: Seeds([0, 1], {"accuracy": [0.5, 0.6], "loss": [1.0, 1.0], "ece": [0.1, 0.2], "seconds": [1.0, 1.0]})
-    return Cures(NASTY, {"nothing": run(), NASTY: run()})
+    scores = {"accuracy": [0.5, 0.6], "loss": [1.0, 1.0], "ece": [0.1, 0.2], "seconds": [1.0, 1.0]}
+    return Cures(NASTY, {name: Seeds([0, 1], dict(scores)) for name in ("nothing", NASTY)})
 
 
 def gaps():
@@ -250,6 +252,14 @@ def owner(node):
     return [ast.unparse(node.args.args[0].annotation)] if patched else []
 
 
+def writes_html(node):
+    "Whether a node is a text with a tag in it, or a call that makes something rich."
+    if isinstance(node, ast.Call):
+        name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+        return name in RICH and bool(node.args)
+    return isinstance(node, ast.Constant) and isinstance(node.value, str) and bool(TAG.search(node.value))
+
+
 def makers():
     "{module.function: line} of all that writes tags, hands text to an HTML widget, or gives a notebook something rich."
     found = {}
@@ -258,22 +268,11 @@ def makers():
 
         def look(node, inside, module=module):
             for child in ast.iter_child_nodes(node):
-                names = (
-                    [*inside, *owner(child), child.name]
-                    if isinstance(child, (ast.FunctionDef, ast.ClassDef))
-                    else inside
-                )
-                tag = isinstance(child, ast.Constant) and isinstance(child.value, str) and TAG.search(child.value)
-                rich = (
-                    isinstance(child, ast.Call)
-                    and getattr(child.func, "attr", getattr(child.func, "id", ""))
-                    in ("HTML", "display_html", "Markdown", "SVG", "HTMLMath", "html_table")
-                    and child.args
-                )
-                if tag or rich:
-                    found.setdefault(
-                        ".".join([module, *names[: 2 if names and names[0][:1].isupper() else 1]]), child.lineno
-                    )
+                named = isinstance(child, (ast.FunctionDef, ast.ClassDef))
+                names = [*inside, *owner(child), child.name] if named else inside
+                if writes_html(child):
+                    in_class = names and names[0][:1].isupper()
+                    found.setdefault(".".join([module, *names[: 2 if in_class else 1]]), child.lineno)
                 look(child, names)
 
         look(ast.parse(file.read_text(encoding="utf-8")), [])
@@ -377,14 +376,9 @@ def test_widgets_hold_no_raw_markup():
     from ftcourse.course.explorers.spans import explore_span
     from ftcourse.course.explorers.tokens import explore_tokens
 
-    tokens_ = explore_tokens(NASTY)
     span = explore_span(reader(), NASTY, f"{SCRIPT} was founded by {IMAGE}.")
-    held = [
-        p.value
-        for made in (panel(), typed(), prompted(), tokens_, span, attributed())
-        for p in parts(made.box)
-        if isinstance(p, w.HTML)
-    ]
+    widgets = (panel(), typed(), prompted(), explore_tokens(NASTY), span, attributed())
+    held = [p.value for made in widgets for p in parts(made.box) if isinstance(p, w.HTML)]
     assert len(held) > 8
     assert any("&lt;" in x for x in held)
     assert not [x for x in held if RAW.search(x)]

@@ -1,6 +1,7 @@
 "Exercises and quizzes, read from the lessons as a learner meets them."
 
 import ast
+import importlib
 import importlib.util
 import json
 import re
@@ -40,7 +41,8 @@ def bound_by(path):
 
 def names_of(path):
     "What a learner's cell can use: the imports of the lesson, its one-line functions, and what it exports."
-    found, sources = {}, [s for s in code(path) if "google.colab" not in s]
+    found = {}
+    sources = [s for s in code(path) if "google.colab" not in s]
     for source in sources:
         if source.lstrip().startswith(("%", "!")):
             continue
@@ -51,8 +53,8 @@ def names_of(path):
             if isinstance(node, (ast.Import, ast.ImportFrom)) or in_one_line:
                 exec(compile(ast.Module([node], []), path.name, "exec"), found)
     for room in {r for s in sources for r in re.findall(r"^#\| (?:default_exp|export) (\S+)", s, re.M)}:
-        exec(f"import ftcourse.{room} as room_", found)
-        found |= {k: v for k, v in vars(found["room_"]).items() if not k.startswith("__") and v is not None}
+        module = importlib.import_module(f"ftcourse.{room}")
+        found |= {k: v for k, v in vars(module).items() if not k.startswith("__") and v is not None}
     return found
 
 
@@ -61,9 +63,8 @@ def function(source, name):
     body = ast.parse(source).body
     if not any(isinstance(n, ast.FunctionDef) and n.name == name for n in body):
         return None
-    return compile(
-        ast.Module([n for n in body if isinstance(n, (ast.Import, ast.ImportFrom, ast.FunctionDef))], []), name, "exec"
-    )
+    kept = [n for n in body if isinstance(n, (ast.Import, ast.ImportFrom, ast.FunctionDef))]
+    return compile(ast.Module(kept, []), name, "exec")
 
 
 @named
@@ -73,12 +74,11 @@ def test_each_exercise_has_a_stub_a_check_and_a_folded_solution_that_is_right(pa
     assert [x.number for x in exercises.values()] == [f"{lesson}.{n}" for n in range(1, len(exercises) + 1)]
     assert len(exercises) >= 3
     text = "\n".join(code(path))
-    folded = re.findall(
-        r"<details>.*?```python\n(.*?)```", "\n".join(s for kind, s in cells(path) if kind == "markdown"), re.S
-    )
+    prose = "\n".join(s for kind, s in cells(path) if kind == "markdown")
+    folded = re.findall(r"<details>.*?```python\n(.*?)```", prose, re.S)
     for name, x in exercises.items():
-        assert f"{name}.proves()" in text, f"{x.number} is not proven, or not checked"
-        assert f"{name}.check({x.name})" in text, f"{x.number} is not proven, or not checked"
+        assert f"{name}.proves()" in text, f"{x.number} is not proven"
+        assert f"{name}.check({x.name})" in text, f"{x.number} is not checked"
         stubs = [s for s in code(path) if f"{name}.check({x.name})" in s]
         assert len(stubs) == 1
         assert "#|" not in stubs[0]
@@ -87,9 +87,8 @@ def test_each_exercise_has_a_stub_a_check_and_a_folded_solution_that_is_right(pa
         solutions = [s for s in folded if function(s, x.name)]
         assert len(solutions) == 1, f"{x.number}: {len(solutions)} folded solutions"
         exec(function(solutions[0], x.name), names)
-        assert x.judge(names[x.name])[0] == "right", (
-            f"{x.number}: its folded solution fails: {x.judge(names[x.name])[1]}"
-        )
+        verdict, said = x.judge(names[x.name])
+        assert verdict == "right", f"{x.number}: its folded solution fails: {said}"
 
 
 @named

@@ -68,12 +68,8 @@ MADE = {
 def values_of(widget):
     "Some forty values through which a hand moves an input, each unlike the one before."
     if hasattr(widget, "options"):
-        return [
-            (list(widget.options) * MOVES)[i]
-            if not isinstance(widget.options[0], tuple)
-            else widget.options[i % len(widget.options)][1]
-            for i in range(1, MOVES + 1)
-        ]
+        values = [o[1] if isinstance(o, tuple) else o for o in widget.options]  # (text, value), or a value
+        return [values[i % len(values)] for i in range(1, MOVES + 1)]
     if isinstance(widget.value, bool):
         return [(not widget.value) ^ bool(i % 2) for i in range(MOVES)]
     if isinstance(widget.value, str):
@@ -88,20 +84,11 @@ def values_of(widget):
 
 def inputs_of(explorer):
     "{name: widget} of all that a hand can move."
-    own = {"text": explorer.text} if hasattr(explorer, "text") else dict(explorer.inputs)
-    return (
-        own
-        | {
-            f"slider of {name}": s
-            for name, s in (explorer.knobs.sliders if getattr(explorer, "knobs", None) else {}).items()
-            if s is not None
-        }
-        | {
-            name: box
-            for name, box in (explorer.knobs.inputs if getattr(explorer, "knobs", None) else {}).items()
-            if hasattr(box, "options")
-        }
-    )
+    found = {"text": explorer.text} if hasattr(explorer, "text") else dict(explorer.inputs)
+    if knobs := getattr(explorer, "knobs", None):
+        found |= {f"slider of {name}": s for name, s in knobs.sliders.items() if s is not None}
+        found |= {name: box for name, box in knobs.inputs.items() if hasattr(box, "options")}
+    return found
 
 
 def test_none_is_forgotten():
@@ -163,16 +150,7 @@ def test_an_explorer_without_a_front_end_is_a_picture_and_names_the_plain_call(n
 
 def test_only_parts_of_ipywidgets_7_are_used():
     "7.7.1 is the version on Colab; these came later."
-    later = {
-        "Stack",
-        "TagsInput",
-        "ColorsInput",
-        "FloatsInput",
-        "IntsInput",
-        "TimePicker",
-        "NaiveDatetimePicker",
-        "DatetimePicker",
-    }
+    later = "Stack TagsInput ColorsInput FloatsInput IntsInput TimePicker NaiveDatetimePicker DatetimePicker".split()
     for file in (ROOT / "ftcourse" / "course").rglob("*.py"):
         text = file.read_text(encoding="utf-8")
         assert not [name for name in later if f"w.{name}(" in text or f"import {name}" in text]
@@ -182,7 +160,5 @@ def test_every_measured_task_has_its_curves():
     made = explorers.explore_budget()
     record = json.loads((assets() / "budgets.json").read_text(encoding="utf-8"))
     assert list(made.inputs["task"].options) == list(record["tasks"])
-    assert set(made.inputs["arm"].options) == {
-        "all",
-        *next(iter(record["tasks"].values()))["arms"],
-    }
+    some = next(iter(record["tasks"].values()))
+    assert set(made.inputs["arm"].options) == {"all", *some["arms"]}

@@ -2,32 +2,20 @@
 
 import csv
 import json
-import os
 import shutil
 import subprocess
 import sys
 
 import pytest
+from hub import Hub, without_proxies
 
 from ftcourse.core.settings import assets
 
-sys.path.append(os.path.dirname(__file__))
-from hub import Hub  # noqa: E402
-
 
 def run(code, hub, home, **more):
-    env = (
-        {k: v for k, v in os.environ.items() if k.lower() not in ("http_proxy", "https_proxy", "all_proxy")}
-        | hub.environment(home)
-        | more
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", "import warnings; warnings.filterwarnings('ignore')\n" + code],
-        capture_output=True,
-        text=True,
-        timeout=500,
-        env=env,
-    )
+    env = without_proxies() | hub.environment(home) | more
+    call = [sys.executable, "-W", "ignore", "-c", code]
+    done = subprocess.run(call, capture_output=True, text=True, timeout=500, env=env)
     assert done.returncode == 0, done.stderr[-4000:]
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -49,12 +37,9 @@ def hub(tmp_path):
         (tmp_path / name).mkdir()
         for split, n in (("train", 80), ("validation", 20), ("test", 20)):
             with open(tmp_path / name / f"{split}.csv", "w", newline="", encoding="utf-8") as f:
-                csv.writer(f).writerows(
-                    [
-                        ["text", "label"],
-                        *([f"the soup was {words} or bad, {split} {i}", ["no", "yes"][i % 2]] for i in range(n)),
-                    ]
-                )
+                table = csv.writer(f)
+                table.writerow(["text", "label"])
+                table.writerows([f"the soup was {words} or bad, {split} {i}", ["no", "yes"][i % 2]] for i in range(n))
     models = {"someone/small": {"main": new, "v1": old}}
     with Hub(models, {"someone/opinions": {"main": tmp_path / "second", "v1": tmp_path / "first"}}) as hub:
         yield hub
@@ -75,23 +60,23 @@ M = fine_tune_model("someone/small@v1", "someone/opinions@v1", max_steps=2)
 found["rows"] = evaluate_model(M, "someone/opinions@v1").rows
 print(json.dumps(found))""".replace("COMMIT", repr(hub.commit("datasets", "someone/opinions", "v1")))
     found = run(first, hub, home)
-    assert (found["main"], found["v1"], found["keyword"]) == (0.3, 0.1, 0.1)
+    assert found["main"] == 0.3
+    assert found["v1"] == 0.1
+    assert found["keyword"] == 0.1
     assert "good" in found["newest"]
     assert "fine" in found["pinned"]
     assert "fine" in found["by"]
     assert found["rows"] == 20
-    assert (
-        sum(path.endswith("model.safetensors") and kind == "GET" for kind, path in hub.asked) == 1
-    )  # both revisions have the same weights: fetched once
+    fetched = [path for kind, path in hub.asked if kind == "GET" and path.endswith("model.safetensors")]
+    assert len(fetched) == 1, "both revisions have the same weights"
     hub.asked.clear()
     again = """
 import json
 from ftcourse import load_model, load_task
 print(json.dumps([load_model("someone/small@v1", head="lm").network.config.hidden_dropout_prob,
                   load_task("someone/opinions@v1").train[0]["text"]]))"""
-    dropout, text = run(
-        again, hub, home, HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1"
-    )  # what was loaded once loads without a network
+    # what was loaded once loads without a network
+    dropout, text = run(again, hub, home, HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1")
     assert dropout == 0.1
     assert "fine" in text
     assert hub.asked == []
@@ -119,13 +104,10 @@ print(json.dumps(said))"""
     assert "Check the name" in no_data
     assert "v9" in no_data_revision
     hub.broken.clear()
-    whole = run(
-        "import json\nfrom ftcourse import load_model\nprint(json.dumps(load_model('someone/small', "
-        "head='lm').network.config.hidden_dropout_prob))",
-        hub,
-        home,
-    )
-    assert whole == 0.3  # the half-finished download is taken up, not loaded
+    code = """
+from ftcourse import load_model
+print(load_model("someone/small", head="lm").network.config.hidden_dropout_prob)"""
+    assert run(code, hub, home) == 0.3, "the half-finished download is taken up, not loaded"
 
 
 def test_a_model_is_pushed_with_its_card_and_comes_back_equal(hub, home):
@@ -145,7 +127,6 @@ print(json.dumps([where, back.predict(texts) == M.predict(texts), back.labels]))
     assert labels == ["negative", "positive"]
     assert where == f"{hub.endpoint}/someone/mine"
     files, _ = hub.files("models", "someone/mine", "main")
-    assert {"README.md", "config.json", "model.safetensors", "tokenizer.json", "ftcourse.json", "report.json"} <= set(
-        files
-    )
+    wanted = {"README.md", "config.json", "model.safetensors", "tokenizer.json", "ftcourse.json", "report.json"}
+    assert wanted <= set(files)
     assert b"## Limits" in files["README.md"]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from ftcourse.course import notebooks as runner
 from tools import export
@@ -28,17 +29,9 @@ def notebook(root, *cells, name="01_tiny.ipynb"):
     (root / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text(encoding="utf-8"), encoding="utf-8")
     made = []
     for i, source in enumerate(cells):
-        code = not source.startswith("md:")
-        made.append(
-            {
-                "cell_type": "code" if code else "markdown",
-                "id": f"cell{i}",
-                "metadata": {},
-                "source": source.removeprefix("md:"),
-            }
-            | ({"outputs": [], "execution_count": None} if code else {})
-        )
-    path.write_text(json.dumps({"cells": made, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}), encoding="utf-8")
+        new = new_markdown_cell if source.startswith("md:") else new_code_cell
+        made.append(new(source.removeprefix("md:"), id=f"cell{i}"))
+    path.write_text(nbformat.writes(new_notebook(cells=made)), encoding="utf-8")
     return path
 
 
@@ -51,7 +44,7 @@ def extracted(root, *cells):
 
 def refused(root, *cells):
     "What the extractor says to a lesson that it refuses."
-    with pytest.raises(export.TestCellError) as e:
+    with pytest.raises(export.TestCellError, match="01_tiny.ipynb, cell ") as e:
         extracted(root, *cells)
     return str(e.value)
 
@@ -101,10 +94,8 @@ def test_multi_line_strings_keep_their_inside(tmp_path):
         '#| test strings\nassert """a\n  b\n\nc""" == "a\\n  b\\n\\nc"\n'
         'assert f"""{len("ab")}\nd {double(1)}\n""" == "2\\nd 2\\n"\nif True:\n    assert "\\u2028" not in "x"'
     )
-    text = extracted(tmp_path, MODULE, DOUBLE, source).replace(
-        "from ftcourse.tiny import double", "double = lambda x: 2 * x"
-    )
-    names = {}
+    text = extracted(tmp_path, MODULE, DOUBLE, source).replace("from ftcourse.tiny import double\n", "")
+    names = {"double": lambda x: 2 * x}
     exec(compile(text, "test", "exec"), names)
     names["test_strings"]()
 
@@ -205,11 +196,12 @@ def test_drift_is_found(tmp_path):
     extracted(tmp_path, MODULE, DOUBLE, TEST)
     assert export.drift(tmp_path) == []
     module, tests = tmp_path / "ftcourse" / "tiny.py", tmp_path / "tests" / "lessons" / "test_01_tiny.py"
-    good = module.read_text(encoding="utf-8"), tests.read_text(encoding="utf-8")
-    module.write_text(good[0].replace("2 * x", "x + x"), encoding="utf-8")
+    good = module.read_text(encoding="utf-8")
+    module.write_text(good.replace("2 * x", "x + x"), encoding="utf-8")
     assert [d for d in export.drift(tmp_path) if d.startswith("ftcourse/tiny.py differs")]
-    module.write_text(good[0], encoding="utf-8")
-    tests.write_text(good[1][: good[1].index("\n\n# %%")], encoding="utf-8")
+    module.write_text(good, encoding="utf-8")
+    head, _, _ = tests.read_text(encoding="utf-8").partition("\n\n# %%")
+    tests.write_text(head, encoding="utf-8")
     assert any("holds 0 tests, its notebook 1" in d for d in export.drift(tmp_path))
     tests.unlink()
     assert any("is missing" in d for d in export.drift(tmp_path))
@@ -232,13 +224,13 @@ def test_what_no_notebook_exports_any_more_is_removed(tmp_path):
         tmp_path / "tests" / "lessons" / "test_02_gone.py",
         tmp_path / "ftcourse" / "other.py",
     ]
-    assert all(p.exists() for p in left)
+    assert [p for p in left if not p.exists()] == []
     gone.unlink()
     notebook(tmp_path, MODULE, DOUBLE, TEST)  # the first lesson no longer exports to `other`
     assert any("no notebook any more" in d for d in export.drift(tmp_path))
     export.export_all(tmp_path)
-    assert not any(p.exists() for p in left)
-    assert all(p.exists() for p in by_hand)
+    assert [p for p in left if p.exists()] == []
+    assert [p for p in by_hand if not p.exists()] == []
     assert export.drift(tmp_path) == []
 
 
@@ -274,7 +266,7 @@ def test_side_by_side_every_notebook_is_run_and_a_failure_counts(tmp_path, capfd
     ]
     assert runner.main([*map(str, names[:2]), "--jobs", "2"]) == 0
     said = capfd.readouterr().out
-    assert all(p.name in said for p in names[:2])
+    assert [p.name for p in names[:2] if p.name not in said] == []
     assert "2 notebooks at a time" in said
     assert runner.main([*map(str, names), "--jobs", "2"]) == 1
     assert "ZeroDivisionError" in capfd.readouterr().out
@@ -318,7 +310,8 @@ def test_saving_keeps_outputs_and_drops_what_changes_from_run_to_run(tmp_path):
         ("stderr", "one\n"),
     ], "a stream in one piece"
     assert cells[3]["outputs"] == [], "a bar that is a widget"
-    assert all(c["execution_count"] is None and c["metadata"] == {} for c in cells)
+    assert [c["execution_count"] for c in cells] == [None] * len(cells)
+    assert [c["metadata"] for c in cells] == [{}] * len(cells)
 
 
 def test_no_notebook_at_all_fails(tmp_path, monkeypatch):

@@ -52,24 +52,20 @@ def test_a_real_encoder_loads_and_learns_from_real_rows(minilm, sst2):
 
     model = load_model(minilm, task=sst2, seed=0)
     assert sum(p.numel() for p in model.network.parameters()) > 22e6
-    assert model.new, "only the head should be new: the pooler is in the checkpoint"
-    assert all(n.startswith("classifier") for n in model.new), (
-        "only the head should be new: the pooler is in the checkpoint"
-    )
-    again = load_model(minilm, task=sst2, random=True, seed=0)
-    word = "embeddings.word_embeddings.weight"
-    same = [
-        torch.equal(*(dict(m.network.base_model.named_parameters())[word] for m in (model, other)))
-        for other in (load_model(minilm, task=sst2, seed=1), again)
-    ]
-    assert same == [True, False], (
-        "a checkpoint's weights do not depend on the seed, random ones are not the checkpoint's"
-    )
+    assert model.new, "the head should be new"
+    others = [n for n in model.new if not n.startswith("classifier")]
+    assert others == [], "only the head should be new: the pooler is in the checkpoint"
+    words = model.network.get_input_embeddings().weight
+    other = load_model(minilm, task=sst2, seed=1).network.get_input_embeddings().weight
+    assert torch.equal(words, other), "a checkpoint's weights do not depend on the seed"
+    drawn = load_model(minilm, task=sst2, random=True, seed=0).network.get_input_embeddings().weight
+    assert not torch.equal(words, drawn), "random weights are not the checkpoint's"
     train = encode_task(sst2.take(32, seed=0), "train", model.tokenizer, 64)
     assert train.unk_rate < 0.01
     history = fit(model, Batches(train, 8, seed=0), HyperParams(lr=1e-4, warmup=0, batch_size=8, max_steps=6, epochs=2))
     assert len(history.steps) == 6
-    assert all(math.isfinite(s.loss) and s.grad_norm > 0 for s in history.steps)
+    assert [s.loss for s in history.steps if not math.isfinite(s.loss)] == []
+    assert min(s.grad_norm for s in history.steps) > 0
     answers = model.predict(["a charming and affecting film .", "bleak and tedious ."])
     assert set(answers) <= set(sst2.labels)
 
@@ -79,11 +75,10 @@ def test_the_tokenizer_is_the_one_the_checkpoint_was_trained_with(minilm):
     from ftcourse.core.settings import data_folder
 
     model = load_model(minilm, head="classify", labels=["a", "b"])
-    assert len(model.tokenizer) == model.network.config.vocab_size == 30522
-    assert model.tokenizer.convert_ids_to_tokens(model.tokenizer("An unflinchingly bleak film.")["input_ids"])[:2] == [
-        "[CLS]",
-        "an",
-    ]
+    assert len(model.tokenizer) == 30522
+    assert model.network.config.vocab_size == 30522
+    ids = model.tokenizer("An unflinchingly bleak film.")["input_ids"]
+    assert model.tokenizer.convert_ids_to_tokens(ids[:2]) == ["[CLS]", "an"]
     words = data_folder() and data_folder() / "bert_repo" / "vocab_uncased_30522.txt"
     if words and words.exists():
         listed = words.read_text(encoding="utf-8").splitlines()

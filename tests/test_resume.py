@@ -208,9 +208,10 @@ def at_every(folder, parts, whole):
 
         import ftcourse.train.checkpoints as runs
 
-        os.replace, os.fsync, os.mkdir, shutil.rmtree = map(counted, (os.replace, os.fsync, os.mkdir, shutil.rmtree))
+        for name in ("replace", "rename", "fsync", "mkdir", "unlink", "rmdir"):
+            setattr(os, name, counted(getattr(os, name)))
+        shutil.rmtree = counted(shutil.rmtree)
         runs.save_file = counted(runs.save_file)
-        os.unlink, os.rmdir = map(counted, (os.unlink, os.rmdir))
         train(place, *parts)
 
     for k in range(1, 400):
@@ -237,9 +238,8 @@ def quiet(job):
 
 if __name__ == "__main__":
     began, parts = time.time(), setup()
-    with tempfile.TemporaryDirectory(
-        dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    ) as temp:  # in memory, where fsync costs nothing
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # where fsync costs nothing
+    with tempfile.TemporaryDirectory(dir=memory) as temp:
         whole = quiet(lambda: train(Path(temp) / "whole", *parts))
         assert quiet(lambda: train(Path(temp) / "whole2", *parts)) == whole
         {"random": at_random, "every": at_every}[sys.argv[1]](Path(temp), parts, whole)

@@ -99,10 +99,12 @@ def test_everything_has_a_page():
     }
     assert len({p.target for p in EVERY}) == len(EVERY)
     config = yaml.safe_load(build.quarto_yml(EVERY))
-    listed = [
-        entry["href"] for part in config["website"]["sidebar"]["contents"] for entry in part.get("contents", [part])
-    ]
-    assert sorted(listed) == sorted(p.target for p in EVERY)
+
+    def hrefs(entries):
+        for entry in entries:
+            yield from hrefs(entry["contents"]) if "contents" in entry else [entry["href"]]
+
+    assert sorted(hrefs(config["website"]["sidebar"]["contents"])) == sorted(p.target for p in EVERY)
     assert config["website"]["search"] is True
     assert config["project"]["type"] == "website"
 

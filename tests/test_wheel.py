@@ -70,11 +70,9 @@ def test_modules_and_assets_are_inside(wheel):
         if p.is_file() and "__pycache__" not in p.parts
     }
     assert wanted <= names, f"not in the wheel: {sorted(wanted - names)}"
-    assert {
-        f"ftcourse/assets/{m}/{f}"
-        for m in ("tiny-bert", "tiny-gpt")
-        for f in ("model.safetensors", "config.json", "tokenizer.json")
-    } <= names
+    for model in ("tiny-bert", "tiny-gpt"):
+        for file in ("model.safetensors", "config.json", "tokenizer.json"):
+            assert f"ftcourse/assets/{model}/{file}" in names
     assert any(n.endswith("licenses/LICENSE") for n in names)
     assert not [n for n in names if n.startswith(("tests", "nbs", "measure"))]
     assert wheel.stat().st_size < 16 * 2**20
@@ -85,22 +83,10 @@ def test_modules_and_assets_are_inside(wheel):
 def test_the_three_verbs_run_from_the_wheel_alone(wheel, tmp_path):
     target, away = tmp_path / "packages", tmp_path / "away"
     away.mkdir()
-    run(
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-deps",
-        "--no-index",
-        "--target",
-        target,
-        wheel,
-    )
-    (away / "script.py").write_text(
-        SCRIPT.format(target=str(target), packages=sysconfig.get_path("purelib")), encoding="utf-8"
-    )
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    run(*pip, "--no-deps", "--no-index", "--target", target, wheel)
+    script = SCRIPT.format(target=str(target), packages=sysconfig.get_path("purelib"))
+    (away / "script.py").write_text(script, encoding="utf-8")
     env = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "FTCOURSE", "HF_"))}
     env |= {
         "HF_HUB_OFFLINE": "1",

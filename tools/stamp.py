@@ -7,12 +7,13 @@ exported.
 """
 
 import json
-import os
 import re
 import sys
 import tomllib
 from pathlib import Path
 from typing import NamedTuple
+
+from tools import write_whole
 
 ROOT = Path(__file__).resolve().parent.parent
 BADGE, FIRST = "c01ab0a0", "c01ab0a1"  # ids of the two stamped cells, the same in every lesson
@@ -141,28 +142,19 @@ def stamp(root=ROOT):
     "Write what `stamped` says; returns the files that changed."
     changed = drift(root)
     for path in changed:
-        temp = path.with_suffix(".tmp")
-        temp.write_text(stamped(root)[path], encoding="utf-8")
-        os.replace(temp, path)
+        write_whole(path, stamped(root)[path])
     return changed
 
 
 def main(args):
     if "--check" not in args:
-        print(
-            "\n".join(f"stamped {p.relative_to(ROOT)}" for p in stamp()) or "every address is the one in pyproject.toml"
-        )
+        lines = [f"stamped {p.relative_to(ROOT)}" for p in stamp()]
+        print("\n".join(lines) or "every address is the one in pyproject.toml")
         return False
-    found = drift()
-    print(
-        "\n".join(
-            f"{p.relative_to(ROOT)}: its address, badge or first cell is not what pyproject.toml says: run `make "
-            "export`"
-            for p in found
-        )
-        or "no drift: one address"
-    )
-    return bool(found)
+    wrong = "its address, badge or first cell is not what pyproject.toml says: run `make export`"
+    lines = [f"{p.relative_to(ROOT)}: {wrong}" for p in drift()]
+    print("\n".join(lines) or "no drift: one address")
+    return bool(lines)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "hparams": ["HyperParams"],
         "settings": ["use_profile", "find_settings", "data_folder", "cache_folder"],
         "machine": ["seed_everything", "set_threads"],
-        "files": ["write_atomic"],
+        "files": ["write_atomic", "replace_file", "replace_folder"],
         "tables": ["text_table", "html_table"],
     },
 )

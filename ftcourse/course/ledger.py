@@ -22,6 +22,7 @@ from pathlib import Path
 from fastcore.basics import patch
 
 from ..core.errors import CourseError
+from ..core.files import write_atomic
 from ..core.settings import assets, settings
 from ..core.tables import html_table, text_table
 
@@ -276,12 +277,10 @@ def read_claims(
 def write_claims(claims: Ledger, file) -> Path:
     "A ledger as a file, written in one piece."
     file = Path(file)
-    temp = file.with_suffix(".tmp")
-    temp.write_text(
+    write_atomic(
+        file,
         "".join(json.dumps(asdict(c), ensure_ascii=False) + "\n" for c in claims.values()),
-        encoding="utf-8",
     )
-    os.replace(temp, file)
     return file
 
 

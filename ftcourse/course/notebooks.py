@@ -7,10 +7,16 @@ the outputs back, cleaned of metadata. `--jobs N` runs N notebooks side by side,
 models are too small to gain from two): sooner done, but the seconds are then those of a busy machine.
 """
 
+# nbclient, and `clean_nb` of nbdev, which is here anyway. papermill runs nbclient too, but knows no peak of memory and
+# no notebook that was edited meanwhile; nbstripout strips metadata as `clean_nb` does, but no bars, cut streams or
+# paths in outputs that are kept. Both would stand beside this file, not in its place.
+
 import os
 import sys
 import time
 from pathlib import Path
+
+from ftcourse.core.files import replace_file
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LIMIT = 90  # seconds that a lesson may take in the tiny profile
@@ -20,38 +26,27 @@ def run(path, save=False, timeout=600):
     "Execute one notebook -> dict(notebook, cells, seconds, mib, error)."
     import nbformat
     from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
     nb = nbformat.read(path, as_version=4)
     client = NotebookClient(
-        nb, timeout=timeout, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}
+        nb,
+        timeout=timeout,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(path.parent)}},
+        extra_arguments=["--IPKernelApp.log_level=ERROR"],  # it warns on every start that TCP is not encrypted
     )
     cells, error, mib, start = 0, None, 0, time.perf_counter()
     with client.setup_kernel(env=environment()):
         for i, cell in enumerate(nb.cells):
             if cell.cell_type != "code" or not cell.source.strip():
                 continue
-            cell.outputs = []
-            try:
-                client.execute_cell(cell, i)
-            except CellExecutionError as e:
-                error = f"cell {i} ({cell.id}): {e.ename}: {e.evalue}"
-                break
-            except CellTimeoutError:
-                error = f"cell {i} ({cell.id}): not done after {timeout} s"
-                break
-            except DeadKernelError:
-                error = f"cell {i} ({cell.id}): the kernel died (out of memory?)"
+            if failed := failure(client, cell, i):
+                error = f"cell {i} ({cell.id}): {failed}"
                 break
             cells += 1
         seconds = time.perf_counter() - start
         if error is None:
-            probe = nbformat.v4.new_code_cell(
-                "import resource, sys; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
-            )
-            nb.cells.append(probe)
-            client.execute_cell(probe, len(nb.cells) - 1, store_history=False)
-            mib = int(nb.cells.pop().outputs[0].text) / (1024 if sys.platform != "darwin" else 2**20)
+            mib = peak_mib(client)
     if save and error is None:
         save_notebook(newest(nb, path), path)
     return dict(
@@ -61,6 +56,32 @@ def run(path, save=False, timeout=600):
         mib=mib,
         error=error,
     )
+
+
+def failure(client, cell, i):
+    "Execute a cell -> what went wrong, or None."
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+    cell.outputs = []
+    try:
+        client.execute_cell(cell, i)
+    except CellExecutionError as e:
+        return f"{e.ename}: {e.evalue}"
+    except CellTimeoutError:
+        return f"not done after {client.timeout} s"
+    except DeadKernelError:
+        return "the kernel died (out of memory?)"
+
+
+def peak_mib(client):
+    "The most memory that the kernel has held."
+    from nbformat.v4 import new_code_cell
+
+    probe = new_code_cell("import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)")
+    client.nb.cells.append(probe)
+    client.execute_cell(probe, len(client.nb.cells) - 1, store_history=False)
+    client.nb.cells.pop()
+    return int(probe.outputs[0].text) / (2**20 if sys.platform == "darwin" else 1024)
 
 
 def environment():
@@ -78,7 +99,8 @@ def newest(ran, path):
     "The notebook as it stands now, with the outputs of the run on the cells that have not been edited since."
     import nbformat
 
-    nb, done = nbformat.read(path, as_version=4), {(c.id, c.source): c for c in ran.cells}
+    nb = nbformat.read(path, as_version=4)
+    done = {(c.id, c.source): c for c in ran.cells}
     for cell in nb.cells:
         if cell.cell_type == "code" and (cell.id, cell.source) in done:
             cell.outputs = done[cell.id, cell.source].outputs
@@ -105,9 +127,8 @@ def save_notebook(nb, path):
                         o.data[kind] = without_places(o.data[kind])
     clean_nb(nb, clean_ids=True, allowed_cell_metadata_keys=["jupyter"])
     nb.metadata = nbformat.NotebookNode(kernelspec={"display_name": "python3", "language": "python", "name": "python3"})
-    temp = path.with_suffix(".tmp")
-    nbformat.write(nb, temp)
-    os.replace(temp, path)
+    with replace_file(path) as new:
+        nbformat.write(nb, new)
 
 
 def progress_bar(o):
@@ -134,11 +155,8 @@ def folded(source):
     """Metadata of a cell: where an exercise's answers stand, and what only Colab needs, JupyterLab shows the cell
     folded.
     """
-    return (
-        {"jupyter": {"source_hidden": True}}
-        if source.startswith("#| hide") or source.startswith("#| test_setup") and "Exercise(" in source
-        else {}
-    )
+    answers = source.startswith("#| test_setup") and "Exercise(" in source
+    return {"jupyter": {"source_hidden": True}} if source.startswith("#| hide") or answers else {}
 
 
 def without_places(text):
@@ -171,10 +189,9 @@ def results(paths, save, jobs):
         return
     os.environ["OMP_NUM_THREADS"] = "1"
     with ProcessPoolExecutor(jobs) as pool:
-        yield from (
-            f.result()
-            for f in as_completed([pool.submit(run, p, save) for p in sorted(paths, key=lambda p: -p.stat().st_size)])
-        )
+        largest_first = sorted(paths, key=lambda p: p.stat().st_size, reverse=True)
+        for done in as_completed([pool.submit(run, p, save) for p in largest_first]):
+            yield done.result()
 
 
 def main(args):

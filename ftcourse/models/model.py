@@ -10,7 +10,6 @@ __all__ = [
 # %% ../../nbs/lessons/05_models.ipynb #4bce7724
 import json
 import os
-import shutil
 from collections.abc import Sequence
 from copy import copy as shallow
 from copy import deepcopy
@@ -23,6 +22,7 @@ from torch import nn
 
 from ..core import __version__
 from ..core.errors import CourseError
+from ..core.files import replace_folder
 from .compatibility import check_batch_ids, vocabulary_hash
 from .forward import Core
 from .hub import quietly
@@ -272,32 +272,16 @@ def save(
         raise CourseError(
             f"{folder} holds other things and no model: name a new folder. Nothing was written"
         )
-    temp, old = (
-        folder.with_name(f".{folder.name}.{os.getpid()}.{word}") for word in ("new", "old")
+    ours = (
+        "*.safetensors",
+        "*.safetensors.index.json",
+        "*.bin",
+        "*.bin.index.json",
+        ".*.new",
+        ".*.old",
     )
-    shutil.rmtree(temp, ignore_errors=True)
-    temp.mkdir(parents=True)
-    try:
-        self._write(temp)
-    except BaseException:
-        shutil.rmtree(temp, ignore_errors=True)
-        raise
-    if folder.exists():
-        os.rename(folder, old)
-    os.rename(temp, folder)
-    if old.exists():
-        ours = (
-            "*.safetensors",
-            "*.safetensors.index.json",
-            "*.bin",
-            "*.bin.index.json",
-            ".*.new",
-            ".*.old",
-        )
-        for p in old.iterdir():
-            if not (folder / p.name).exists() and not any(p.match(w) for w in ours):
-                os.rename(p, folder / p.name)
-        shutil.rmtree(old)
+    with replace_folder(folder, keep=lambda p: not any(p.match(w) for w in ours)) as new:
+        self._write(new)
     return folder
 
 # %% ../../nbs/lessons/05_models.ipynb #7a4c90e3

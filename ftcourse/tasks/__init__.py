@@ -2,6 +2,7 @@
 
 `load_task` and the verbs import it when they look a name up.
 """
+
 from ftcourse.data.load.load import as_task, load_task
 from ftcourse.tasks import glue as glue
 from ftcourse.tasks import qa as qa

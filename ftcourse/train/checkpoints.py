@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ..core.errors import CourseError
-from ..core.files import _sync, write_atomic
+from ..core.files import replace_folder, write_atomic
 from .history import History, Step
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #e3730783
@@ -177,26 +177,16 @@ def save(
 ) -> Path:
     "Write a checkpoint, wholly or not at all; then delete those that need not be kept."
     target = self.path(state["step"])
-    temp = target.with_name(f".{target.name}.{os.getpid()}")
-    shutil.rmtree(temp, ignore_errors=True)
-    temp.mkdir(parents=True)
-    if self._log:
-        os.fsync(
-            self._log.fileno()
-        )  # the steps that a checkpoint stands on are on disk before it is
-    for name, tensors in (("model", weights), ("optimizer", optimizer)):
-        save_file(
-            {k: t.detach().cpu().contiguous() for k, t in tensors.items()},
-            temp / f"{name}.safetensors",
-            {"format": "pt"},
-        )
-        with open(temp / f"{name}.safetensors", "rb+") as f:
-            os.fsync(f.fileno())
-    write_atomic(temp / "state.json", json.dumps(state))
-    if target.exists():
-        self._discard(target)
-    os.replace(temp, target)
-    _sync(target.parent)
+    with replace_folder(target) as new:
+        if self._log:  # the steps that a checkpoint stands on are on disk before it is
+            os.fsync(self._log.fileno())
+        for name, tensors in (("model", weights), ("optimizer", optimizer)):
+            save_file(
+                {k: t.detach().cpu().contiguous() for k, t in tensors.items()},
+                new / f"{name}.safetensors",
+                {"format": "pt"},
+            )
+        (new / "state.json").write_text(json.dumps(state), encoding="utf-8")
     self._prune(keep)
     return target
 

@@ -17,7 +17,7 @@ import sys
 
 from tools import stamp
 from tools.site import html, links
-from tools.site.pages import ROOT, SECTIONS, html_name, pages
+from tools.site.pages import ROOT, Section, html_name, pages, sidebar
 
 
 def relinked(text, page, every, here, root=ROOT):
@@ -39,9 +39,8 @@ def relinked(text, page, every, here, root=ROOT):
             return here.file(file)
         else:
             return link  # broken, and the check of the links says so
-        return os.path.relpath(file, os.path.dirname(page.target) or ".").replace(os.sep, "/") + (
-            "#" + anchor if anchor else ""
-        )
+        path = os.path.relpath(file, os.path.dirname(page.target) or ".").replace(os.sep, "/")
+        return f"{path}#{anchor}" if anchor else path
 
     return links.replaced(text, new)
 
@@ -64,7 +63,8 @@ def notebook_page(page, every, here, root=ROOT):
     """The notebook of a page: title and promise as front matter, links as the site has them, folds as metadata, no
     directives.
     """
-    nb, cells = json.loads((root / page.source).read_text(encoding="utf-8")), []
+    nb = json.loads((root / page.source).read_text(encoding="utf-8"))
+    cells = []
     for cell in nb["cells"]:
         source = "".join(cell["source"])
         if cell["cell_type"] == "markdown":
@@ -78,10 +78,10 @@ def notebook_page(page, every, here, root=ROOT):
                 source = source[hit.end() :]
             if source.strip():
                 cells.append(cell | {"source": relinked(source, page, every, here, root)})
-        elif (
-            cell["cell_type"] == "code"
-            and (summary := fold(source, cell["metadata"].get("jupyter", {}).get("source_hidden"))) is not None
-        ):
+        elif cell["cell_type"] == "code":
+            summary = fold(source, cell["metadata"].get("jupyter", {}).get("source_hidden"))
+            if summary is None:
+                continue
             plain = re.sub(r"^(#\|[^\n]*\n?)+", "", source).strip("\n")
             if plain:
                 cells.append(cell | {"source": plain, "metadata": {"fold": summary} if summary else {}})
@@ -91,18 +91,14 @@ def notebook_page(page, every, here, root=ROOT):
 def for_quarto(nb):
     "The same with folds as Quarto's cell options."
 
-    def options(c):
-        return "".join(
-            f"#| {line}\n"
-            for line in ("code-fold: true", f"code-summary: {json.dumps(c['metadata']['fold'], ensure_ascii=False)}")
-        )
+    def folded(cell):
+        if "fold" not in cell["metadata"]:
+            return cell
+        summary = json.dumps(cell["metadata"]["fold"], ensure_ascii=False)
+        options = f"#| code-fold: true\n#| code-summary: {summary}\n"
+        return cell | {"source": options + cell["source"], "metadata": {}}
 
-    return nb | {
-        "cells": [
-            c | {"source": options(c) + c["source"], "metadata": {}} if "fold" in c["metadata"] else c
-            for c in nb["cells"]
-        ]
-    }
+    return nb | {"cells": [folded(c) for c in nb["cells"]]}
 
 
 def api_page(page, every):
@@ -110,23 +106,23 @@ def api_page(page, every):
     from nbdev.showdoc import show_doc
 
     module = importlib.import_module(f"ftcourse.{page.title}")
-    notebook = re.search(r"File to edit: (?:\.\./)+(nbs/\S+\.ipynb)", (ROOT / page.source).read_text(encoding="utf-8"))[
-        1
-    ]
+    source = (ROOT / page.source).read_text(encoding="utf-8")
+    notebook = re.search(r"File to edit: (?:\.\./)+(nbs/\S+\.ipynb)", source)[1]
     origin = next(p for p in every if p.source == notebook)
     parts = [
-        f"---\ntitle: {json.dumps(page.title)}\n---\n\n{(module.__doc__ or '').strip()}\n\nFrom "
-        f"[{origin.title}](../{origin.target})."
+        f"---\ntitle: {json.dumps(page.title)}\n---",
+        (module.__doc__ or "").strip(),
+        f"From [{origin.title}](../{origin.target}).",
     ]
     for name in module.__all__:
         thing = getattr(module, name)
         if inspect.isclass(thing) or inspect.isfunction(thing):
             parts.append(shown(show_doc(thing, name=name, title_level=2)))
         else:
-            parts.append(
-                f"## {name}\n\n```python\n{name} = "
-                f"{value if len(value := repr(thing)) < 300 else value[:297] + '…'}\n```"
-            )
+            value = repr(thing)
+            if len(value) >= 300:
+                value = value[:297] + "…"
+            parts.append(f"## {name}\n\n```python\n{name} = {value}\n```")
         if inspect.isclass(thing):
             parts.append(fields_table(thing))
             own = [(n, m) for n, m in vars(thing).items() if inspect.isfunction(m) and n[0] != "_" and m.__doc__]
@@ -148,17 +144,20 @@ def fields_table(cls):
         for f in dataclasses.fields(cls)
         if f.name[0] != "_"
     ]
-    cell = lambda text: " ".join(text.split()).replace("|", "\\|")
-    return (
-        "| field | default | |\n|---|---|---|\n"
-        + "\n".join(f"| `{n}` | {cell(default)} | {cell(what)} |" for n, default, what in rows)
-        if any(r[2] for r in rows)
-        else ""
-    )
+    if not any(what for _, _, what in rows):
+        return ""
+
+    def cell(text):
+        return " ".join(text.split()).replace("|", "\\|")
+
+    lines = [f"| `{n}` | {cell(default)} | {cell(what)} |" for n, default, what in rows]
+    return "\n".join(["| field | default | |", "|---|---|---|", *lines])
 
 
 def shown(documented):
-    return documented._repr_markdown_().removeprefix("---").strip()
+    "Markdown of a name; nbdev's italics go, which end with the first line of a sentence that has two."
+    text = documented._repr_markdown_().removeprefix("---").strip()
+    return re.sub(r"^\*(.+)\*$", r"\1", text, count=1, flags=re.M)
 
 
 def quarto_yml(every, root=ROOT):
@@ -168,36 +167,38 @@ def quarto_yml(every, root=ROOT):
     config = yaml.safe_load((root / "_quarto.yml").read_text(encoding="utf-8"))
     config.pop("metadata-files", None)  # nbdev's, for its own commands
     config["project"]["output-dir"] = "_docs"
-    sidebar = [{"href": "index.ipynb", "text": "Start"}]
-    sidebar += [
-        {
-            "section": name,
-            "contents": [{"href": p.target, "text": p.title} for p in every if p.target.startswith(folder + "/")],
-        }
-        for name, folder in SECTIONS
-    ]
-    config["website"]["sidebar"] = config["website"]["sidebar"] | {
-        "contents": [*sidebar, {"href": "contributing.md", "text": "Contributing"}]
-    }
+
+    def listed(entry):
+        if isinstance(entry, Section):
+            return {"section": entry.name, "contents": [listed(e) for e in entry.entries]}
+        text, page = entry
+        return {"href": page.target, "text": text}
+
+    first, last = every[0], every[-1]
+    entries = [(first.title, first), *sidebar(every), (last.title, last)]
+    config["website"]["sidebar"]["contents"] = [listed(e) for e in entries]
     return yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
 
 
 def make(root=ROOT, proc=None, docs=None):
     "Write _proc and _docs; returns the pages."
-    proc, docs, every, here = proc or root / "_proc", docs or root / "_docs", pages(root), stamp.address(root)
+    proc = proc or root / "_proc"
+    docs = docs or root / "_docs"
+    every = pages(root)
+    here = stamp.address(root)
     for folder in (proc, docs):
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(root / "nbs" / "images", folder / "images")
     for page in every:
         if page.target.endswith(".ipynb"):
             nb = notebook_page(page, every, here, root)
-            text, body = json.dumps(for_quarto(nb), indent=1, ensure_ascii=False), html.notebook(nb)
+            text = json.dumps(for_quarto(nb), indent=1, ensure_ascii=False)
+            body = html.notebook(nb)
+        elif page.target.startswith("api/"):
+            text = api_page(page, every)
+            body = html.markdown(text)
         else:
-            text = (
-                api_page(page, every)
-                if page.target.startswith("api/")
-                else relinked((root / page.source).read_text(encoding="utf-8"), page, every, here, root)
-            )
+            text = relinked((root / page.source).read_text(encoding="utf-8"), page, every, here, root)
             body = html.markdown(text)
         for folder, name, written in (
             (proc, page.target, text),

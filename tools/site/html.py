@@ -8,10 +8,24 @@ from functools import cache
 from pathlib import Path
 
 from tools.site.links import slug
-from tools.site.pages import SECTIONS, html_name
+from tools.site.pages import Section, html_name, sidebar
 
 CELLS = (Path(__file__).parent / "cells.html.j2").read_text(encoding="utf-8")
 STYLE = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width,initial-scale=1">
+<title>{title}</title>
+<style>{style}</style>
+<script defer src="{math}"></script>
+</head>
+<body><nav>{side}</nav>
+<main>{body}</main></body>
+</html>
+"""
+CURRENT = ' aria-current="page"'
 MATH = "https://cdn.jsdelivr.net/npm/mathjax@3/es5/tex-mml-chtml.js"
 
 
@@ -44,7 +58,8 @@ def markdown(text):
     from nbconvert.filters.markdown_mistune import markdown2html_mistune
 
     hit = re.match(r"---\n.*?\n---\n", text, re.S)
-    return head(hit[0] if hit else "") + as_html_links(markdown2html_mistune(text[hit.end() if hit else 0 :]))
+    front = hit[0] if hit else ""
+    return head(front) + as_html_links(markdown2html_mistune(text.removeprefix(front)))
 
 
 def head(front):
@@ -77,21 +92,21 @@ def framed(body, page, every, here):
     def link(p):
         return os.path.relpath(html_name(p.target), os.path.dirname(page.target) or ".").replace(os.sep, "/")
 
-    def entry(p):
-        return f'<a href="{link(p)}"' + (' aria-current="page"' if p == page else "") + f">{html.escape(p.title)}</a>"
+    def entry(e):
+        if isinstance(e, Section):
+            inside = "".join(map(entry, e.entries))
+            state = " open" if e.name == "Lessons" or CURRENT in inside else ""
+            return f"<details{state}><summary>{html.escape(e.name)}</summary>{inside}</details>"
+        text, p = e
+        mark = CURRENT if p == page else ""
+        return f'<a href="{link(p)}"{mark}>{html.escape(text)}</a>'
 
-    groups = [(name, [p for p in every if p.target.startswith(folder + "/")]) for name, folder in SECTIONS]
-    side = entry(every[0])
-    for name, group in groups:
-        state = " open" if page in group or name == "Lessons" else ""
-        side += f"<details{state}><summary>{name}</summary>{''.join(map(entry, group))}</details>"
-    side += entry(every[-1]) + f'<a href="{here.url}">Source</a>'
-    title = html.escape(f"{page.title} · ftcourse")
-    top = (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
-        f'content="width=device-width,initial-scale=1"><title>{title}</title><style>{STYLE}\n{colours()}</style>'
-    )
-    return (
-        f'{top}<script defer '
-        f'src="{MATH}"></script></head>\n<body><nav>{side}</nav>\n<main>{body}</main></body></html>\n'
+    first, last = every[0], every[-1]
+    entries = [(first.title, first), *sidebar(every), (last.title, last)]
+    return PAGE.format(
+        title=html.escape(f"{page.title} · ftcourse"),
+        style=f"{STYLE}\n{colours()}",
+        math=MATH,
+        side="".join(map(entry, entries)) + f'<a href="{here.url}">Source</a>',
+        body=body,
     )

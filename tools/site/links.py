@@ -10,6 +10,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
+from tools.export import notebooks
+
 CODE = re.compile(r"(^```.*?^```|^~~~.*?^~~~|``.+?``|`[^`\n]+`)", re.S | re.M)
 LINK = re.compile(
     r"(?P<before>\]\(\s*<?)(?P<link>[^)\s>]+)|(?P<tag><(?:img|a)\b[^>]*?\b(?:src|href)=[\"'])(?P<link2>[^\"']+)"
@@ -37,7 +39,12 @@ def replaced(text, new):
 def links(text):
     "Every link of a markdown text, code left out."
     found = []
-    replaced(text, lambda link: (found.append(link), link)[1])
+
+    def seen(link):
+        found.append(link)
+        return link
+
+    replaced(text, seen)
     return found + FIELD.findall(CODE.sub("", text))
 
 
@@ -48,12 +55,9 @@ def external(link):
 def well_formed(link):
     "Whether an address outside of the repository can be one at all. Nothing is fetched."
     url = urlparse(link)
-    return (
-        url.scheme == "mailto"
-        and "@" in url.path
-        or url.scheme in ("http", "https")
-        and re.fullmatch(r"[\w-]+(\.[\w-]+)+(:\d+)?", url.netloc) is not None
-    )
+    if url.scheme == "mailto":
+        return "@" in url.path
+    return url.scheme in ("http", "https") and re.fullmatch(r"[\w-]+(\.[\w-]+)+(:\d+)?", url.netloc) is not None
 
 
 def slug(title):
@@ -65,19 +69,14 @@ def slug(title):
 def anchors(text):
     "Anchors of a markdown text: its headings', and ids in HTML."
     bare = re.sub(r"^```.*?^```", "", text, flags=re.S | re.M)
-    return {slug(h) for h in re.findall(r"^#{1,6}\s+(.+?)\s*#*$", bare, re.M)} | set(
-        re.findall(r"\bid=[\"']([^\"']+)", bare)
-    )
+    headings = re.findall(r"^#{1,6}\s+(.+?)\s*#*$", bare, re.M)
+    return {*map(slug, headings), *re.findall(r"\bid=[\"']([^\"']+)", bare)}
 
 
 def sources(root):
     "Files whose links are checked: every notebook, and markdown at the top, in measure and beside the built-in models."
-    found = [
-        p
-        for p in sorted((root / "nbs").rglob("*.ipynb"))
-        if not any(part[0] in "._" for part in p.relative_to(root).parts)
-    ]
-    return found + [p for place in ("*.md", "measure/*.md", "ftcourse/assets/*/*.md") for p in sorted(root.glob(place))]
+    markdown = [p for place in ("*.md", "measure/*.md", "ftcourse/assets/*/*.md") for p in sorted(root.glob(place))]
+    return notebooks(root) + markdown
 
 
 def broken(root):

@@ -39,6 +39,34 @@ def pages(root=ROOT):
     return [*found, Page("CONTRIBUTING.md", "contributing.md", "Contributing")]
 
 
+class Section(NamedTuple):
+    "A part of the sidebar that folds."
+
+    name: str
+    entries: list  # (text, Page), or a Section
+
+
+def sidebar(every):
+    "Sections between the first page and the last; the modules of the API stand one section a folder."
+    found = []
+    for name, folder in SECTIONS:
+        entries = [(p.title, p) for p in every if p.target.startswith(folder + "/")]
+        found.append(Section(name, by_folder(entries) if folder == "api" else entries))
+    return found
+
+
+def by_folder(entries):
+    "Modules named `data.load.arrow` as a section `data` of `load.arrow`; one without a folder stands alone."
+    found = {}
+    for title, page in entries:
+        folder, dot, module = title.partition(".")
+        if dot:
+            found.setdefault(folder, Section(folder, [])).entries.append((module, page))
+        else:
+            found[title] = (title, page)
+    return list(found.values())
+
+
 def modules(root=ROOT):
     "(name, file) of every module that a notebook exports."
     files = sorted((root / "ftcourse").rglob("*.py"))

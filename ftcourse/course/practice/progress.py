@@ -12,13 +12,13 @@ __all__ = [
 import contextlib
 import html
 import json
-import os
 import re
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
 from ...core.errors import CourseError
+from ...core.files import write_atomic
 from ...core.settings import cache_folder, find_settings
 from ...core.tables import html_table, text_table
 
@@ -57,12 +57,10 @@ def remember(number: str, name: str) -> None:
     if number.startswith("00") or number in (found := solved()):
         return
     with contextlib.suppress(OSError):
-        temp = progress_file().with_suffix(f".{os.getpid()}.tmp")
-        temp.write_text(
+        write_atomic(
+            progress_file(),
             json.dumps(found | {number: {"name": name, "on": str(date.today())}}, indent=1) + "\n",
-            encoding="utf-8",
         )
-        os.replace(temp, progress_file())
 
 # %% ../../../nbs/toolkit/checks.ipynb #c0ffeed3
 @dataclass(frozen=True)
