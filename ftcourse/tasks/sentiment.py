@@ -4,46 +4,40 @@
 
 # %% auto #0
 __all__ = [
-    "NEGATORS", "OF_TOPIC", "ONE_IN_TEN", "HOTELS", "fresh_review", "review_rows", "negator", "contrast_pairs",
+    "NEGATORS", "OF_TOPIC", "ONE_IN_TEN", "HOTELS", "review_of", "review_rows", "negator", "contrast_pairs",
     "topic_splits", "one_in_ten", "hotel_reviews"
 ]
 
 # %% ../../nbs/lessons/11_sentiment.ipynb #4f3327ce
 import random
 import re
-import zlib
 from functools import partial
 
 from ..core.errors import CourseError
-from ..data.world.generator import MOODS, TOPICS, Writer, about, an, review_row
+from ftcourse.data.world.generator import (
+    MOODS,
+    TOPICS,
+    Writer,
+    about,
+    an,
+    distinct_rows,
+    review_row,
+)
 from ..metrics.thresholds import f1_positive
 from .base import define, real_data
 
 # %% ../../nbs/lessons/11_sentiment.ipynb #5479581d
-def fresh_review(w: Writer, mood: int, negation: float, topic: str | None, seen: set) -> str:
-    """A review that is not in `seen`, of the topic asked for, and on the right side of training and
-    validation.
-    """
+def review_of(w: Writer, topic: str | None, mood: int, negation: float) -> dict:
+    "A review of that topic with its label."
     while True:
         w.forget()
-        text = review_row(w, mood, negation)["text"]
-        ours = topic is None or w.topic is w.pool["topics"][topic]
-        if (
-            ours
-            and text not in seen
-            and (
-                w.split == "test"
-                or (zlib.crc32(text.encode()) % 8 == 0) == (w.split == "validation")
-            )
-        ):
-            break
-    seen.add(text)
-    return text
+        row = review_row(w, mood, negation)
+        if topic is None or w.topic is w.pool["topics"][topic]:
+            return row | {"label": MOODS[mood]}
 
 
 def review_rows(
-    # "train", "validation" or "test": test rows have sentence forms and names of their own
-    split: str,
+    split: str,  # "train", "validation" or "test", whose forms and names are its own
     n: int,  # how many
     *,
     topic: str | None = None,  # one of `ftcourse.data.world.generator.TOPICS`; None: all of them
@@ -62,13 +56,8 @@ def review_rows(
     if split not in ("train", "validation", "test"):
         raise CourseError(f"{split!r} is no split: take train, validation or test")
     w = Writer(random.Random(f"sentiment/{topic}/{split}/{share}/{negation}/{seed}"), split)
-    seen = set()
     moods = [int(i >= round(share * n)) for i in range(n)]
-    w.rng.shuffle(moods)
-    return [
-        {"text": fresh_review(w, mood, negation, topic, seen), "label": MOODS[mood]}
-        for mood in moods
-    ]
+    return distinct_rows(w, lambda w, mood: review_of(w, topic, mood, negation), moods)
 
 # %% ../../nbs/lessons/11_sentiment.ipynb #24d289c0
 NEGATORS = (

@@ -4,14 +4,13 @@
 
 # %% auto #0
 __all__ = [
-    "SIZES", "ADVERTS", "PRICES", "TREE", "COARSE", "CHILDREN", "FINE", "NEWS", "PARQUET", "many_row", "fresh",
-    "write_rows", "all_splits", "spam_row", "of_second", "tree_row", "parents", "parent_accuracy", "relabelled",
-    "to_parents", "coarse_probabilities", "down_the_tree", "Published", "one_text", "publish"
+    "SIZES", "ADVERTS", "PRICES", "TREE", "COARSE", "CHILDREN", "FINE", "NEWS", "PARQUET", "many_row", "write_rows",
+    "all_splits", "spam_row", "of_second", "tree_row", "parents", "parent_accuracy", "relabelled", "to_parents",
+    "coarse_probabilities", "down_the_tree", "Published", "one_text", "publish"
 ]
 
 # %% ../../nbs/lessons/12_topics.ipynb #5a2766c7
 import random
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -25,6 +24,7 @@ from ftcourse.data.world.generator import (
     TOPICS,
     Writer,
     about,
+    distinct_rows,
     lexicon,
     opinion,
     part,
@@ -56,20 +56,6 @@ def many_row(w: Writer, _=None) -> dict:
 # %% ../../nbs/lessons/12_topics.ipynb #aa7843fb
 SIZES = {"train": 2000, "validation": 500, "test": 1000}
 
-
-def fresh(w: Writer, row: Callable, label, seen: set) -> dict:
-    "A row whose text is not in `seen`, and is on the right side of training and validation."
-    while True:
-        w.forget()
-        found = row(w, label)
-        text = found["text"]
-        if text not in seen and (
-            w.split == "test" or (zlib.crc32(text.encode()) % 8 == 0) == (w.split == "validation")
-        ):
-            break
-    seen.add(text)
-    return found
-
 # %% ../../nbs/lessons/12_topics.ipynb #0a3224a3
 def write_rows(
     row: Callable,  # (writer, label) -> {"text": …, …}
@@ -77,7 +63,7 @@ def write_rows(
     n: int | None = None,  # rows; the split's usual number if not given
     labels: Sequence = (None,),  # taken in turn, then shuffled: name one often to make it frequent
     seed: int = 0,  # another seed is a fresh draw
-    trace: bool = False,  # add the forms ("templates") and names ("entities") that each row uses
+    trace: bool = False,  # add what each row uses: see `distinct_rows`
 ) -> list[dict]:
     """Rows of a task of this lesson, the same in every process.
 
@@ -86,15 +72,8 @@ def write_rows(
     if split not in SIZES:
         raise CourseError(f"there is no split {split!r}: take one of {', '.join(SIZES)}")
     n = SIZES[split] if n is None else n
-    w, seen, rows = Writer(random.Random(f"{row.__name__}/{split}/{seed}"), split), set(), []
-    order = [labels[i % len(labels)] for i in range(n)]
-    w.rng.shuffle(order)
-    for label in order:
-        rows.append(
-            fresh(w, row, label, seen)
-            | ({"templates": w.templates, "entities": w.entities} if trace else {})
-        )
-    return rows
+    w = Writer(random.Random(f"{row.__name__}/{split}/{seed}"), split)
+    return distinct_rows(w, row, [labels[i % len(labels)] for i in range(n)], trace=trace)
 
 
 @cache

@@ -7,14 +7,15 @@ __all__ = [
     "SLOTS", "MOODS", "AND", "BUT", "TOPICS", "BUILT_IN", "ROWS", "lexicon", "part", "names", "pools", "Writer",
     "Slots", "named", "a_city", "about", "an", "sentence", "opinion_word", "adjective", "noun_phrase", "opinion",
     "consequence", "passage", "answer_for", "question", "review_row", "topic_row", "pair_row", "fact_row",
-    "BuiltIn", "fresh_row", "generate", "review_document", "factual_document", "topical_document", "documents"
+    "BuiltIn", "in_split", "distinct_rows", "generate", "review_document", "factual_document", "topical_document",
+    "documents"
 ]
 
 # %% ../../../nbs/toolkit/world.ipynb #fb667232
 import random
 import tomllib
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -369,30 +370,46 @@ BUILT_IN = {
     )
     for name, t in lexicon()["tasks"].items()
 }
-ROWS = {
+ROWS = {  # {task: (writer, number of the label) -> row without its label}
+    "reviews": lambda w, label: review_row(w, 1 - label),
+    "reviews-negation": lambda w, label: review_row(w, 1 - label, 0.25),
+    "reviews-novel": lambda w, label: review_row(w, 1 - label),
+    "reviews-3way": lambda w, label: review_row(w, (1, 2, 0)[label]),
     "topics": topic_row,
     "facts": fact_row,
     "pairs": pair_row,
-    "reviews-3way": lambda w, label: review_row(w, (1, 2, 0)[label]),
 }
 
+# %% ../../../nbs/toolkit/world.ipynb #30e7a7a0
+def in_split(text: str, split: str) -> bool:
+    """Whether a text may stand in a split: by its checksum, one in eight is for validation and the
+    rest for training. The test has sentence forms of its own.
+    """
+    return split == "test" or (zlib.crc32(text.encode()) % 8 == 0) == (split == "validation")
 
-def fresh_row(w: Writer, name: str, label: int, seen: set) -> dict:
-    "A row whose text is not in `seen`, and is on the right side of training and validation."
-    while True:
-        w.forget()
-        row = (
-            ROWS[name](w, label)
-            if name in ROWS
-            else review_row(w, 1 - label, 0.25 if name == "reviews-negation" else 0.0)
-        )
-        text = " ".join(row[column] for column in BUILT_IN[name].text)
-        if text not in seen and (
-            w.split == "test" or (zlib.crc32(text.encode()) % 8 == 0) == (w.split == "validation")
-        ):
-            break
-    seen.add(text)
-    return row
+
+def distinct_rows(
+    w: Writer,
+    write: Callable,  # (writer, label) -> a row
+    labels: Iterable,  # one for each row, shuffled first
+    columns: Sequence[str] = ("text",),  # the row's text columns
+    trace: bool = False,  # add what each row uses: "templates", "entities" and opinion "words"
+) -> list[dict]:
+    "Rows in random order of their labels, no text twice, none that belongs to another split."
+    order, rows, seen = list(labels), [], set()
+    w.rng.shuffle(order)
+    for label in order:
+        while True:
+            w.forget()
+            row = write(w, label)
+            text = " ".join(row[column] for column in columns)
+            if text not in seen and in_split(text, w.split):
+                break
+        seen.add(text)
+        if trace:
+            row |= {"templates": w.templates, "entities": w.entities, "words": w.words}
+        rows.append(row)
+    return rows
 
 # %% ../../../nbs/toolkit/world.ipynb #30e7a7a1
 def generate(
@@ -400,9 +417,7 @@ def generate(
     split: str,  # "train", "validation" or "test"
     n: int | None = None,  # rows; the task's own size if not given
     seed: int = 0,  # another seed is a fresh draw
-    # add to each row the forms ("templates"), names ("entities") and opinion words ("words") it
-    # uses
-    trace: bool = False,
+    trace: bool = False,  # add what each row uses: see `distinct_rows`
 ) -> list[dict]:  # rows of plain strings; labels balanced, no text twice
     """Rows of a built-in task, the same in every process.
 
@@ -413,20 +428,18 @@ def generate(
     task = BUILT_IN[name]
     if split not in task.sizes:
         raise ValueError(f"{name} has no split {split!r}: take one of {', '.join(task.sizes)}")
-    n, rng = task.sizes[split] if n is None else n, random.Random(f"{name}/{split}/{seed}")
-    w = Writer(
-        rng, split, "all" if name != "reviews-novel" else "odd" if split == "test" else "even"
-    )
-    order, seen, rows = [i % max(1, len(task.labels)) for i in range(n)], set(), []
-    rng.shuffle(order)
-    for label in order:
-        row = fresh_row(w, name, label, seen)
-        if task.labels:
-            row["label"] = task.labels[label]
-        if trace:
-            row |= {"templates": w.templates, "entities": w.entities, "words": w.words}
-        rows.append(row)
-    return rows
+    n = task.sizes[split] if n is None else n
+    words = "all"
+    if name == "reviews-novel":
+        words = "odd" if split == "test" else "even"
+    w = Writer(random.Random(f"{name}/{split}/{seed}"), split, words)
+
+    def write(w: Writer, label: int) -> dict:
+        row = ROWS[name](w, label)
+        return row | {"label": task.labels[label]} if task.labels else row
+
+    labels = [i % max(1, len(task.labels)) for i in range(n)]
+    return distinct_rows(w, write, labels, task.text, trace)
 
 # %% ../../../nbs/toolkit/world.ipynb #839e46a5
 def review_document(w: Writer) -> str:

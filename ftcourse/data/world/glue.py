@@ -6,12 +6,11 @@
 __all__ = [
     "HELD_OUT", "MATCHED", "PRONOUN", "NOT", "NLI", "PAIR", "MINIATURE", "a_thing", "forms", "fact", "damaged",
     "cola_row", "sst2_row", "mrpc_row", "stsb_row", "two_relations", "asked", "qqp_row", "nli_row", "mnli_row",
-    "mismatched_row", "ax_row", "qnli_row", "rte_row", "wnli_row", "Mini", "write_miniature", "unseen_row"
+    "mismatched_row", "ax_row", "qnli_row", "rte_row", "wnli_row", "Mini", "write_miniature"
 ]
 
 # %% ../../../nbs/toolkit/miniature.ipynb #5e9eb6b3
 import random
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,6 +19,7 @@ from ftcourse.data.world.generator import (
     Writer,
     about,
     answer_for,
+    distinct_rows,
     opinion,
     pools,
     review_row,
@@ -244,7 +244,7 @@ def write_miniature(
     split: str,  # "train", "validation" or "test"
     n: int | None = None,  # rows; the task's own size if not given
     seed: int = 0,  # another seed is a fresh draw
-    trace: bool = False,  # add to each row the forms ("templates") and names ("entities") it uses
+    trace: bool = False,  # add what each row uses: see `distinct_rows`
 ) -> list[dict]:  # rows in the hub's columns, labels by name; no text twice
     """Rows of a task of the miniature, the same in every process.
 
@@ -254,34 +254,20 @@ def write_miniature(
         raise CourseError(
             f"there is no task {name!r} in the miniature: it has {', '.join(MINIATURE)}"
         )
-    mini, sizes = MINIATURE[name], {"train": MINIATURE[name].train, "validation": 200, "test": 200}
+    mini = MINIATURE[name]
+    sizes = {"train": mini.train, "validation": 200, "test": 200}
     if split not in sizes:
         raise CourseError(f"{name} has no split {split!r}: it has {', '.join(sizes)}")
-    n, rng = sizes[split] if n is None else n, random.Random(f"glue/{name}/{split}/{seed}")
-    w, seen, rows = Writer(rng, split), set(), []
+    n = sizes[split] if n is None else n
     cycle = [label for label, share in enumerate(mini.shares) for _ in range(share)]
-    order = [
+    labels = [
         cycle[i * len(cycle) // max(n, 1)] if n < len(cycle) else cycle[i % len(cycle)]
         for i in range(n)
     ]
-    rng.shuffle(order)
-    for label in order:
-        row = unseen_row(w, mini, label, seen)
-        if mini.labels:
-            row["label"] = mini.labels[label]
-        rows.append(row | {"templates": w.templates, "entities": w.entities} if trace else row)
-    return rows
 
-# %% ../../../nbs/toolkit/miniature.ipynb #2e624e4c
-def unseen_row(w: Writer, mini: Mini, label: int, seen: set) -> dict:
-    "A row whose text is new, and on the right side of training and validation."
-    while True:
-        w.forget()
+    def write(w: Writer, label: int) -> dict:
         row = mini.row(w, label)
-        text = " ".join(row[c] for c in mini.text)
-        if text not in seen and (
-            w.split == "test" or (zlib.crc32(text.encode()) % 8 == 0) == (w.split == "validation")
-        ):
-            break
-    seen.add(text)
-    return row
+        return row | {"label": mini.labels[label]} if mini.labels else row
+
+    w = Writer(random.Random(f"glue/{name}/{split}/{seed}"), split)
+    return distinct_rows(w, write, labels, mini.text, trace)
