@@ -4,8 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "NEGATORS", "OF_TOPIC", "ONE_IN_TEN", "HOTELS", "review_of", "review_rows", "negator", "contrast_pairs",
-    "topic_splits", "one_in_ten", "hotel_reviews"
+    "NEGATORS", "review_of", "review_rows", "negator", "contrast_pairs", "review_splits", "hotel_reviews"
 ]
 
 # %% ../../nbs/lessons/11_sentiment.ipynb #4f3327ce
@@ -108,37 +107,31 @@ def contrast_pairs(
     return pairs
 
 # %% ../../nbs/lessons/11_sentiment.ipynb #4b956ce8
-def topic_splits(topic: str) -> dict:
-    return {
-        split: review_rows(split, n, topic=topic)
-        for split, n in (("train", 1000), ("validation", 200), ("test", 500))
-    }
+def review_splits(sizes: dict, **how) -> dict:
+    "{split: rows}, of {split: how many}; `how` as in `review_rows`."
+    return {split: review_rows(split, n, **how) for split, n in sizes.items()}
 
 
-OF_TOPIC = {
-    topic: define(
+for topic in TOPICS:
+    define(
         f"reviews-{topic}",
         f"Reviews of {an(topic)} alone, built in; stands for one of the product groups of Blitzer "
         "et al. (2007).",
-        partial(topic_splits, topic),
+        partial(review_splits, {"train": 1000, "validation": 200, "test": 500}, topic=topic),
         replace_it=True,
     )
-    for topic in TOPICS
-}
 
 # %% ../../nbs/lessons/11_sentiment.ipynb #36fad5aa
-def one_in_ten() -> dict:
-    return {
-        split: review_rows(split, n, share=0.1, negation=0.25)
-        for split, n in (("train", 1000), ("validation", 400), ("test", 1000))
-    }
-
-
-ONE_IN_TEN = define(
+define(
     "reviews-one-in-ten",
     "Reviews with negation, one in ten of them positive, built in; stands for any search for "
     "something rare.",
-    one_in_ten,
+    partial(
+        review_splits,
+        {"train": 1000, "validation": 400, "test": 1000},
+        share=0.1,
+        negation=0.25,
+    ),
     metrics={"f1_positive": f1_positive},
     replace_it=True,
 )
@@ -157,7 +150,7 @@ def hotel_reviews():
     return next(file for file in files if file)
 
 
-HOTELS = define(
+define(
     "hotel-reviews-zh",
     "Is a Chinese review of a hotel positive or negative? ChnSentiCorp_htl (Tan), "
     "https://github.com/SophonPlus/ChineseNlpCorpus.",

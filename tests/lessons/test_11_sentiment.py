@@ -6,6 +6,7 @@ from ftcourse.core.errors import CourseError
 from ftcourse.course.practice.exercises import skip
 from ftcourse.data.encode.texts import encode_texts
 from ftcourse.experiments.baselines import naive_bayes
+from ftcourse.experiments.baselines import split_words
 from ftcourse.metrics.thresholds import best_threshold
 from ftcourse.metrics.thresholds import f1_positive
 from ftcourse.models.pretraining.tokenizers import character_tokenizer
@@ -81,16 +82,33 @@ def test_each_topic_is_a_task_with_a_name():
 
 # %% nbs/lessons/11_sentiment.ipynb #3b70cb7d
 def test_naive_bayes_by_hand_equals_scikit_learn_s():
+    import math
+    from collections import Counter
+
     import pytest
-    from sklearn.feature_extraction.text import CountVectorizer
-    from sklearn.naive_bayes import MultinomialNB
 
     some, more = review_rows("train", 200, share=0.3), [r["text"] for r in review_rows("test", 100)]
-    seen = [r["text"] for r in some]
     y = np.array([r["label"] == "positive" for r in some]).astype(int)
-    bag = CountVectorizer(token_pattern=r"\w+")
-    theirs = MultinomialNB().fit(bag.fit_transform(seen), y).predict_log_proba(bag.transform(more))
-    assert np.allclose([naive_bayes(seen, y)(text) for text in more], theirs[:, 1] - theirs[:, 0])
+    counts = [
+        Counter(w for r, k in zip(some, y) if k == side for w in split_words(r["text"]))
+        for side in (0, 1)
+    ]
+    known = counts[0] | counts[1]
+    totals = [c.total() + len(known) for c in counts]
+    by_hand = [
+        math.log(y.mean() / (1 - y.mean()))
+        + sum(
+            math.log((counts[1][w] + 1) / totals[1] / (counts[0][w] + 1) * totals[0])
+            for w in split_words(text)
+            if w in known
+        )
+        for text in more
+    ]
+    bayes = naive_bayes([r["text"] for r in some], y)
+    log_p = bayes.predict_log_proba(more)
+    assert np.allclose(by_hand, log_p[:, 1] - log_p[:, 0])
+    assert (bayes.predict(more) == (np.array(by_hand) > 0)).all()
+    assert set(bayes[0].vocabulary_) == set(known)
     with pytest.raises(CourseError, match="both"):
         naive_bayes(["a", "b"], [1, 1])
 

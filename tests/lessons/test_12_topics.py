@@ -7,8 +7,7 @@ from ftcourse.metrics.scores import accuracy
 from ftcourse.metrics.scores import f1
 from ftcourse.metrics.thresholds import average_precision
 from ftcourse.metrics.thresholds import choose_thresholds
-from ftcourse.metrics.thresholds import pr_curve
-from ftcourse.metrics.thresholds import threshold_curve
+from ftcourse.metrics.thresholds import precision_recall_curve
 from ftcourse.tasks.base import real_data
 from ftcourse.tasks.topics import SIZES
 from ftcourse.tasks.topics import TREE
@@ -146,42 +145,41 @@ def test_a_softmax_gives_at_most_one_label_above_one_half():
 
 # %% nbs/lessons/12_topics.ipynb #ad8de1cd
 def test_the_curve_and_its_area_equal_scikit_learn():
-    try:
-        from sklearn import metrics as sk
-    except ImportError:
-        print("skipped: scikit-learn is not installed")
-    else:
-        rng = np.random.default_rng(2)
-        seen = (rng.random(400) < 0.1).astype(int)
-        said = np.clip(seen * 0.3 + rng.random(400), 0, 1).round(2)
-        good, found, at = pr_curve(seen, said)
-        theirs, recalls, edges = sk.precision_recall_curve(seen, said)
-        assert [x.tolist() for x in threshold_curve([1, 0, 1, 0], [0.9, 0.6, 0.6, 0.2])][1:] == [
-            [0, 1, 2, 2],
-            [0, 0, 1, 2],
-            [2, 1, 0, 0],
-        ]
-        assert np.allclose(good[1:][::-1], theirs[:-1])
-        assert np.allclose(found[1:][::-1], recalls[:-1])
-        assert len(at) == len(edges) + 1
-        assert abs(average_precision(seen, said) - sk.average_precision_score(seen, said)) < 1e-9
+    import pytest
+    from sklearn import metrics as sk
+
+    rng = np.random.default_rng(2)
+    seen = (rng.random(400) < 0.1).astype(int)
+    said = np.clip(seen * 0.3 + rng.random(400), 0, 1).round(2)
+    found = precision_recall_curve(seen, said)
+    theirs = sk.precision_recall_curve(seen, said)
+    assert np.array_equal(found[0], theirs[0])
+    assert np.array_equal(found[1], theirs[1])
+    assert len(found[2]) == len(theirs[2]) + 1
+    assert abs(average_precision(seen, said) - sk.average_precision_score(seen, said)) < 1e-9
+    assert abs(average_precision(seen, said) + (np.diff(found[1]) * found[0][:-1]).sum()) < 1e-9
+    for score in (precision_recall_curve, average_precision):
+        with pytest.raises(CourseError, match="no row has the class"):
+            score([0, 0], [0.1, 0.9])
 
 # %% nbs/lessons/12_topics.ipynb #ad8de1ce
 def test_each_threshold_claims_what_the_sweep_counts_also_where_a_probability_is_0():
     import numpy as np
 
-    dice = np.random.default_rng(6)
+    rng = np.random.default_rng(6)
     for size in (1, 5, 60):
         # 0 and 1 among them, and many ties
-        has = dice.integers(0, 2, size)
-        given = dice.integers(0, 5, size) / 4
-        for t, hits, slips, lost in zip(*threshold_curve(has, given)):
-            assert (
-                ((given > t) & (has == 1)).sum(),
-                ((given > t) & (has == 0)).sum(),
-                ((given <= t) & (has == 1)).sum(),
-            ) == (hits, slips, lost)
-    assert len(threshold_curve([], [])[0]) == 1
+        has = np.append(1, rng.integers(0, 2, size))
+        given = rng.integers(0, 5, size + 1) / 4
+        curve = list(zip(*precision_recall_curve(has, given)))
+        assert len(curve) == len(set(given)) + 1
+        for p, r, t in curve:
+            claimed = given > t
+            hits = (claimed & (has == 1)).sum()
+            assert p == (hits / claimed.sum() if claimed.any() else 1)
+            assert r == hits / has.sum()
+        assert (given > curve[0][2]).all()
+        assert not (given > curve[-1][2]).any()
 
 # %% nbs/lessons/12_topics.ipynb #17df642c
 def test_going_down_the_tree_is_consistent_and_sums_are_sums():
