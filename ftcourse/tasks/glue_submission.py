@@ -20,11 +20,9 @@ def rows_to_predict(task: Task) -> list:
     """What a submission answers: the rows whose labels are hidden, in the order of the file; of a
     source that hides none, its test split.
     """
-    secret = (
-        []
-        if task.unlabelled is None
-        else [i for i, split in enumerate(task.unlabelled["split"]) if split == "test"]
-    )
+    secret = []
+    if task.unlabelled is not None:
+        secret = [i for i, split in enumerate(task.unlabelled["split"]) if split == "test"]
     rows = task.unlabelled.select(secret) if secret else task.test
     columns = [rows[c] for c in task.text]
     return list(columns[0]) if len(columns) == 1 else list(zip(*columns))

@@ -59,23 +59,13 @@ def review_rows(
     return distinct_rows(w, lambda w, mood: review_of(w, topic, mood, negation), moods)
 
 # %% ../../nbs/lessons/11_sentiment.ipynb #24d289c0
-NEGATORS = (
-    "not at all",
-    "not particularly",
-    "not really",
-    "not very",
-    "not",
-    "far from",
-    "anything but",
-    "hardly",
-    "never",
-)
+NEGATORS = ("not at all", "not particularly", "not really", "not very", "not")
+NEGATORS += ("far from", "anything but", "hardly", "never")
 
 
 def negator(
     text: str,
-    # the first one that stands in the text, as long as it is written; None: nothing is negated
-) -> str | None:
+) -> str | None:  # the first that stands in the text; None where nothing is negated
     "Which negation an English text has, of those that the built-in reviews use."
     found = re.search(rf"\b({'|'.join(NEGATORS)})\b", text, re.IGNORECASE)
     return found and found[1].lower()
@@ -84,10 +74,13 @@ def negator(
 def contrast_pairs(
     n: int,  # how many
     seed: int = 0,
-    # each {"text", "label", "contrast"}: `contrast` negates `text`, so its label is the other one
-) -> list[dict]:
-    "Pairs of the built-in world that differ in the word *not* alone."
-    w, pairs = Writer(random.Random(f"contrast/{seed}"), "train"), []
+) -> list[dict]:  # each {"text", "label", "contrast"}
+    """Pairs of the built-in world that differ in the word *not* alone.
+
+    `contrast` negates `text`, so its label is the other one.
+    """
+    w = Writer(random.Random(f"contrast/{seed}"), "train")
+    pairs = []
     while len(pairs) < n:
         w.forget()
         about(w, w.pick(TOPICS))

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = [
     "SIZES", "ADVERTS", "PRICES", "TREE", "COARSE", "CHILDREN", "FINE", "NEWS", "PARQUET", "many_row", "write_rows",
-    "all_splits", "spam_row", "of_second", "tree_row", "parents", "parent_accuracy", "relabelled", "to_parents",
+    "all_splits", "spam_row", "tree_row", "parents", "parent_accuracy", "relabelled", "to_parents",
     "coarse_probabilities", "down_the_tree", "Published", "one_text", "publish"
 ]
 
@@ -13,7 +13,7 @@ __all__ = [
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
@@ -32,6 +32,7 @@ from ftcourse.data.world.generator import (
     sentence,
 )
 from ..metrics.scores import accuracy, f1, precision, recall
+from ..metrics.thresholds import f1_positive
 from .base import TASKS, Definition, define, real_data
 
 # %% ../../nbs/lessons/12_topics.ipynb #c2e36adf
@@ -136,11 +137,6 @@ def spam_row(w: Writer, label: str) -> dict:
     return {"text": " ".join(text), "label": label}
 
 # %% ../../nbs/lessons/12_topics.ipynb #42ee328f
-def of_second(score: Callable) -> Callable:
-    "A score of the second of two classes: (true, pred) -> fraction."
-    return lambda true, pred: score(true, pred, "binary", positive=1)
-
-
 define(
     "spam",
     "Is a message a review or an advert? One in twenty is an advert. Built in; stands for the SMS "
@@ -149,7 +145,11 @@ define(
     text="text",
     label="label",
     labels=["review", "advert"],
-    metrics={"f1": of_second(f1), "precision": of_second(precision), "recall": of_second(recall)},
+    metrics={
+        "f1": f1_positive,
+        "precision": partial(precision, average="binary", positive=1),
+        "recall": partial(recall, average="binary", positive=1),
+    },
     replace_it=True,
 )
 
@@ -182,15 +182,15 @@ def tree_row(w: Writer, label: str) -> dict:
 # %% ../../nbs/lessons/12_topics.ipynb #0baff1c5
 def parents(
     labels: Sequence[str],  # such as "NUM:dist"
-    # names of the coarse labels, in the order of their first child; (labels,) the number of each
-    # label's parent
-) -> tuple:
-    "The tree that names with a colon make. Raises `CourseError` for a name without one."
+) -> tuple:  # names of the coarse labels; (labels,) the number of each label's parent
+    """The tree that names with a colon make, its coarse labels in the order of their first child.
+    Raises `CourseError` for a name without a colon.
+    """
     flat = [name for name in labels if ":" not in name]
     if flat or not labels:
         raise CourseError(
             f"no parent in {', '.join(map(repr, flat[:5])) or 'no labels at all'}: write labels "
-            "as \"COARSE:fine\""
+            'as "COARSE:fine"'
         )
     coarse = list(dict.fromkeys(name.split(":")[0] for name in labels))
     return coarse, np.array([coarse.index(name.split(":")[0]) for name in labels])
@@ -279,9 +279,8 @@ class Published(Definition):
     """
 
     local: str = ""  # folder below the data folder
-    hub_how: Mapping = field(
-        default_factory=dict
-    )  # keywords of `load_task` for the hub's rows, in place of `how`
+    # keywords of `load_task` for the hub's rows, in place of `how`
+    hub_how: Mapping = field(default_factory=dict)
     named: Sequence[str] = ()  # names of the labels, where the local files have numbers
 
     def load(self, source=None, **changes) -> Task:

@@ -194,14 +194,12 @@ def test_going_down_the_tree_is_consistent_and_sums_are_sums():
     assert np.allclose(coarse_probabilities(odds, names).sum(1), 1)
     assert np.allclose(coarse_probabilities(odds, names)[:, 0], odds[:, 0] + odds[:, 1])
     assert parent_accuracy(names)(np.array([0, 2, 4]), np.array([1, 3, 0])) == 2 / 3
-    for wrong_call in (
-        lambda: parents(["A:x", "B"]),
-        lambda: parents([]),
-        lambda: down_the_tree(tops[:9], odds, names),
-    ):
-        with pytest.raises(CourseError) as e:
-            wrong_call()
-        assert "B" in str(e.value) or "labels" in str(e.value)
+    with pytest.raises(CourseError, match="no parent in 'B'"):
+        parents(["A:x", "B"])
+    with pytest.raises(CourseError, match="no labels at all"):
+        parents([])
+    with pytest.raises(CourseError, match="do not fit 3 coarse and 5 fine labels"):
+        down_the_tree(tops[:9], odds, names)
 
 # %% nbs/lessons/12_topics.ipynb #6e38cf0d
 def test_the_coarse_task_has_the_same_rows():
@@ -232,31 +230,15 @@ def test_the_rows_of_this_lesson_keep_the_rules_of_the_world():
         rows = {split: write_rows(row, split, 400, kinds, trace=True) for split in SIZES}
         for known in ("templates", "entities"):
             used = {split: {x for r in found for x in r[known]} for split, found in rows.items()}
-            assert used["test"], (
-                row.__name__,
-                known,
-            )
-            assert not used["test"] & (used["train"] | used["validation"]), (
-                row.__name__,
-                known,
-            )
+            assert used["test"], (row.__name__, known)
+            assert not used["test"] & (used["train"] | used["validation"]), (row.__name__, known)
         found = [r["text"] for split in SIZES for r in rows[split]]
         assert len(set(found)) == len(found)
         assert encode_texts(found, vocabulary).unk_rate == 0
-        assert (
-            rows["train"]
-            == write_rows(row, "train", 400, kinds, trace=True)
-            != write_rows(row, "train", 400, kinds, seed=1, trace=True)
-        )
-    assert (
-        np.mean(
-            [
-                r["label"] == "advert"
-                for r in all_splits(spam_row, ("advert", *["review"] * 19))["test"]
-            ]
-        )
-        == 0.05
-    )
+        assert rows["train"] == write_rows(row, "train", 400, kinds, trace=True)
+        assert rows["train"] != write_rows(row, "train", 400, kinds, seed=1, trace=True)
+    messages = all_splits(spam_row, ("advert", *["review"] * 19))["test"]
+    assert np.mean([r["label"] == "advert" for r in messages]) == 0.05
     assert {len(r["topics"]) for r in write_rows(many_row, "train", 300)} == {1, 2, 3}
     assert len(TREE) == 23
     with pytest.raises(CourseError, match="'dev'"):

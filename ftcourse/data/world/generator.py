@@ -43,11 +43,9 @@ def names(table: dict, split: str, title: bool = False) -> list[tuple[str, bool]
         for key in ("train", "test")
         for w in table[key].split()
     ]
-    return (
-        words
-        if split == "documents"
-        else [(w, held) for w, held in words if held == (split == "test")]
-    )
+    if split == "documents":
+        return words
+    return [(w, held) for w, held in words if held == (split == "test")]
 
 # %% ../../../nbs/toolkit/world.ipynb #205014ee
 @cache
@@ -230,7 +228,8 @@ def opinion(
     forms: str = "opinion",  # which forms to use
 ) -> str:  # a clause without capital and full stop
     "One opinion on one aspect of the thing at hand."
-    pool, (kind, noun) = w.pool, aspect or w.pick(w.topic["aspects"])
+    pool = w.pool
+    kind, noun = aspect or w.pick(w.topic["aspects"])
     form = w.last
     while form == w.last:
         form = w.pick(pool["calm" if mood == 2 else forms])
@@ -243,9 +242,8 @@ def opinion(
     elif "{p}" in form:
         slots["p"] = adjective(w, kind, said, w.pick(pool["not_else"]) if negate else "")
     elif "{v}" in form:
-        slots["v"] = (w.pick(pool["not_verb"]) + " " if negate else "") + opinion_word(
-            w, "verbs", said
-        )
+        negator = w.pick(pool["not_verb"]) + " " if negate else ""
+        slots["v"] = negator + opinion_word(w, "verbs", said)
     else:
         slots["n"] = slots["N"] = noun_phrase(w, said, negate)
     return w.fill(form, **slots)
@@ -303,9 +301,9 @@ def review_row(w: Writer, mood: int, negation: float = 0.0) -> dict:
     if w.chance(0.25):
         parts.append(sentence(first + w.pick(AND) + opinion(w, mood, negation)))
     else:
-        parts += [sentence(first)] + (
-            [sentence(opinion(w, mood, negation))] if w.chance(0.3) else []
-        )
+        parts.append(sentence(first))
+        if w.chance(0.3):
+            parts.append(sentence(opinion(w, mood, negation)))
     if w.chance(0.25):
         parts.insert(len(parts) - w.chance(0.5), sentence(w.say("smalltalk")))
     return {"text": " ".join(parts)}
@@ -471,11 +469,9 @@ def factual_document(w: Writer) -> str:
     again = []
     for relation, answer, _ in w.rng.sample(facts, w.pick((1, 1, 2))):
         if w.chance(0.6):
-            again.append(
-                question(w, relation)
-                + " "
-                + sentence(w.pick(lexicon()["sentences"]["restate"]["answers"]).format(x=answer))
-            )
+            asked = question(w, relation)
+            form = w.pick(lexicon()["sentences"]["restate"]["answers"])
+            again.append(asked + " " + sentence(form.format(x=answer)))
         else:
             again.append(sentence(w.fill(w.pick(w.pool["says"][relation]), e=w.thing, x=answer)))
     return " ".join([*again, text] if w.chance(0.3) else [text, *again])
@@ -497,10 +493,9 @@ def documents(
     for _ in range(n):
         w.forget()
         share = w.random()
-        yield (
-            review_document(w)
-            if share < mix[0]
-            else factual_document(w)
-            if share < sum(mix)
-            else topical_document(w)
-        )
+        if share < mix[0]:
+            yield review_document(w)
+        elif share < sum(mix):
+            yield factual_document(w)
+        else:
+            yield topical_document(w)

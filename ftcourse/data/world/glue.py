@@ -107,11 +107,8 @@ def two_relations(w: Writer) -> tuple[str, str]:
 
 def asked(w: Writer, relation: str, avoid: str = "") -> str:
     "A question after a relation of the thing at hand, in another form than `avoid`."
-    return sentence(
-        w.fill(
-            w.pick([f for f in forms(w, "asks", relation) if f != avoid and "{e}" in f]), e=w.thing
-        )
-    )
+    form = w.pick([f for f in forms(w, "asks", relation) if f != avoid and "{e}" in f])
+    return sentence(w.fill(form, e=w.thing))
 
 
 def qqp_row(w: Writer, duplicate: int) -> dict:
@@ -194,9 +191,8 @@ def wnli_row(w: Writer, right: int) -> dict:
     """
     while True:
         about(w, w.pick(MATCHED + HELD_OUT))
-        one, other = w.rng.sample(
-            [x for x in w.topic["aspects"] if x[0] != "people" and x[1] not in w.pool["plural"]], 2
-        )
+        single = [noun for noun in w.topic["aspects"] if noun[1] not in w.pool["plural"]]
+        one, other = w.rng.sample([noun for noun in single if noun[0] != "people"], 2)
         if one[0] != other[0]:
             break
     word = w.pick(w.pool[one[0]][w.pick((0, 1))])
