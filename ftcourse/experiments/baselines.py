@@ -40,9 +40,6 @@ def naive_bayes(
         )
     return make_pipeline(CountVectorizer(analyzer=analyzer), MultinomialNB()).fit(texts, labels)
 
-# %% ../../nbs/lessons/16_how_much_data.ipynb #1d607fb1
-from ..core.errors import CourseError
-
 # %% ../../nbs/lessons/16_how_much_data.ipynb #16b00003
 def bag_of_words(C: float = 10.0, seed: int = 0):
     """TF-IDF of words and of pairs of neighbours, and logistic regression, not yet fitted; a small
@@ -65,18 +62,13 @@ def fit_bag(task, validation=None, seed: int = 0):
     """A bag of words fitted to a task's training rows; its C is the best of three on the validation
     rows of `validation`, a Task, and 10 without.
     """
-    x, y, few = split_texts(task, "train"), task.label_ids("train"), {}
+    x, y = split_texts(task, "train"), task.label_ids("train")
     if len(set(y)) < 2:
         raise CourseError(
             f"{len(y)} labels of one class teach a bag of words nothing: give it more"
         )
-    for C in (
-        (1.0, 10.0, 100.0)
-        if validation is not None and "validation" in validation.splits
-        else (10.0,)
-    ):
-        few[C] = bag_of_words(C, seed).fit(x, y)
-    if len(few) == 1:
-        return few[10.0]
+    if validation is None or "validation" not in validation.splits:
+        return bag_of_words(10.0, seed).fit(x, y)
+    bags = [bag_of_words(C, seed).fit(x, y) for C in (1.0, 10.0, 100.0)]
     held, true = split_texts(validation, "validation"), validation.label_ids("validation")
-    return max(few.values(), key=lambda bag: bag.score(held, true))
+    return max(bags, key=lambda bag: bag.score(held, true))

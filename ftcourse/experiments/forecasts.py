@@ -49,14 +49,15 @@ def fit_power(n, y, w, chance):
     """
     b = np.geomspace(0.05, 3, 80)
     x = n[None] ** -b[:, None]  # (exponents, budgets)
-    w1 = w / w.sum()
-    mx, xx, my, xy = x @ w1, (x * x) @ w1, (y @ w1)[:, None], (y * w1) @ x.T
+    w = w / w.sum()
+    mx, my = x @ w, (y @ w)[:, None]  # weighted means of x, of y, of x², of x·y
+    xx, xy = (x * x) @ w, (y * w) @ x.T
     a = np.maximum(0, (my * mx - xy) / (xx - mx * mx))
     top = my + a * mx
     # no score is above 1: then the floor is there
     a = np.where(top > 1, (mx - xy) / xx, a)
     top = np.minimum(top, 1)
-    missed = (y * y) @ w1[:, None] + top**2 + a * a * xx - 2 * top * my - 2 * a * (top * mx - xy)
+    missed = (y * y) @ w[:, None] + top**2 + a * a * xx - 2 * top * my - 2 * a * (top * mx - xy)
     best, rows = missed.argmin(1), np.arange(len(y))
     return Power(top[rows, best], a[rows, best], b[best]), missed[rows, best]
 
@@ -84,14 +85,13 @@ def fit_logistic(n, y, w, chance):
     """(draws, budgets) mean scores -> `Logistic` and what each draw misses, by least squares over a
     grid of middles and slopes.
     """
-    m, s = (
-        g.ravel()
-        for g in np.meshgrid(np.geomspace(n.min() / 16, n.max() * 64, 50), np.geomspace(0.4, 5, 20))
-    )
-    x, w1 = 1 / (1 + (m[:, None] / n) ** s[:, None]), w / w.sum()  # (curves, budgets)
-    xy, xx = ((y - chance) * w1) @ x.T, (x * x) @ w1
+    middles, slopes = np.geomspace(n.min() / 16, n.max() * 64, 50), np.geomspace(0.4, 5, 20)
+    m, s = (grid.ravel() for grid in np.meshgrid(middles, slopes))
+    w = w / w.sum()
+    x = 1 / (1 + (m[:, None] / n) ** s[:, None])  # (curves, budgets)
+    xy, xx = ((y - chance) * w) @ x.T, (x * x) @ w
     gain = np.clip(xy / xx, 0, 1 - chance)
-    missed = ((y - chance) ** 2) @ w1[:, None] + gain * gain * xx - 2 * gain * xy
+    missed = ((y - chance) ** 2) @ w[:, None] + gain * gain * xx - 2 * gain * xy
     best, rows = missed.argmin(1), np.arange(len(y))
     return Logistic(chance + gain[rows, best], m[best], s[best], chance), missed[rows, best]
 
@@ -110,10 +110,8 @@ def table_of(
     """Raises `CourseError` for fewer than four budgets, for one seed alone, and for what is no
     score.
     """
-    n, scores = (
-        list(points := scores_by_labels(points)),
-        [np.asarray(s, float) for s in points.values()],
-    )
+    points = scores_by_labels(points)
+    n, scores = list(points), [np.asarray(s, float) for s in points.values()]
     if len(n) < 4:
         raise CourseError(
             f"a curve of {len(n)} numbers of labels has no shape yet: measure four or more, such "
@@ -152,8 +150,7 @@ LAWS = ("power", "logistic", "better", "both")
 
 def fit_curve(
     points: Mapping,  # {labels: scores, one per seed}: four budgets or more, two seeds or more
-    # or "power"; "better": in each draw the one that misses less; "both": all curves of the two
-    law: str = "logistic",
+    law: str = "logistic",  # or "power"; "better": of each draw the closer; "both": all curves
     chance: float = 0.5,  # what guessing scores: the logistic curve begins there
     level: float = 0.9,  # of the intervals
     draws: int = 200,
@@ -299,19 +296,20 @@ def check_forecast(
     seeds=None,  # places of the seeds that the forecast looks at; None: all
     chance: float = 0.5,
     **how,  # what `fit_curve` takes
-    # of each target that is not reached yet: target, truth (inf: beyond the last point), needed,
-    # covered
-) -> list[dict]:
+) -> list[dict]:  # of each target that is not reached yet: target, truth, needed, covered
     """Forecasts from the first part of a curve against the second.
 
-    A target that the second part does not reach is covered by an interval that goes on beyond it.
+    A target that the second part does not reach (its truth is inf) is covered by an interval that
+    goes on beyond it.
     """
     seen = {
         n: [s[i] for i in (range(len(s)) if seeds is None else seeds)]
         for n, s in scores_by_labels(curve).items()
         if n <= upto
     }
-    fit, best, found = fit_curve(seen, chance=chance, **how), max(map(np.mean, seen.values())), []
+    fit = fit_curve(seen, chance=chance, **how)
+    best = max(map(np.mean, seen.values()))
+    found = []
     for target in (t for t in targets if t > max(chance, best)):
         needed, real = fit.needed(target), truth(curve, target)
         covered = (

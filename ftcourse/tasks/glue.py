@@ -55,7 +55,11 @@ class Glue(Definition):
     submission: str = ""  # file name for the site
     words: bool = False  # the site wants the label's name, not its number
     test_rows: int = 0  # of the official test
-    half: str = ""  # MNLI: "_matched" or "_mismatched", in the names of files
+
+    @property
+    def half(self) -> str:
+        "Of MNLI, what the names of its files add after dev and test."
+        return {"mnli": "_matched", "mnli-mm": "_mismatched"}.get(self.name, "")
 
     @property
     def labels(self):
@@ -125,16 +129,8 @@ OFFICIAL = [
     official(
         "qqp", F1_AND_ACCURACY, "QQP", ("question1", "question2"), "is_duplicate", "QQP.tsv", 390965
     ),
-    official(
-        *("mnli", ACCURACY, "MNLI", (S1, S2), "gold_label", "MNLI-m.tsv", 9796),
-        words=True,
-        half="_matched",
-    ),
-    official(
-        *("mnli-mm", ACCURACY, "MNLI", (S1, S2), "gold_label", "MNLI-mm.tsv", 9847),
-        words=True,
-        half="_mismatched",
-    ),
+    official("mnli", ACCURACY, "MNLI", (S1, S2), "gold_label", "MNLI-m.tsv", 9796, words=True),
+    official("mnli-mm", ACCURACY, "MNLI", (S1, S2), "gold_label", "MNLI-mm.tsv", 9847, words=True),
     official(
         "qnli", ACCURACY, "QNLI", ("question", "sentence"), "label", "QNLI.tsv", 5463, words=True
     ),

@@ -31,7 +31,7 @@ from ftcourse.data.world.generator import (
     review_row,
     sentence,
 )
-from ..metrics.scores import accuracy, f1, precision, recall
+from ..metrics.scores import accuracy, precision, recall
 from ..metrics.thresholds import f1_positive
 from .base import TASKS, Definition, define, real_data
 
