@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = [
-    "INEXACT", "LAWS", "FAR", "Power", "root", "fit_power", "Logistic", "fit_logistic", "scores_by_labels",
-    "table_of", "resampled", "fit_curve", "Fit", "Needed", "truth", "check_forecast"
+    "INEXACT", "LAWS", "FAR", "Power", "ratio_power", "fit_power", "Logistic", "fit_logistic", "scores_by_labels",
+    "checked_points", "bootstrap_means", "fit_curve", "Fit", "Needed", "labels_reached", "check_forecast"
 ]
 
 # %% ../../nbs/lessons/16_how_much_data.ipynb #7671a879
@@ -34,10 +34,10 @@ class Power:
 
     def labels(self, target):
         "Labels that reach the target; inf where the curve ends below it."
-        return root(self.a, self.top - target, 1 / self.b)
+        return ratio_power(self.a, self.top - target, 1 / self.b)
 
 
-def root(part, whole, power) -> np.ndarray:
+def ratio_power(part, whole, power) -> np.ndarray:
     "(part / whole)^power; inf where there is no whole."
     return np.where(whole > 0, part / np.where(whole > 0, whole, 1), np.inf) ** power
 
@@ -78,7 +78,7 @@ class Logistic:
 
     def labels(self, target):
         "Labels that reach the target; inf where the curve ends below it."
-        return self.m * root(target - self.chance, self.top - target, 1 / self.s)
+        return self.m * ratio_power(target - self.chance, self.top - target, 1 / self.s)
 
 
 def fit_logistic(n, y, w, chance):
@@ -104,7 +104,7 @@ def scores_by_labels(points: Mapping) -> dict:
     return {n: list(x["score"] if hasattr(x := points[n], "seeds") else x) for n in sorted(points)}
 
 
-def table_of(
+def checked_points(
     points: Mapping,  # {labels: scores, one per seed, or a `Seeds`}
 ) -> tuple:  # (budgets,) labels, ascending; a list of arrays, one per budget
     """Raises `CourseError` for fewer than four budgets, for one seed alone, and for what is no
@@ -127,7 +127,7 @@ def table_of(
     return np.asarray(n, float), scores
 
 
-def resampled(scores, draws: int, rng) -> np.ndarray:
+def bootstrap_means(scores, draws: int, rng) -> np.ndarray:
     """(draws, budgets): mean scores of seeds drawn again with replacement, the same seeds for all
     budgets where each has as many.
 
@@ -162,8 +162,8 @@ def fit_curve(
     """
     if law not in LAWS:
         raise CourseError(f"law={law!r}: it is one of {', '.join(LAWS)}")
-    n, scores = table_of(points)
-    y = resampled(scores, draws, np.random.default_rng(seed))
+    n, scores = checked_points(points)
+    y = bootstrap_means(scores, draws, np.random.default_rng(seed))
     w = 1 / (np.array([s.var(ddof=1) / len(s) for s in scores]) + INEXACT**2)
     found = [
         f(n, y, w, chance)
@@ -274,7 +274,7 @@ class Needed:
         )
 
 # %% ../../nbs/lessons/16_how_much_data.ipynb #16f00008
-def truth(
+def labels_reached(
     curve: Mapping,  # {labels: scores, one per seed}, as far as it was measured
     target: float,
 ) -> float:  # inf where it was not reached
@@ -311,7 +311,7 @@ def check_forecast(
     best = max(map(np.mean, seen.values()))
     found = []
     for target in (t for t in targets if t > max(chance, best)):
-        needed, real = fit.needed(target), truth(curve, target)
+        needed, real = fit.needed(target), labels_reached(curve, target)
         covered = (
             needed.high > max(curve) if math.isinf(real) else needed.low <= real <= needed.high
         )

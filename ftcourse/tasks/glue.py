@@ -6,7 +6,7 @@
 __all__ = [
     "ACCURACY", "MATTHEWS", "F1_AND_ACCURACY", "CORRELATIONS", "ABOUT", "S1", "S2", "OFFICIAL", "GLUE", "TREES",
     "STS", "MNLI", "COLUMNS", "NINE", "pearson_or_none", "spearman_or_none", "Glue", "official", "table_rows",
-    "positions", "files_of", "folder_of", "glue_from_folder", "glue_from_hub", "load_glue", "glue_score",
+    "column_positions", "files_of", "folder_of", "glue_from_folder", "glue_from_hub", "load_glue", "glue_score",
     "glue_average", "adversarial", "google_bert", "bert_parameters"
 ]
 
@@ -193,7 +193,7 @@ COLUMNS = {
 COLUMNS["mnli-mm"] = COLUMNS["mnli"]
 
 
-def positions(
+def column_positions(
     name: str,  # a task
     split: str,  # "train", "dev" or "test"
 ) -> tuple:  # positions of the text columns, position of the label (None: it is not given out)

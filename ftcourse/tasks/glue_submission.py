@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "rows_to_predict", "spelled", "submission", "check_submission", "is_score"
+    "rows_to_predict", "as_submitted", "submission", "check_submission", "is_score"
 ]
 
 # %% ../../nbs/lessons/14_glue.ipynb #1fb8cb60
@@ -28,7 +28,7 @@ def rows_to_predict(task: Task) -> list:
     return list(columns[0]) if len(columns) == 1 else list(zip(*columns))
 
 # %% ../../nbs/lessons/14_glue.ipynb #d231d844
-def spelled(
+def as_submitted(
     name: str,  # a task
     predictions,  # label names, or numbers for stsb
 ) -> list[str]:
@@ -65,7 +65,7 @@ def submission(
         model = models.get(name) or (models.get("mnli") if name in ("mnli-mm", "ax") else None)
         if model is None:
             continue
-        said = spelled(name, model.predict(rows_to_predict(load_glue(name, source))))
+        said = as_submitted(name, model.predict(rows_to_predict(load_glue(name, source))))
         written.append(folder / task.submission)
         written[-1].write_text(
             "index\tprediction\n" + "".join(f"{i}\t{p}\n" for i, p in enumerate(said)),

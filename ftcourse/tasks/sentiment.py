@@ -17,10 +17,10 @@ from ftcourse.data.world.generator import (
     MOODS,
     TOPICS,
     Writer,
-    about,
-    an,
+    choose_topic,
     distinct_rows,
     review_row,
+    with_article,
 )
 from ..metrics.thresholds import f1_positive
 from .base import define, real_data
@@ -83,7 +83,7 @@ def contrast_pairs(
     pairs = []
     while len(pairs) < n:
         w.forget()
-        about(w, w.pick(TOPICS))
+        choose_topic(w, w.pick(TOPICS))
         kind, noun = w.pick(w.topic["aspects"])
         mood = len(pairs) % 2
         word = w.pick(w.pool[kind][mood])
@@ -108,8 +108,8 @@ def review_splits(sizes: dict, **how) -> dict:
 for topic in TOPICS:
     define(
         f"reviews-{topic}",
-        f"Reviews of {an(topic)} alone, built in; stands for one of the product groups of Blitzer "
-        "et al. (2007).",
+        f"Reviews of {with_article(topic)} alone, built in; stands for one of the product groups "
+        "of Blitzer et al. (2007).",
         partial(review_splits, {"train": 1000, "validation": 200, "test": 500}, topic=topic),
         replace_it=True,
     )

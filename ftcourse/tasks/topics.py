@@ -23,11 +23,11 @@ from ..data.task import Task
 from ftcourse.data.world.generator import (
     TOPICS,
     Writer,
-    about,
+    choose_topic,
     distinct_rows,
+    for_split,
     lexicon,
     opinion,
-    part,
     review_row,
     sentence,
 )
@@ -45,7 +45,7 @@ def many_row(w: Writer, _=None) -> dict:
     for _ in range(w.pick((1, 1, 2, 2, 3))):
         topic = w.rng.choices(list(left), list(left.values()))[0]
         del left[topic]
-        about(w, topic)
+        choose_topic(w, topic)
         parts.append(
             sentence(
                 w.say("topical") if w.chance(0.5) else opinion(w, w.pick((0, 1)), forms="untitled")
@@ -59,7 +59,7 @@ SIZES = {"train": 2000, "validation": 500, "test": 1000}
 
 # %% ../../nbs/lessons/12_topics.ipynb #0a3224a3
 def write_rows(
-    row: Callable,  # (writer, label) -> {"text": …, …}
+    row: Callable,  # (writer, label) -> {"text": …, …}; its name is part of the seed
     split: str,  # "train", "validation" or "test"
     n: int | None = None,  # rows; the split's usual number if not given
     labels: Sequence = (None,),  # taken in turn, then shuffled: name one often to make it frequent
@@ -122,12 +122,12 @@ PRICES = {
 def spam_row(w: Writer, label: str) -> dict:
     "A review, or an advert: one opinion, always praise, and an invitation."
     say = lambda table: sentence(
-        w.fill(w.pick(part(table, w.split)), x=str(3 + int(w.random() * 87)))
+        w.fill(w.pick(for_split(table, w.split)), x=str(3 + int(w.random() * 87)))
     )
     if label == "review":
         text = [review_row(w, w.pick((0, 0, 1)))["text"]] + ([say(PRICES)] if w.chance(0.3) else [])
     else:
-        about(w, w.pick(TOPICS))
+        choose_topic(w, w.pick(TOPICS))
         text = (
             [sentence(opinion(w, 0)), say(ADVERTS)]
             + ([say(PRICES)] if w.chance(0.3) else [])
@@ -165,7 +165,7 @@ TREE = [
 def tree_row(w: Writer, label: str) -> dict:
     "An opinion on one side of a topic; now and then a sentence on the topic beside it."
     side, topic = label.split(":")
-    about(w, topic)
+    choose_topic(w, topic)
     parts = [
         opinion(
             w,

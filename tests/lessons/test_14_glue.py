@@ -13,14 +13,14 @@ from ftcourse.tasks.glue import GLUE
 from ftcourse.tasks.glue import NINE
 from ftcourse.tasks.glue import adversarial
 from ftcourse.tasks.glue import bert_parameters
+from ftcourse.tasks.glue import column_positions
 from ftcourse.tasks.glue import glue_average
 from ftcourse.tasks.glue import glue_score
 from ftcourse.tasks.glue import google_bert
 from ftcourse.tasks.glue import load_glue
-from ftcourse.tasks.glue import positions
+from ftcourse.tasks.glue_submission import as_submitted
 from ftcourse.tasks.glue_submission import check_submission
 from ftcourse.tasks.glue_submission import rows_to_predict
-from ftcourse.tasks.glue_submission import spelled
 from ftcourse.tasks.glue_submission import submission
 from pathlib import Path
 import numpy as np
@@ -45,15 +45,15 @@ def test_official_metrics_equal_scikit_learn_and_scipy():
 
 # %% nbs/lessons/14_glue.ipynb #ed4b05db
 def test_positions_are_those_of_google_s_run_classifier_py():
-    assert positions("cola", "train") == ((3,), 1)
-    assert positions("cola", "test") == ((1,), None)
-    assert positions("mrpc", "dev") == ((3, 4), 0)
-    assert positions("mrpc", "test")[0] == (3, 4)
-    assert positions("mnli", "train") == ((8, 9), len(COLUMNS["mnli"]["train"]) - 1)
-    assert positions("mnli", "dev") == ((8, 9), len(COLUMNS["mnli"]["dev"]) - 1)
-    assert positions("mnli-mm", "test") == ((8, 9), None)
-    assert positions("qqp", "dev") == ((3, 4), 5)
-    assert positions("stsb", "train") == ((7, 8), 9)
+    assert column_positions("cola", "train") == ((3,), 1)
+    assert column_positions("cola", "test") == ((1,), None)
+    assert column_positions("mrpc", "dev") == ((3, 4), 0)
+    assert column_positions("mrpc", "test")[0] == (3, 4)
+    assert column_positions("mnli", "train") == ((8, 9), len(COLUMNS["mnli"]["train"]) - 1)
+    assert column_positions("mnli", "dev") == ((8, 9), len(COLUMNS["mnli"]["dev"]) - 1)
+    assert column_positions("mnli-mm", "test") == ((8, 9), None)
+    assert column_positions("qqp", "dev") == ((3, 4), 5)
+    assert column_positions("stsb", "train") == ((7, 8), 9)
 
 # %% nbs/lessons/14_glue.ipynb #836d87a8
 def there(*names):
@@ -480,7 +480,7 @@ def test_a_submission_has_the_site_s_names_and_forms_and_what_is_wrong_with_one_
             "AX.tsv",
         ]
     with pytest.raises(CourseError, match="not_entailment"):
-        spelled("rte", ["yes"])
+        as_submitted("rte", ["yes"])
 
 # %% nbs/lessons/14_glue.ipynb #b9b5c9fe
 def test_the_miniature_goes_through_all_three_verbs_by_name():

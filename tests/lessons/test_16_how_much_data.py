@@ -134,12 +134,12 @@ def test_what_cannot_be_reached_or_lies_far_away_is_said_and_nonsense_is_refused
 # %% nbs/lessons/16_how_much_data.ipynb #16a00092
 def test_a_forecast_is_checked_on_what_it_has_not_seen():
     from ftcourse.experiments.forecasts import check_forecast as check
-    from ftcourse.experiments.forecasts import truth
+    from ftcourse.experiments.forecasts import labels_reached
 
     line = {8: [0.5, 0.5], 32: [0.7, 0.7], 128: [0.9, 0.9]}
-    assert math.isclose(truth(line, 0.8), 64)
-    assert truth(line, 0.5) == 8
-    assert truth(line, 0.95) == math.inf
+    assert math.isclose(labels_reached(line, 0.8), 64)
+    assert labels_reached(line, 0.5) == 8
+    assert labels_reached(line, 0.95) == math.inf
     made = {
         n: [0.98 - 1.2 * n**-0.5 + d for d in (-0.004, 0, 0.004)]
         for n in (8, 16, 32, 64, 128, 256, 512, 1024)
@@ -150,7 +150,7 @@ def test_a_forecast_is_checked_on_what_it_has_not_seen():
     assert good[0]["truth"] > 128
     # a jump that the first part does not foresee
     broken = made | {n: [0.97, 0.97, 0.97] for n in (128, 256, 512, 1024)}
-    assert 64 < truth(broken, 0.9) < 100
+    assert 64 < labels_reached(broken, 0.9) < 100
     assert not check(broken, 64, targets=(0.9,), law="power")[0]["covered"]
     # a ceiling: the truth lies beyond the last point, the interval does not
     flat = made | {n: [0.84, 0.84, 0.84] for n in (128, 256, 512, 1024)}
