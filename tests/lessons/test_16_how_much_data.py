@@ -32,7 +32,8 @@ def test_sets_of_labels_are_nested_scored_on_the_same_rows_and_hold_no_validatio
     )
     assert set(few.train["text"]) < set(more.train["text"])
     assert set(few.train["text"]) != set(other.train["text"])
-    assert few.test["text"] == more.test["text"] == other.test["text"]
+    assert few.test["text"] == more.test["text"]
+    assert few.test["text"] == other.test["text"]
     assert len(few.test) == 50
     assert "validation" not in few.splits
     assert updates(4 * 32) == 2 * updates(32)
@@ -84,7 +85,8 @@ def test_a_bag_of_words_learns_chooses_how_far_it_trusts_a_word_and_says_when_sc
 def test_pretraining_is_paid_for_by_what_each_task_saves():
     assert pays_after(100, 12, 2) == 10
     assert pays_after(101, 12, 2) == 11
-    assert pays_after(100, 2, 2) == math.inf == pays_after(100, 1, 2)
+    assert pays_after(100, 2, 2) == math.inf
+    assert pays_after(100, 1, 2) == math.inf
 
 # %% nbs/lessons/16_how_much_data.ipynb #16a00090
 def test_a_law_that_made_the_points_is_found_again():

@@ -55,12 +55,12 @@ def pools(split: str, words: str = "all") -> dict:
     Opinion words, every one or every other (`words` even or odd), come as [positive, negative,
     neutral].
     """
-    lex, said = lexicon(), lexicon()["opinions"]
+    lex = lexicon()
+    said = lex["opinions"]
+    every = {"all": slice(None), "even": slice(0, None, 2), "odd": slice(1, None, 2)}[words]
 
     def polar(pair, neutral=""):
-        return [
-            text.split()[int(words == "odd") :: 1 if words == "all" else 2] for text in pair
-        ] + [neutral.split()]
+        return [text.split()[every] for text in pair] + [neutral.split()]
 
     pool = {
         kind: polar(pair, said["neutral_adjectives"]) for kind, pair in lex["adjectives"].items()
