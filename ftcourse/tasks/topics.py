@@ -46,11 +46,11 @@ def many_row(w: Writer, _=None) -> dict:
         topic = w.rng.choices(list(left), list(left.values()))[0]
         del left[topic]
         choose_topic(w, topic)
-        parts.append(
-            sentence(
-                w.say("topical") if w.chance(0.5) else opinion(w, w.pick((0, 1)), forms="untitled")
-            )
-        )
+        if w.chance(0.5):
+            clause = w.say("topical")
+        else:
+            clause = opinion(w, w.pick((0, 1)), forms="untitled")
+        parts.append(sentence(clause))
         found.add(topic)
     return {"text": " ".join(parts), "topics": [t for t in TOPICS if t in found]}
 
@@ -125,14 +125,16 @@ def spam_row(w: Writer, label: str) -> dict:
         w.fill(w.pick(for_split(table, w.split)), x=str(3 + int(w.random() * 87)))
     )
     if label == "review":
-        text = [review_row(w, w.pick((0, 0, 1)))["text"]] + ([say(PRICES)] if w.chance(0.3) else [])
+        text = [review_row(w, w.pick((0, 0, 1)))["text"]]
+        if w.chance(0.3):
+            text.append(say(PRICES))
     else:
         choose_topic(w, w.pick(TOPICS))
-        text = (
-            [sentence(opinion(w, 0)), say(ADVERTS)]
-            + ([say(PRICES)] if w.chance(0.3) else [])
-            + ([sentence(w.say("opener"))] if w.chance(0.5) else [])
-        )
+        text = [sentence(opinion(w, 0)), say(ADVERTS)]
+        if w.chance(0.3):
+            text.append(say(PRICES))
+        if w.chance(0.5):
+            text.append(sentence(w.say("opener")))
         w.rng.shuffle(text)
     return {"text": " ".join(text), "label": label}
 
@@ -166,14 +168,9 @@ def tree_row(w: Writer, label: str) -> dict:
     "An opinion on one side of a topic; now and then a sentence on the topic beside it."
     side, topic = label.split(":")
     choose_topic(w, topic)
-    parts = [
-        opinion(
-            w,
-            w.pick((0, 1)),
-            aspect=w.pick([a for a in w.topic["aspects"] if a[0] == side]),
-            forms="untitled",
-        )
-    ]
+    mood = w.pick((0, 1))
+    aspect = w.pick([a for a in w.topic["aspects"] if a[0] == side])
+    parts = [opinion(w, mood, aspect=aspect, forms="untitled")]
     if w.chance(0.3):
         parts.append(w.fill(w.pick([form for form in w.pool["topical"] if "{a}" not in form])))
     w.rng.shuffle(parts)
