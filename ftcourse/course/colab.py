@@ -21,10 +21,7 @@ from ..core.settings import use_profile
 
 # %% ../../nbs/toolkit/colab.ipynb #c01ab005
 HELD = ("torch", "ipywidgets", "numpy")  # Colab's image is built around these
-BESIDE = [
-    "scikit-learn",
-    "pytest",
-]  # what lessons compare themselves with, and the package does without
+BESIDE = ["pytest"]  # what the lessons' tests need, and the package does without
 
 
 def unmet(

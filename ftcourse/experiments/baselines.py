@@ -8,9 +8,7 @@ __all__ = [
 ]
 
 # %% ../../nbs/lessons/11_sentiment.ipynb #b01776ac
-import math
 import re
-from collections import Counter
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -22,49 +20,35 @@ def split_words(text: str) -> list[str]:
     "The words of a text in lower case."
     return re.findall(r"\w+", text.lower())
 
-
+# %% ../../nbs/lessons/11_sentiment.ipynb #4cc86bef
 def naive_bayes(
     texts: Sequence[str],  # labelled texts
-    labels,  # (n,) 0 and 1
-    cut: Callable = split_words,  # text -> its words
-    # text -> log odds of label 1, in nats; above 0: label 1 is the likelier
-) -> Callable[[str], float]:
+    labels,  # (n,) their labels
+    analyzer: Callable = split_words,  # text -> its words
+):  # a fitted scikit-learn pipeline: predict(texts), predict_log_proba(texts), …
     """A classifier that only counts words, one added to each count; words that no labelled text has
-    say nothing (Maron 1961). Raises `CourseError` where one label is missing.
+    say nothing (Maron 1961). Raises `CourseError` where all labels are the same.
     """
-    labels = np.asarray(labels)
-    if set(np.unique(labels)) != {0, 1}:
-        raise CourseError(
-            f"naive Bayes weighs label 1 against label 0, and these {len(labels)} rows have "
-            f"{sorted(set(labels.tolist()))}: give it rows of both"
-        )
-    counts = [
-        Counter(w for text, label in zip(texts, labels) if label == k for w in cut(text))
-        for k in (0, 1)
-    ]
-    known = counts[0] | counts[1]
-    no, yes = (math.log(c.total() + len(known)) for c in counts)
-    weight = {w: math.log(counts[1][w] + 1) - yes - math.log(counts[0][w] + 1) + no for w in known}
-    prior = math.log(labels.mean() / (1 - labels.mean()))
-    return lambda text: prior + sum(weight.get(w, 0.0) for w in cut(text))
+    from sklearn.feature_extraction.text import CountVectorizer
+    from sklearn.naive_bayes import MultinomialNB
+    from sklearn.pipeline import make_pipeline
 
-# %% ../../nbs/lessons/16_how_much_data.ipynb #1d607fb1
-from ..core.errors import CourseError
+    if len(np.unique(labels)) < 2:
+        raise CourseError(
+            "naive Bayes weighs one label against another, and all of these "
+            f"{len(labels)} rows have the same: give it rows of both"
+        )
+    return make_pipeline(CountVectorizer(analyzer=analyzer), MultinomialNB()).fit(texts, labels)
 
 # %% ../../nbs/lessons/16_how_much_data.ipynb #16b00003
 def bag_of_words(C: float = 10.0, seed: int = 0):
     """TF-IDF of words and of pairs of neighbours, and logistic regression, not yet fitted; a small
-    C trusts no single word. Raises `CourseError` without scikit-learn.
+    C trusts no single word.
     """
-    try:
-        from sklearn.feature_extraction.text import TfidfVectorizer
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.pipeline import make_pipeline
-    except ImportError as e:
-        raise CourseError(
-            "the bag of words is made by scikit-learn, which is not installed: pip install "
-            "scikit-learn"
-        ) from e
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
     words = TfidfVectorizer(token_pattern=r"\w+", sublinear_tf=True, ngram_range=(1, 2))
     return make_pipeline(words, LogisticRegression(C=C, max_iter=500, random_state=seed))
 
@@ -78,18 +62,13 @@ def fit_bag(task, validation=None, seed: int = 0):
     """A bag of words fitted to a task's training rows; its C is the best of three on the validation
     rows of `validation`, a Task, and 10 without.
     """
-    x, y, few = split_texts(task, "train"), task.label_ids("train"), {}
+    x, y = split_texts(task, "train"), task.label_ids("train")
     if len(set(y)) < 2:
         raise CourseError(
             f"{len(y)} labels of one class teach a bag of words nothing: give it more"
         )
-    for C in (
-        (1.0, 10.0, 100.0)
-        if validation is not None and "validation" in validation.splits
-        else (10.0,)
-    ):
-        few[C] = bag_of_words(C, seed).fit(x, y)
-    if len(few) == 1:
-        return few[10.0]
+    if validation is None or "validation" not in validation.splits:
+        return bag_of_words(10.0, seed).fit(x, y)
+    bags = [bag_of_words(C, seed).fit(x, y) for C in (1.0, 10.0, 100.0)]
     held, true = split_texts(validation, "validation"), validation.label_ids("validation")
-    return max(few.values(), key=lambda bag: bag.score(held, true))
+    return max(bags, key=lambda bag: bag.score(held, true))

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = [
-    "INEXACT", "LAWS", "FAR", "Power", "root", "fit_power", "Logistic", "fit_logistic", "scores_by_labels",
-    "table_of", "resampled", "fit_curve", "Fit", "Needed", "truth", "check_forecast"
+    "INEXACT", "LAWS", "FAR", "Power", "ratio_power", "fit_power", "Logistic", "fit_logistic", "scores_by_labels",
+    "checked_points", "bootstrap_means", "fit_curve", "Fit", "Needed", "labels_reached", "check_forecast"
 ]
 
 # %% ../../nbs/lessons/16_how_much_data.ipynb #7671a879
@@ -34,10 +34,10 @@ class Power:
 
     def labels(self, target):
         "Labels that reach the target; inf where the curve ends below it."
-        return root(self.a, self.top - target, 1 / self.b)
+        return ratio_power(self.a, self.top - target, 1 / self.b)
 
 
-def root(part, whole, power) -> np.ndarray:
+def ratio_power(part, whole, power) -> np.ndarray:
     "(part / whole)^power; inf where there is no whole."
     return np.where(whole > 0, part / np.where(whole > 0, whole, 1), np.inf) ** power
 
@@ -49,14 +49,15 @@ def fit_power(n, y, w, chance):
     """
     b = np.geomspace(0.05, 3, 80)
     x = n[None] ** -b[:, None]  # (exponents, budgets)
-    w1 = w / w.sum()
-    mx, xx, my, xy = x @ w1, (x * x) @ w1, (y @ w1)[:, None], (y * w1) @ x.T
+    w = w / w.sum()
+    mx, my = x @ w, (y @ w)[:, None]  # weighted means of x, of y, of x², of x·y
+    xx, xy = (x * x) @ w, (y * w) @ x.T
     a = np.maximum(0, (my * mx - xy) / (xx - mx * mx))
     top = my + a * mx
     # no score is above 1: then the floor is there
     a = np.where(top > 1, (mx - xy) / xx, a)
     top = np.minimum(top, 1)
-    missed = (y * y) @ w1[:, None] + top**2 + a * a * xx - 2 * top * my - 2 * a * (top * mx - xy)
+    missed = (y * y) @ w[:, None] + top**2 + a * a * xx - 2 * top * my - 2 * a * (top * mx - xy)
     best, rows = missed.argmin(1), np.arange(len(y))
     return Power(top[rows, best], a[rows, best], b[best]), missed[rows, best]
 
@@ -77,21 +78,20 @@ class Logistic:
 
     def labels(self, target):
         "Labels that reach the target; inf where the curve ends below it."
-        return self.m * root(target - self.chance, self.top - target, 1 / self.s)
+        return self.m * ratio_power(target - self.chance, self.top - target, 1 / self.s)
 
 
 def fit_logistic(n, y, w, chance):
     """(draws, budgets) mean scores -> `Logistic` and what each draw misses, by least squares over a
     grid of middles and slopes.
     """
-    m, s = (
-        g.ravel()
-        for g in np.meshgrid(np.geomspace(n.min() / 16, n.max() * 64, 50), np.geomspace(0.4, 5, 20))
-    )
-    x, w1 = 1 / (1 + (m[:, None] / n) ** s[:, None]), w / w.sum()  # (curves, budgets)
-    xy, xx = ((y - chance) * w1) @ x.T, (x * x) @ w1
+    middles, slopes = np.geomspace(n.min() / 16, n.max() * 64, 50), np.geomspace(0.4, 5, 20)
+    m, s = (grid.ravel() for grid in np.meshgrid(middles, slopes))
+    w = w / w.sum()
+    x = 1 / (1 + (m[:, None] / n) ** s[:, None])  # (curves, budgets)
+    xy, xx = ((y - chance) * w) @ x.T, (x * x) @ w
     gain = np.clip(xy / xx, 0, 1 - chance)
-    missed = ((y - chance) ** 2) @ w1[:, None] + gain * gain * xx - 2 * gain * xy
+    missed = ((y - chance) ** 2) @ w[:, None] + gain * gain * xx - 2 * gain * xy
     best, rows = missed.argmin(1), np.arange(len(y))
     return Logistic(chance + gain[rows, best], m[best], s[best], chance), missed[rows, best]
 
@@ -104,16 +104,14 @@ def scores_by_labels(points: Mapping) -> dict:
     return {n: list(x["score"] if hasattr(x := points[n], "seeds") else x) for n in sorted(points)}
 
 
-def table_of(
+def checked_points(
     points: Mapping,  # {labels: scores, one per seed, or a `Seeds`}
 ) -> tuple:  # (budgets,) labels, ascending; a list of arrays, one per budget
     """Raises `CourseError` for fewer than four budgets, for one seed alone, and for what is no
     score.
     """
-    n, scores = (
-        list(points := scores_by_labels(points)),
-        [np.asarray(s, float) for s in points.values()],
-    )
+    points = scores_by_labels(points)
+    n, scores = list(points), [np.asarray(s, float) for s in points.values()]
     if len(n) < 4:
         raise CourseError(
             f"a curve of {len(n)} numbers of labels has no shape yet: measure four or more, such "
@@ -129,7 +127,7 @@ def table_of(
     return np.asarray(n, float), scores
 
 
-def resampled(scores, draws: int, rng) -> np.ndarray:
+def bootstrap_means(scores, draws: int, rng) -> np.ndarray:
     """(draws, budgets): mean scores of seeds drawn again with replacement, the same seeds for all
     budgets where each has as many.
 
@@ -152,8 +150,7 @@ LAWS = ("power", "logistic", "better", "both")
 
 def fit_curve(
     points: Mapping,  # {labels: scores, one per seed}: four budgets or more, two seeds or more
-    # or "power"; "better": in each draw the one that misses less; "both": all curves of the two
-    law: str = "logistic",
+    law: str = "logistic",  # or "power"; "better": of each draw the closer; "both": all curves
     chance: float = 0.5,  # what guessing scores: the logistic curve begins there
     level: float = 0.9,  # of the intervals
     draws: int = 200,
@@ -165,8 +162,8 @@ def fit_curve(
     """
     if law not in LAWS:
         raise CourseError(f"law={law!r}: it is one of {', '.join(LAWS)}")
-    n, scores = table_of(points)
-    y = resampled(scores, draws, np.random.default_rng(seed))
+    n, scores = checked_points(points)
+    y = bootstrap_means(scores, draws, np.random.default_rng(seed))
     w = 1 / (np.array([s.var(ddof=1) / len(s) for s in scores]) + INEXACT**2)
     found = [
         f(n, y, w, chance)
@@ -277,7 +274,7 @@ class Needed:
         )
 
 # %% ../../nbs/lessons/16_how_much_data.ipynb #16f00008
-def truth(
+def labels_reached(
     curve: Mapping,  # {labels: scores, one per seed}, as far as it was measured
     target: float,
 ) -> float:  # inf where it was not reached
@@ -299,21 +296,22 @@ def check_forecast(
     seeds=None,  # places of the seeds that the forecast looks at; None: all
     chance: float = 0.5,
     **how,  # what `fit_curve` takes
-    # of each target that is not reached yet: target, truth (inf: beyond the last point), needed,
-    # covered
-) -> list[dict]:
+) -> list[dict]:  # of each target that is not reached yet: target, truth, needed, covered
     """Forecasts from the first part of a curve against the second.
 
-    A target that the second part does not reach is covered by an interval that goes on beyond it.
+    A target that the second part does not reach (its truth is inf) is covered by an interval that
+    goes on beyond it.
     """
     seen = {
         n: [s[i] for i in (range(len(s)) if seeds is None else seeds)]
         for n, s in scores_by_labels(curve).items()
         if n <= upto
     }
-    fit, best, found = fit_curve(seen, chance=chance, **how), max(map(np.mean, seen.values())), []
+    fit = fit_curve(seen, chance=chance, **how)
+    best = max(map(np.mean, seen.values()))
+    found = []
     for target in (t for t in targets if t > max(chance, best)):
-        needed, real = fit.needed(target), truth(curve, target)
+        needed, real = fit.needed(target), labels_reached(curve, target)
         covered = (
             needed.high > max(curve) if math.isinf(real) else needed.low <= real <= needed.high
         )

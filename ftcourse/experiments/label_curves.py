@@ -50,9 +50,9 @@ def few_labels(task, labels: int, seed: int = 0, scored: int = 400):
 
 # %% ../../nbs/lessons/16_how_much_data.ipynb #16b00004
 def curve_run(
-    task,
-    model,
-    arm: str,  # a Task that classifies; a Model or a name; one of ARMS
+    task,  # a Task that classifies
+    model,  # a Model or a name
+    arm: str,  # one of ARMS
     labels: int,
     seed: int = 0,
     scored: int = 400,
@@ -65,7 +65,8 @@ def curve_run(
     from ftcourse.models.load import load_model
     from ftcourse.recipes import evaluate_model, fine_tune_model
 
-    few, n = few_labels(task, labels, seed, scored), updates(labels)
+    few = few_labels(task, labels, seed, scored)
+    n = updates(labels)
     begin = time.process_time()
     if arm == "bag of words":
         bag = fit_bag(few, task, seed)
@@ -75,9 +76,9 @@ def curve_run(
             "updates": 0,
         }
     usual = {"epochs": math.ceil(n * BATCH / labels) + 1, "max_steps": n, "batch_size": BATCH}
-    usual |= (
-        {"lr": settings().lr * 4, "train": "head"} if arm == "frozen" else {"lr": settings().lr}
-    )
+    usual["lr"] = settings().lr
+    if arm == "frozen":
+        usual |= {"lr": settings().lr * 4, "train": "head"}
     start = load_model(model, task=few, random=arm == "random", seed=seed)
     begin = time.process_time()
     tuned = fine_tune_model(start, few, seed=seed, **usual | hyper)
@@ -125,10 +126,9 @@ class Curve(dict):
 
 # %% ../../nbs/lessons/16_how_much_data.ipynb #16b00051
 def label_curve(
-    task,
-    model=None,  # what `load_task` takes; a Model or a name, by default your profile's encoder
-    # "pretrained", "frozen" (the head alone learns), "random" (weights) or "bag of words"
-    arm: str = "pretrained",
+    task,  # what `load_task` takes
+    model=None,  # a Model or a name, by default your profile's encoder
+    arm: str = "pretrained",  # or "frozen" (all but the head), "random" (weights), "bag of words"
     labels=(8, 16, 32, 64, 128),  # how many; the smaller sets of a seed lie inside its larger ones
     seeds: int | list = 5,  # how many, or which: of the rows, the head and the order
     scored: int = 400,  # test rows, the same for every run
@@ -205,9 +205,8 @@ def labels_for(
 # %% ../../nbs/lessons/16_how_much_data.ipynb #16b00009
 def pays_after(
     pretraining: float,  # what it cost, once
-    scratch: float,
-    # what a task costs from random weights, and from pretrained ones: in the same unit
-    tuned: float,
+    scratch: float,  # what a task costs from random weights, in the same unit
+    tuned: float,  # and from pretrained ones
 ) -> float:  # inf where a task saves nothing
     "How many tasks it takes until pretraining is paid for by what each of them saves."
     return math.ceil(pretraining / (scratch - tuned)) if scratch > tuned else math.inf
@@ -236,20 +235,17 @@ def labels_needed(
         raise CourseError(
             f"target={target}: give a fraction above {chance:.3g}, which guessing scores, up to 1"
         )
-    return fit_curve(
-        label_curve(task, **how) if task else curve, law, chance, level, seed=seed
-    ).needed(target)
+    points = label_curve(task, **how) if task else curve
+    return fit_curve(points, law, chance, level, seed=seed).needed(target)
 
 # %% ../../nbs/lessons/16_how_much_data.ipynb #16b00008
 def choose_uncertain(
-    model,
-    task,  # a Model that classifies; a Task whose training rows are the pool
+    model,  # a Model that classifies
+    task,  # a Task whose training rows are the pool
     n: int,  # rows to choose
-    # "margin": the two likeliest labels are close; "entropy": no label is likely
-    by: str = "margin",
+    by: str = "margin",  # of the two likeliest labels; or "entropy": no label is likely
     without=(),  # rows of the pool that have their label already
-    # take turns among the labels that the model would give, rather than the most doubtful n
-    diverse: bool = False,
+    diverse: bool = False,  # take turns among the labels that the model would give
 ) -> list[int]:  # numbers of rows, the most doubtful first
     """Whose labels to ask for: the rows about which a model is least sure.
 
@@ -260,16 +256,13 @@ def choose_uncertain(
     left = np.setdiff1d(np.arange(len(task.train)), np.asarray(list(without), int))
     if not 1 <= n <= len(left):
         raise CourseError(f"n={n}: there are {len(left)} rows to choose from")
-    rows = [
-        r if len(r) > 1 else r[0] for r in zip(*(task.train.select(left)[c] for c in task.text))
-    ]
-    p = model.probabilities(rows)
-    ordered = np.sort(p, 1)
-    sure = (
-        ordered[:, -1] - ordered[:, -2]
-        if by == "margin"
-        else (p * np.log(np.maximum(p, 1e-12))).sum(1)
-    )
+    columns = [task.train.select(left)[c] for c in task.text]
+    p = model.probabilities(list(zip(*columns)) if len(columns) > 1 else list(columns[0]))
+    if by == "margin":
+        ordered = np.sort(p, 1)
+        sure = ordered[:, -1] - ordered[:, -2]
+    else:
+        sure = (p * np.log(np.maximum(p, 1e-12))).sum(1)
     order = np.argsort(sure, kind="stable")
     if diverse:
         guess = p.argmax(1)[order]

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = [
-    "f1_positive", "best_threshold", "choose_thresholds", "threshold_curve", "pr_curve", "average_precision"
+    "f1_positive", "best_threshold", "choose_thresholds", "precision_recall_curve", "average_precision",
+    "with_positives"
 ]
 
 # %% ../../nbs/lessons/11_sentiment.ipynb #f08eb3d1
@@ -89,45 +90,35 @@ def choose_thresholds(
         for t, p in zip(true.T, probs.T)
     ]
 
-# %% ../../nbs/lessons/12_topics.ipynb #8c2bd82f
-def threshold_curve(
-    true,  # (n,) 1 where a row has the label, else 0
-    p,  # (n,) its probability
-    # (m,) thresholds, falling; (m,) counts at each of right claims, wrong claims, and misses
-) -> tuple:
-    """Every threshold that makes a difference: what lies above it is claimed.
-
-    The first claims nothing, the last everything: where a probability is 0, it lies below 0.
-    """
-    p, true = np.asarray(p, float), np.asarray(true, int)
-    order = np.argsort(-p, kind="stable")
-    # equal probabilities are claimed together
-    values = p[order]
-    last = np.flatnonzero(np.diff(p[order], append=-1.0))
-    tp, n = np.append(0, np.cumsum(true[order])[last]), np.append(0, last + 1)
-    edges = np.concatenate([[1.0], values[last], [min(0.0, p.min(initial=1.0) - 1e-9)]])
-    return (edges[:-1] + edges[1:]) / 2, tp, n - tp, true.sum() - tp
-
-# %% ../../nbs/lessons/12_topics.ipynb #517d06ee
-def pr_curve(
+# %% ../../nbs/lessons/12_topics.ipynb #517d06f1
+def precision_recall_curve(
     true,  # (n,) 1 where a row has the class, else 0
-    p,  # (n,) its probability
-    # (m,) precision, recall and threshold; recall rises; precision is 1 where nothing is claimed
-) -> tuple:
-    "Precision and recall at every threshold. Raises `CourseError` where no row has the class."
-    thresholds, tp, fp, fn = threshold_curve(true, p)
-    if not tp[-1] + fn[-1]:
+    probability,  # (n,) of the class
+) -> tuple:  # (m,) precision, recall and threshold; thresholds rise
+    """Precision and recall at every threshold that makes a difference: what lies above it is
+    claimed. The first claims everything, the last nothing: its precision is 1.
+
+    Raises `CourseError` where no row has the class.
+    """
+    from sklearn.metrics import precision_recall_curve as curve
+
+    precision, recall, values = curve(with_positives(true), probability)
+    edges = np.concatenate([[min(0.0, values[0] - 1e-9)], values, [1.0]])
+    return precision, recall, (edges[:-1] + edges[1:]) / 2
+
+
+def average_precision(true, probability) -> float:
+    "Mean precision over the steps of recall: the area under the curve, as scikit-learn defines it."
+    from sklearn.metrics import average_precision_score
+
+    return float(average_precision_score(with_positives(true), probability))
+
+
+def with_positives(true) -> np.ndarray:
+    "The labels, some of them 1."
+    true = np.asarray(true, int)
+    if not true.any():
         raise CourseError(
             "no row has the class, so there is no recall to speak of: score rows that have it"
         )
-    return (
-        np.divide(tp, tp + fp, out=np.ones(len(tp)), where=tp + fp > 0),
-        tp / (tp + fn),
-        thresholds,
-    )
-
-
-def average_precision(true, p) -> float:
-    "Mean precision over the steps of recall: the area under the curve, as scikit-learn defines it."
-    good, found, _ = pr_curve(true, p)
-    return float((np.diff(found) * good[1:]).sum())
+    return true

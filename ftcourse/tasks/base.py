@@ -28,22 +28,20 @@ class Definition:
     name: str
     about: str  # one sentence: what is asked, and where the data comes from
     rows: object  # what `load_task` takes, or a function without arguments that returns it
-    how: Mapping = field(
-        default_factory=dict
-    )  # keywords of `load_task`: kind, text, label, labels, …
+    how: Mapping = field(default_factory=dict)  # keywords of `load_task`: kind, text, label, …
     encoder: Callable | None = None  # (task, split, tokenizer, max_length) -> Examples
     loss: Callable | None = None  # (model, batch) -> (sum, count)
-    metrics: Mapping[str, Callable] = field(
-        default_factory=dict
-    )  # {name: f(true, pred)}; the first is what "best" means
+    # {name: f(true, pred)}; the first is what "best" means
+    metrics: Mapping[str, Callable] = field(default_factory=dict)
 
     def load(self, source=None, **changes) -> Task:
         """The task; `source` in place of its own rows, `changes` in place of its own `how`.
 
         Raises what `load_task` raises.
         """
-        found = source if source is not None else self.rows() if callable(self.rows) else self.rows
-        task = load_task(found, **{**self.how, **changes})
+        if source is None:
+            source = self.rows() if callable(self.rows) else self.rows
+        task = load_task(source, **{**self.how, **changes})
         return replace(
             task, name=self.name, encoder=self.encoder, loss=self.loss, metrics=dict(self.metrics)
         )
@@ -80,9 +78,9 @@ def define(
             f"define({name!r}): {', '.join(unknown)} is no keyword of load_task. It takes "
             f"{', '.join(load_task.__kwdefaults__)}"
         )
-    TASKS[name] = d = Definition(name, about, rows, how, encoder, loss, dict(metrics or {}))
-    NAMED[name] = d.load
-    return d
+    TASKS[name] = Definition(name, about, rows, how, encoder, loss, dict(metrics or {}))
+    NAMED[name] = TASKS[name].load
+    return TASKS[name]
 
 # %% ../../nbs/toolkit/tasks.ipynb #1b67c39b
 def real_data(

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = [
-    "ACCURACY", "MATTHEWS", "F1_AND_ACCURACY", "CORRELATIONS", "S1", "S2", "QUALITY", "GLUE", "TREES", "STS",
-    "MNLI", "COLUMNS", "NINE", "f1_of_second", "pearson_or_none", "spearman_or_none", "Glue", "table_rows",
-    "positions", "files_of", "folder_of", "glue_from_folder", "glue_from_hub", "load_glue", "glue_score",
+    "ACCURACY", "MATTHEWS", "F1_AND_ACCURACY", "CORRELATIONS", "ABOUT", "S1", "S2", "OFFICIAL", "GLUE", "TREES",
+    "STS", "MNLI", "COLUMNS", "NINE", "pearson_or_none", "spearman_or_none", "Glue", "official", "table_rows",
+    "column_positions", "files_of", "folder_of", "glue_from_folder", "glue_from_hub", "load_glue", "glue_score",
     "glue_average", "adversarial", "google_bert", "bert_parameters"
 ]
 
@@ -24,25 +24,22 @@ from ..data.load.sources import NAMED, split_of
 from ..data.problems import BadRows
 from ..data.task import Task
 from ..data.world.glue import MINIATURE, write_miniature
-from ..metrics.scores import accuracy, f1, matthews, pearson, spearman, undefined
+from ..metrics.scores import accuracy, matthews, pearson, spearman, undefined
+from ..metrics.thresholds import f1_positive
 from .base import TASKS, Definition, real_data
 
 # %% ../../nbs/lessons/14_glue.ipynb #31a0a14c
-def f1_of_second(true, pred) -> float:
-    return f1(true, pred, "binary", positive=1)  # of "equivalent" and "duplicate"
-
-
-def pearson_or_none(true, pred):
+def pearson_or_none(true, pred) -> float | None:
     return None if undefined(true, pred) else pearson(true, pred)
 
 
-def spearman_or_none(true, pred):
+def spearman_or_none(true, pred) -> float | None:
     return None if undefined(true, pred) else spearman(true, pred)
 
 
 ACCURACY = {"accuracy": accuracy}
 MATTHEWS = {"mcc": matthews}
-F1_AND_ACCURACY = {"f1": f1_of_second, "accuracy": accuracy}
+F1_AND_ACCURACY = {"f1": f1_positive, "accuracy": accuracy}  # of "equivalent" and "duplicate"
 CORRELATIONS = {"pearson": pearson_or_none, "spearman": spearman_or_none}
 
 # %% ../../nbs/lessons/14_glue.ipynb #48573da6
@@ -58,7 +55,11 @@ class Glue(Definition):
     submission: str = ""  # file name for the site
     words: bool = False  # the site wants the label's name, not its number
     test_rows: int = 0  # of the official test
-    half: str = ""  # MNLI: "_matched" or "_mismatched", in the names of files
+
+    @property
+    def half(self) -> str:
+        "Of MNLI, what the names of its files add after dev and test."
+        return {"mnli": "_matched", "mnli-mm": "_mismatched"}.get(self.name, "")
 
     @property
     def labels(self):
@@ -68,162 +69,76 @@ class Glue(Definition):
     def kind(self):
         return "classify" if self.labels else "regress"
 
+    @property
+    def hub_how(self) -> dict:
+        "Keywords of `load_task` for rows in the columns of the hub."
+        return dict(
+            text=MINIATURE[self.name].text,
+            label="label",
+            labels=self.labels or None,
+            kind=self.kind,
+        )
+
     def load(self, source=None, **changes) -> Task:
         "The task from `settings().glue`, or from `source`: see `load_glue`."
         return load_glue(self.name, source, **changes)
 
 # %% ../../nbs/lessons/14_glue.ipynb #a6c2e392
-S1, S2, QUALITY = "sentence1", "sentence2", ("#1 String", "#2 String")
-GLUE = {
-    name: Glue(
+ABOUT = {
+    "cola": "Is the sentence grammatical? From textbooks of linguistics.",
+    "sst2": "Is the snippet of a film review positive?",
+    "mrpc": "Do two sentences of the news say the same?",
+    "stsb": "How alike are two sentences, from 0 to 5?",
+    "qqp": "Are two questions from Quora duplicates?",
+    "mnli": "Does the hypothesis follow from the premise, contradict it, or neither?",
+    "mnli-mm": "The same, scored on kinds of text that training has not seen.",
+    "qnli": "Does the sentence answer the question? Made from SQuAD.",
+    "rte": "Does the second sentence follow from the first?",
+    "wnli": "Does the sentence with the pronoun replaced follow?",
+    "ax": (
+        "The diagnostic set: inference sorted by phenomenon; no training rows, it is answered by a "
+        "model of MNLI."
+    ),
+}
+S1, S2 = "sentence1", "sentence2"
+
+
+def official(name, metrics, folder, text, label, submission, test_rows, **more) -> Glue:
+    "A task of GLUE by the fields of `Glue`; its rows lie where `settings().glue` says."
+    return Glue(
         name,
-        about,
+        ABOUT[name],
         lambda: settings().glue,
         metrics=metrics,
         folder=folder,
         file_text=text,
         file_label=label,
-        submission=sub,
-        words=words,
-        test_rows=n,
-        half=half,
+        submission=submission,
+        test_rows=test_rows,
+        **more,
     )
-    for name, about, metrics, folder, text, label, sub, words, n, half in [
-        (
-            "cola",
-            "Is the sentence grammatical? From textbooks of linguistics.",
-            MATTHEWS,
-            "CoLA",
-            ("sentence",),
-            "label",
-            "CoLA.tsv",
-            False,
-            1063,
-            "",
-        ),
-        (
-            "sst2",
-            "Is the snippet of a film review positive?",
-            ACCURACY,
-            "SST-2",
-            ("sentence",),
-            "label",
-            "SST-2.tsv",
-            False,
-            1821,
-            "",
-        ),
-        (
-            "mrpc",
-            "Do two sentences of the news say the same?",
-            F1_AND_ACCURACY,
-            "MRPC",
-            QUALITY,
-            "Quality",
-            "MRPC.tsv",
-            False,
-            1725,
-            "",
-        ),
-        (
-            "stsb",
-            "How alike are two sentences, from 0 to 5?",
-            CORRELATIONS,
-            "STS-B",
-            (S1, S2),
-            "score",
-            "STS-B.tsv",
-            False,
-            1379,
-            "",
-        ),
-        (
-            "qqp",
-            "Are two questions from Quora duplicates?",
-            F1_AND_ACCURACY,
-            "QQP",
-            ("question1", "question2"),
-            "is_duplicate",
-            "QQP.tsv",
-            False,
-            390965,
-            "",
-        ),
-        (
-            "mnli",
-            "Does the hypothesis follow from the premise, contradict it, or neither?",
-            ACCURACY,
-            "MNLI",
-            (S1, S2),
-            "gold_label",
-            "MNLI-m.tsv",
-            True,
-            9796,
-            "_matched",
-        ),
-        (
-            "mnli-mm",
-            "The same, scored on kinds of text that training has not seen.",
-            ACCURACY,
-            "MNLI",
-            (S1, S2),
-            "gold_label",
-            "MNLI-mm.tsv",
-            True,
-            9847,
-            "_mismatched",
-        ),
-        (
-            "qnli",
-            "Does the sentence answer the question? Made from SQuAD.",
-            ACCURACY,
-            "QNLI",
-            ("question", "sentence"),
-            "label",
-            "QNLI.tsv",
-            True,
-            5463,
-            "",
-        ),
-        (
-            "rte",
-            "Does the second sentence follow from the first?",
-            ACCURACY,
-            "RTE",
-            (S1, S2),
-            "label",
-            "RTE.tsv",
-            True,
-            3000,
-            "",
-        ),
-        (
-            "wnli",
-            "Does the sentence with the pronoun replaced follow?",
-            ACCURACY,
-            "WNLI",
-            (S1, S2),
-            "label",
-            "WNLI.tsv",
-            False,
-            146,
-            "",
-        ),
-        (
-            "ax",
-            "The diagnostic set: inference sorted by phenomenon; no training rows, it is answered "
-            "by a model of MNLI.",
-            MATTHEWS,
-            "AX",
-            (S1, S2),
-            "Label",
-            "AX.tsv",
-            True,
-            1104,
-            "",
-        ),
-    ]
-}
+
+# %% ../../nbs/lessons/14_glue.ipynb #a6c2e393
+OFFICIAL = [
+    official("cola", MATTHEWS, "CoLA", ("sentence",), "label", "CoLA.tsv", 1063),
+    official("sst2", ACCURACY, "SST-2", ("sentence",), "label", "SST-2.tsv", 1821),
+    official(
+        "mrpc", F1_AND_ACCURACY, "MRPC", ("#1 String", "#2 String"), "Quality", "MRPC.tsv", 1725
+    ),
+    official("stsb", CORRELATIONS, "STS-B", (S1, S2), "score", "STS-B.tsv", 1379),
+    official(
+        "qqp", F1_AND_ACCURACY, "QQP", ("question1", "question2"), "is_duplicate", "QQP.tsv", 390965
+    ),
+    official("mnli", ACCURACY, "MNLI", (S1, S2), "gold_label", "MNLI-m.tsv", 9796, words=True),
+    official("mnli-mm", ACCURACY, "MNLI", (S1, S2), "gold_label", "MNLI-mm.tsv", 9847, words=True),
+    official(
+        "qnli", ACCURACY, "QNLI", ("question", "sentence"), "label", "QNLI.tsv", 5463, words=True
+    ),
+    official("rte", ACCURACY, "RTE", (S1, S2), "label", "RTE.tsv", 3000, words=True),
+    official("wnli", ACCURACY, "WNLI", (S1, S2), "label", "WNLI.tsv", 146),
+    official("ax", MATTHEWS, "AX", (S1, S2), "Label", "AX.tsv", 1104, words=True),
+]
+GLUE = {task.name: task for task in OFFICIAL}
 TASKS.update(GLUE)
 NAMED.update({name: task.load for name, task in GLUE.items()})
 
@@ -246,19 +161,14 @@ MNLI = f"index|promptID|pairID|genre|{TREES}|sentence1|sentence2"
 COLUMNS = {
     name: {split: tuple(columns.split("|")) for split, columns in files.items()}
     for name, files in {
-        "cola": {
-            "train": "source|label|mark|sentence",
-            "test": "index|sentence",
-        },  # train and dev have no header
+        # train and dev have no header
+        "cola": {"train": "source|label|mark|sentence", "test": "index|sentence"},
         "sst2": {"train": "sentence|label", "test": "index|sentence"},
         "mrpc": {
             "train": "Quality|#1 ID|#2 ID|#1 String|#2 String",
             "test": "index|#1 ID|#2 ID|#1 String|#2 String",
         },
-        "stsb": {
-            "train": f"{STS}|score",
-            "test": STS,
-        },
+        "stsb": {"train": f"{STS}|score", "test": STS},
         "qqp": {
             "train": "id|qid1|qid2|question1|question2|is_duplicate",
             "test": "id|question1|question2",
@@ -274,8 +184,8 @@ COLUMNS = {
         "ax": {
             "test": "index|sentence1|sentence2",
             "full": (
-                "Lexical Semantics|Predicate-Argument "
-                "Structure|Logic|Knowledge|Domain|Premise|Hypothesis|Label"
+                "Lexical Semantics|Predicate-Argument Structure|Logic|Knowledge|Domain|"
+                "Premise|Hypothesis|Label"
             ),
         },
     }.items()
@@ -283,18 +193,15 @@ COLUMNS = {
 COLUMNS["mnli-mm"] = COLUMNS["mnli"]
 
 
-def positions(
+def column_positions(
     name: str,  # a task
     split: str,  # "train", "dev" or "test"
 ) -> tuple:  # positions of the text columns, position of the label (None: it is not given out)
     "Where text and label stand in the official files, counted from 0."
-    files, task = COLUMNS[name], GLUE[name]
-    columns = (
-        files.get(split) or files["test" if split == "test" or "train" not in files else "train"]
-    )
-    return tuple(columns.index(c) for c in task.file_text), columns.index(
-        task.file_label
-    ) if task.file_label in columns else None
+    task, files = GLUE[name], COLUMNS[name]
+    columns = files.get(split) or files.get("train") or files["test"]
+    label = columns.index(task.file_label) if task.file_label in columns else None
+    return tuple(columns.index(c) for c in task.file_text), label
 
 # %% ../../nbs/lessons/14_glue.ipynb #31438055
 def files_of(
@@ -325,16 +232,12 @@ def folder_of(task: Glue, source: Path) -> Path:
 
     Raises `CourseError` naming what is there.
     """
-    for name in (
-        task.folder,
-        task.name,
-        "diagnostic" if task.name == "ax" else task.folder.lower(),
-    ):
+    other = "diagnostic" if task.name == "ax" else task.folder.lower()
+    for name in (task.folder, task.name, other):
         if (source / name).is_dir():
             return source / name
-    if files_of(task, source) and source.name not in {t.folder for t in GLUE.values()} - {
-        task.folder
-    }:
+    others = {t.folder for t in GLUE.values()} - {task.folder}
+    if files_of(task, source) and source.name not in others:
         return source
     there = ", ".join(sorted(p.name for p in source.iterdir())[:12]) or "nothing"
     raise CourseError(
@@ -368,18 +271,8 @@ def glue_from_folder(task: Glue, source: Path, changes: dict) -> Task:
         if "test" in parts:
             parts["test"] = table_rows(parts["test"], sentence="sentence")  # it alone has a header
     if task.name == "ax":
-        full = "full" in parts["test"].stem
-        parts = {
-            "test": table_rows(
-                parts["test"],
-                **dict(
-                    zip(
-                        (S1, S2, "Label"),
-                        ("Premise", "Hypothesis", "Label") if full else (S1, S2, "Label"),
-                    )
-                ),
-            )
-        }
+        a, b = ("Premise", "Hypothesis") if "full" in parts["test"].stem else (S1, S2)
+        parts = {"test": table_rows(parts["test"], **{S1: a, S2: b, "Label": "Label"})}
     if "validation" in parts:
         how["test"] = "validation"
     return replace(load_task(parts, **how | changes), source=str(folder))
@@ -389,15 +282,7 @@ def glue_from_hub(task: Glue, source: str, changes: dict) -> Task:
     "A task from the hub, such as `nyu-mll/glue@revision`. Its validation split is scored."
     repo, _, revision = source.partition("@")
     at = lambda config: f"{repo.partition(':')[0]}:{config}" + (f"@{revision}" if revision else "")
-    how = (
-        dict(
-            text=MINIATURE[task.name].text,
-            label="label",
-            labels=task.labels or None,
-            kind=task.kind,
-        )
-        | changes
-    )
+    how = task.hub_how | changes
     if task.name != "mnli-mm":
         return load_task(at(task.name), **how)
     # training is shared, the rest is another configuration
@@ -425,8 +310,9 @@ def load_glue(
     """
     if name not in GLUE:
         raise CourseError(f"there is no GLUE task {name!r}: there are {', '.join(GLUE)}")
-    task, source = GLUE[name], settings().glue if source is None else source
-    how = dict(text=MINIATURE[name].text, label="label", labels=task.labels or None, kind=task.kind)
+    task = GLUE[name]
+    source = settings().glue if source is None else source
+    how = task.hub_how
     if isinstance(source, str) and source == "miniature":
         trained = "mnli" if name in ("mnli-mm", "ax") else name
         made = {
@@ -444,28 +330,15 @@ def load_glue(
         how |= dict(text=task.file_text, label=task.file_label, sep="\t", quoted=False) | (
             {"columns": list(COLUMNS["cola"]["train"])} if name == "cola" else {}
         )
-        found = replace(
-            load_task(
-                {"train" if split_of(path.stem) == "train" else "test": path}, **how | changes
-            ),
-            source=str(path),
-        )
+        split = "train" if split_of(path.stem) == "train" else "test"
+        found = replace(load_task({split: path}, **how | changes), source=str(path))
     else:
         found = glue_from_hub(task, source, changes)
     return replace(found, name=name, metrics=dict(task.metrics))
 
 # %% ../../nbs/lessons/14_glue.ipynb #652ba6e4
-NINE = (
-    "cola",
-    "sst2",
-    "mrpc",
-    "stsb",
-    "qqp",
-    "mnli",
-    "qnli",
-    "rte",
-    "wnli",
-)  # what the average is made of; mnli stands for both its halves
+# what the average is made of; mnli stands for both its halves
+NINE = ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli")
 
 
 def glue_score(
@@ -539,11 +412,9 @@ def bert_parameters(layers: int, hidden: int, vocab: int = 30522, positions: int
     """Numbers that a BERT of this size has to learn, pooler included, head not (Devlin et al. 2019,
     §3).
     """
-    embeddings = (
-        vocab + positions + 2
-    ) * hidden + 2 * hidden  # words, places, segments; a normalisation
-    attention = 4 * (hidden * hidden + hidden) + 2 * hidden  # query, key, value, output
-    feed_forward = (
-        2 * 4 * hidden * hidden + 4 * hidden + hidden + 2 * hidden
-    )  # up to four times the width, and back
+    norm = 2 * hidden
+    embeddings = (vocab + positions + 2) * hidden + norm  # words, places, segments
+    attention = 4 * (hidden * hidden + hidden) + norm  # query, key, value, output
+    # up to four times the width, and back
+    feed_forward = 2 * 4 * hidden * hidden + 4 * hidden + hidden + norm
     return embeddings + layers * (attention + feed_forward) + hidden * hidden + hidden

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "rows_to_predict", "spelled", "submission", "check_submission", "is_score"
+    "rows_to_predict", "as_submitted", "submission", "check_submission", "is_score"
 ]
 
 # %% ../../nbs/lessons/14_glue.ipynb #1fb8cb60
@@ -20,17 +20,15 @@ def rows_to_predict(task: Task) -> list:
     """What a submission answers: the rows whose labels are hidden, in the order of the file; of a
     source that hides none, its test split.
     """
-    secret = (
-        []
-        if task.unlabelled is None
-        else [i for i, split in enumerate(task.unlabelled["split"]) if split == "test"]
-    )
+    secret = []
+    if task.unlabelled is not None:
+        secret = [i for i, split in enumerate(task.unlabelled["split"]) if split == "test"]
     rows = task.unlabelled.select(secret) if secret else task.test
     columns = [rows[c] for c in task.text]
     return list(columns[0]) if len(columns) == 1 else list(zip(*columns))
 
 # %% ../../nbs/lessons/14_glue.ipynb #d231d844
-def spelled(
+def as_submitted(
     name: str,  # a task
     predictions,  # label names, or numbers for stsb
 ) -> list[str]:
@@ -67,7 +65,7 @@ def submission(
         model = models.get(name) or (models.get("mnli") if name in ("mnli-mm", "ax") else None)
         if model is None:
             continue
-        said = spelled(name, model.predict(rows_to_predict(load_glue(name, source))))
+        said = as_submitted(name, model.predict(rows_to_predict(load_glue(name, source))))
         written.append(folder / task.submission)
         written[-1].write_text(
             "index\tprediction\n" + "".join(f"{i}\t{p}\n" for i, p in enumerate(said)),

@@ -4,46 +4,39 @@
 
 # %% auto #0
 __all__ = [
-    "NEGATORS", "OF_TOPIC", "ONE_IN_TEN", "HOTELS", "fresh_review", "review_rows", "negator", "contrast_pairs",
-    "topic_splits", "one_in_ten", "hotel_reviews"
+    "NEGATORS", "review_of", "review_rows", "negator", "contrast_pairs", "review_splits", "hotel_reviews"
 ]
 
 # %% ../../nbs/lessons/11_sentiment.ipynb #4f3327ce
 import random
 import re
-import zlib
 from functools import partial
 
 from ..core.errors import CourseError
-from ..data.world.generator import MOODS, TOPICS, Writer, about, an, review_row
+from ftcourse.data.world.generator import (
+    MOODS,
+    TOPICS,
+    Writer,
+    choose_topic,
+    distinct_rows,
+    review_row,
+    with_article,
+)
 from ..metrics.thresholds import f1_positive
 from .base import define, real_data
 
 # %% ../../nbs/lessons/11_sentiment.ipynb #5479581d
-def fresh_review(w: Writer, mood: int, negation: float, topic: str | None, seen: set) -> str:
-    """A review that is not in `seen`, of the topic asked for, and on the right side of training and
-    validation.
-    """
+def review_of(w: Writer, topic: str | None, mood: int, negation: float) -> dict:
+    "A review of that topic with its label."
     while True:
         w.forget()
-        text = review_row(w, mood, negation)["text"]
-        ours = topic is None or w.topic is w.pool["topics"][topic]
-        if (
-            ours
-            and text not in seen
-            and (
-                w.split == "test"
-                or (zlib.crc32(text.encode()) % 8 == 0) == (w.split == "validation")
-            )
-        ):
-            break
-    seen.add(text)
-    return text
+        row = review_row(w, mood, negation)
+        if topic is None or w.topic is w.pool["topics"][topic]:
+            return row | {"label": MOODS[mood]}
 
 
 def review_rows(
-    # "train", "validation" or "test": test rows have sentence forms and names of their own
-    split: str,
+    split: str,  # "train", "validation" or "test", whose forms and names are its own
     n: int,  # how many
     *,
     topic: str | None = None,  # one of `ftcourse.data.world.generator.TOPICS`; None: all of them
@@ -62,32 +55,17 @@ def review_rows(
     if split not in ("train", "validation", "test"):
         raise CourseError(f"{split!r} is no split: take train, validation or test")
     w = Writer(random.Random(f"sentiment/{topic}/{split}/{share}/{negation}/{seed}"), split)
-    seen = set()
     moods = [int(i >= round(share * n)) for i in range(n)]
-    w.rng.shuffle(moods)
-    return [
-        {"text": fresh_review(w, mood, negation, topic, seen), "label": MOODS[mood]}
-        for mood in moods
-    ]
+    return distinct_rows(w, lambda w, mood: review_of(w, topic, mood, negation), moods)
 
 # %% ../../nbs/lessons/11_sentiment.ipynb #24d289c0
-NEGATORS = (
-    "not at all",
-    "not particularly",
-    "not really",
-    "not very",
-    "not",
-    "far from",
-    "anything but",
-    "hardly",
-    "never",
-)
+NEGATORS = ("not at all", "not particularly", "not really", "not very", "not")
+NEGATORS += ("far from", "anything but", "hardly", "never")
 
 
 def negator(
     text: str,
-    # the first one that stands in the text, as long as it is written; None: nothing is negated
-) -> str | None:
+) -> str | None:  # the first that stands in the text; None where nothing is negated
     "Which negation an English text has, of those that the built-in reviews use."
     found = re.search(rf"\b({'|'.join(NEGATORS)})\b", text, re.IGNORECASE)
     return found and found[1].lower()
@@ -96,13 +74,16 @@ def negator(
 def contrast_pairs(
     n: int,  # how many
     seed: int = 0,
-    # each {"text", "label", "contrast"}: `contrast` negates `text`, so its label is the other one
-) -> list[dict]:
-    "Pairs of the built-in world that differ in the word *not* alone."
-    w, pairs = Writer(random.Random(f"contrast/{seed}"), "train"), []
+) -> list[dict]:  # each {"text", "label", "contrast"}
+    """Pairs of the built-in world that differ in the word *not* alone.
+
+    `contrast` negates `text`, so its label is the other one.
+    """
+    w = Writer(random.Random(f"contrast/{seed}"), "train")
+    pairs = []
     while len(pairs) < n:
         w.forget()
-        about(w, w.pick(TOPICS))
+        choose_topic(w, w.pick(TOPICS))
         kind, noun = w.pick(w.topic["aspects"])
         mood = len(pairs) % 2
         word = w.pick(w.pool[kind][mood])
@@ -119,37 +100,31 @@ def contrast_pairs(
     return pairs
 
 # %% ../../nbs/lessons/11_sentiment.ipynb #4b956ce8
-def topic_splits(topic: str) -> dict:
-    return {
-        split: review_rows(split, n, topic=topic)
-        for split, n in (("train", 1000), ("validation", 200), ("test", 500))
-    }
+def review_splits(sizes: dict, **how) -> dict:
+    "{split: rows}, of {split: how many}; `how` as in `review_rows`."
+    return {split: review_rows(split, n, **how) for split, n in sizes.items()}
 
 
-OF_TOPIC = {
-    topic: define(
+for topic in TOPICS:
+    define(
         f"reviews-{topic}",
-        f"Reviews of {an(topic)} alone, built in; stands for one of the product groups of Blitzer "
-        "et al. (2007).",
-        partial(topic_splits, topic),
+        f"Reviews of {with_article(topic)} alone, built in; stands for one of the product groups "
+        "of Blitzer et al. (2007).",
+        partial(review_splits, {"train": 1000, "validation": 200, "test": 500}, topic=topic),
         replace_it=True,
     )
-    for topic in TOPICS
-}
 
 # %% ../../nbs/lessons/11_sentiment.ipynb #36fad5aa
-def one_in_ten() -> dict:
-    return {
-        split: review_rows(split, n, share=0.1, negation=0.25)
-        for split, n in (("train", 1000), ("validation", 400), ("test", 1000))
-    }
-
-
-ONE_IN_TEN = define(
+define(
     "reviews-one-in-ten",
     "Reviews with negation, one in ten of them positive, built in; stands for any search for "
     "something rare.",
-    one_in_ten,
+    partial(
+        review_splits,
+        {"train": 1000, "validation": 400, "test": 1000},
+        share=0.1,
+        negation=0.25,
+    ),
     metrics={"f1_positive": f1_positive},
     replace_it=True,
 )
@@ -168,7 +143,7 @@ def hotel_reviews():
     return next(file for file in files if file)
 
 
-HOTELS = define(
+define(
     "hotel-reviews-zh",
     "Is a Chinese review of a hotel positive or negative? ChnSentiCorp_htl (Tan), "
     "https://github.com/SophonPlus/ChineseNlpCorpus.",

@@ -4,17 +4,16 @@
 
 # %% auto #0
 __all__ = [
-    "SIZES", "ADVERTS", "PRICES", "TREE", "COARSE", "CHILDREN", "FINE", "NEWS", "PARQUET", "many_row", "fresh",
-    "write_rows", "all_splits", "spam_row", "of_second", "tree_row", "parents", "parent_accuracy", "relabelled",
-    "to_parents", "coarse_probabilities", "down_the_tree", "Published", "one_text", "publish"
+    "SIZES", "ADVERTS", "PRICES", "TREE", "COARSE", "CHILDREN", "FINE", "NEWS", "PARQUET", "many_row", "write_rows",
+    "all_splits", "spam_row", "tree_row", "parents", "parent_accuracy", "relabelled", "to_parents",
+    "coarse_probabilities", "down_the_tree", "Published", "one_text", "publish"
 ]
 
 # %% ../../nbs/lessons/12_topics.ipynb #5a2766c7
 import random
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
@@ -24,14 +23,16 @@ from ..data.task import Task
 from ftcourse.data.world.generator import (
     TOPICS,
     Writer,
-    about,
+    choose_topic,
+    distinct_rows,
+    for_split,
     lexicon,
     opinion,
-    part,
     review_row,
     sentence,
 )
-from ..metrics.scores import accuracy, f1, precision, recall
+from ..metrics.scores import accuracy, precision, recall
+from ..metrics.thresholds import f1_positive
 from .base import TASKS, Definition, define, real_data
 
 # %% ../../nbs/lessons/12_topics.ipynb #c2e36adf
@@ -44,40 +45,26 @@ def many_row(w: Writer, _=None) -> dict:
     for _ in range(w.pick((1, 1, 2, 2, 3))):
         topic = w.rng.choices(list(left), list(left.values()))[0]
         del left[topic]
-        about(w, topic)
-        parts.append(
-            sentence(
-                w.say("topical") if w.chance(0.5) else opinion(w, w.pick((0, 1)), forms="untitled")
-            )
-        )
+        choose_topic(w, topic)
+        if w.chance(0.5):
+            clause = w.say("topical")
+        else:
+            clause = opinion(w, w.pick((0, 1)), forms="untitled")
+        parts.append(sentence(clause))
         found.add(topic)
     return {"text": " ".join(parts), "topics": [t for t in TOPICS if t in found]}
 
 # %% ../../nbs/lessons/12_topics.ipynb #aa7843fb
 SIZES = {"train": 2000, "validation": 500, "test": 1000}
 
-
-def fresh(w: Writer, row: Callable, label, seen: set) -> dict:
-    "A row whose text is not in `seen`, and is on the right side of training and validation."
-    while True:
-        w.forget()
-        found = row(w, label)
-        text = found["text"]
-        if text not in seen and (
-            w.split == "test" or (zlib.crc32(text.encode()) % 8 == 0) == (w.split == "validation")
-        ):
-            break
-    seen.add(text)
-    return found
-
 # %% ../../nbs/lessons/12_topics.ipynb #0a3224a3
 def write_rows(
-    row: Callable,  # (writer, label) -> {"text": …, …}
+    row: Callable,  # (writer, label) -> {"text": …, …}; its name is part of the seed
     split: str,  # "train", "validation" or "test"
     n: int | None = None,  # rows; the split's usual number if not given
     labels: Sequence = (None,),  # taken in turn, then shuffled: name one often to make it frequent
     seed: int = 0,  # another seed is a fresh draw
-    trace: bool = False,  # add the forms ("templates") and names ("entities") that each row uses
+    trace: bool = False,  # add what each row uses: see `distinct_rows`
 ) -> list[dict]:
     """Rows of a task of this lesson, the same in every process.
 
@@ -86,15 +73,8 @@ def write_rows(
     if split not in SIZES:
         raise CourseError(f"there is no split {split!r}: take one of {', '.join(SIZES)}")
     n = SIZES[split] if n is None else n
-    w, seen, rows = Writer(random.Random(f"{row.__name__}/{split}/{seed}"), split), set(), []
-    order = [labels[i % len(labels)] for i in range(n)]
-    w.rng.shuffle(order)
-    for label in order:
-        rows.append(
-            fresh(w, row, label, seen)
-            | ({"templates": w.templates, "entities": w.entities} if trace else {})
-        )
-    return rows
+    w = Writer(random.Random(f"{row.__name__}/{split}/{seed}"), split)
+    return distinct_rows(w, row, [labels[i % len(labels)] for i in range(n)], trace=trace)
 
 
 @cache
@@ -142,26 +122,23 @@ PRICES = {
 def spam_row(w: Writer, label: str) -> dict:
     "A review, or an advert: one opinion, always praise, and an invitation."
     say = lambda table: sentence(
-        w.fill(w.pick(part(table, w.split)), x=str(3 + int(w.random() * 87)))
+        w.fill(w.pick(for_split(table, w.split)), x=str(3 + int(w.random() * 87)))
     )
     if label == "review":
-        text = [review_row(w, w.pick((0, 0, 1)))["text"]] + ([say(PRICES)] if w.chance(0.3) else [])
+        text = [review_row(w, w.pick((0, 0, 1)))["text"]]
+        if w.chance(0.3):
+            text.append(say(PRICES))
     else:
-        about(w, w.pick(TOPICS))
-        text = (
-            [sentence(opinion(w, 0)), say(ADVERTS)]
-            + ([say(PRICES)] if w.chance(0.3) else [])
-            + ([sentence(w.say("opener"))] if w.chance(0.5) else [])
-        )
+        choose_topic(w, w.pick(TOPICS))
+        text = [sentence(opinion(w, 0)), say(ADVERTS)]
+        if w.chance(0.3):
+            text.append(say(PRICES))
+        if w.chance(0.5):
+            text.append(sentence(w.say("opener")))
         w.rng.shuffle(text)
     return {"text": " ".join(text), "label": label}
 
 # %% ../../nbs/lessons/12_topics.ipynb #42ee328f
-def of_second(score: Callable) -> Callable:
-    "A score of the second of two classes: (true, pred) -> fraction."
-    return lambda true, pred: score(true, pred, "binary", positive=1)
-
-
 define(
     "spam",
     "Is a message a review or an advert? One in twenty is an advert. Built in; stands for the SMS "
@@ -170,7 +147,11 @@ define(
     text="text",
     label="label",
     labels=["review", "advert"],
-    metrics={"f1": of_second(f1), "precision": of_second(precision), "recall": of_second(recall)},
+    metrics={
+        "f1": f1_positive,
+        "precision": partial(precision, average="binary", positive=1),
+        "recall": partial(recall, average="binary", positive=1),
+    },
     replace_it=True,
 )
 
@@ -186,15 +167,10 @@ TREE = [
 def tree_row(w: Writer, label: str) -> dict:
     "An opinion on one side of a topic; now and then a sentence on the topic beside it."
     side, topic = label.split(":")
-    about(w, topic)
-    parts = [
-        opinion(
-            w,
-            w.pick((0, 1)),
-            aspect=w.pick([a for a in w.topic["aspects"] if a[0] == side]),
-            forms="untitled",
-        )
-    ]
+    choose_topic(w, topic)
+    mood = w.pick((0, 1))
+    aspect = w.pick([a for a in w.topic["aspects"] if a[0] == side])
+    parts = [opinion(w, mood, aspect=aspect, forms="untitled")]
     if w.chance(0.3):
         parts.append(w.fill(w.pick([form for form in w.pool["topical"] if "{a}" not in form])))
     w.rng.shuffle(parts)
@@ -203,15 +179,15 @@ def tree_row(w: Writer, label: str) -> dict:
 # %% ../../nbs/lessons/12_topics.ipynb #0baff1c5
 def parents(
     labels: Sequence[str],  # such as "NUM:dist"
-    # names of the coarse labels, in the order of their first child; (labels,) the number of each
-    # label's parent
-) -> tuple:
-    "The tree that names with a colon make. Raises `CourseError` for a name without one."
+) -> tuple:  # names of the coarse labels; (labels,) the number of each label's parent
+    """The tree that names with a colon make, its coarse labels in the order of their first child.
+    Raises `CourseError` for a name without a colon.
+    """
     flat = [name for name in labels if ":" not in name]
     if flat or not labels:
         raise CourseError(
             f"no parent in {', '.join(map(repr, flat[:5])) or 'no labels at all'}: write labels "
-            "as \"COARSE:fine\""
+            'as "COARSE:fine"'
         )
     coarse = list(dict.fromkeys(name.split(":")[0] for name in labels))
     return coarse, np.array([coarse.index(name.split(":")[0]) for name in labels])
@@ -300,9 +276,8 @@ class Published(Definition):
     """
 
     local: str = ""  # folder below the data folder
-    hub_how: Mapping = field(
-        default_factory=dict
-    )  # keywords of `load_task` for the hub's rows, in place of `how`
+    # keywords of `load_task` for the hub's rows, in place of `how`
+    hub_how: Mapping = field(default_factory=dict)
     named: Sequence[str] = ()  # names of the labels, where the local files have numbers
 
     def load(self, source=None, **changes) -> Task:

@@ -9,8 +9,8 @@ def test_two_processes_write_the_same_rows():
     from ftcourse.data.world.generator import generate
 
     program = (
-        "from ftcourse.data.world.generator import generate, documents; print(generate('topics', "
-        "'test', 20, seed=3), list(documents(20)))"
+        "from ftcourse.data.world.generator import generate, documents; "
+        "print(generate('topics', 'test', 20, seed=3), list(documents(20)))"
     )
     first, second = (
         subprocess.run(
@@ -33,16 +33,14 @@ def test_labels_are_balanced_and_no_text_comes_twice():
         for split_name, size in entry.sizes.items():
             drawn = generate(task_name, split_name)
             texts[split_name] = {" ".join(r[c] for c in entry.text) for r in drawn}
-            assert len(drawn) == len(texts[split_name]) == size
+            assert len(drawn) == size
+            assert len(texts[split_name]) == size
             if entry.labels:
                 counts = Counter(r["label"] for r in drawn)
                 assert set(counts) == set(entry.labels)
                 assert max(counts.values()) - min(counts.values()) <= 1
-        assert not (
-            texts["train"] & texts["validation"]
-            or texts["train"] & texts["test"]
-            or texts["validation"] & texts["test"]
-        )
+        assert not texts["train"] & texts["validation"]
+        assert not (texts["train"] | texts["validation"]) & texts["test"]
 
 # %% nbs/toolkit/world.ipynb #46b80490
 def test_answers_are_slices_of_their_passage():

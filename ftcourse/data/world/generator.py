@@ -4,17 +4,18 @@
 
 # %% auto #0
 __all__ = [
-    "SLOTS", "MOODS", "AND", "BUT", "TOPICS", "BUILT_IN", "ROWS", "lexicon", "part", "names", "pools", "Writer",
-    "Slots", "named", "a_city", "about", "an", "sentence", "opinion_word", "adjective", "noun_phrase", "opinion",
-    "consequence", "passage", "answer_for", "question", "review_row", "topic_row", "pair_row", "fact_row",
-    "BuiltIn", "fresh_row", "generate", "review_document", "factual_document", "topical_document", "documents"
+    "SLOTS", "MOODS", "AND", "BUT", "SIZES", "TOPICS", "BUILT_IN", "ROWS", "lexicon", "for_split", "name_words",
+    "pools", "Writer", "Slots", "full_name", "city_name", "choose_topic", "with_article", "sentence",
+    "opinion_word", "adjective", "noun_phrase", "opinion", "consequence", "passage", "answer_for", "question",
+    "review_row", "topic_row", "pair_row", "fact_row", "BuiltIn", "in_split", "distinct_rows", "generate",
+    "review_document", "factual_document", "topical_document", "documents"
 ]
 
 # %% ../../../nbs/toolkit/world.ipynb #fb667232
 import random
 import tomllib
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -26,7 +27,7 @@ def lexicon() -> dict:
     return tomllib.loads((files("ftcourse") / "assets" / "world.toml").read_text(encoding="utf-8"))
 
 # %% ../../../nbs/toolkit/world.ipynb #62c1556a
-def part(table: dict, split: str) -> list:
+def for_split(table: dict, split: str) -> list:
     """What a split (train, validation, test or documents) may use of a table with the lists train,
     test and perhaps more.
     """
@@ -35,18 +36,16 @@ def part(table: dict, split: str) -> list:
     return table["test" if split == "test" else "train"]
 
 
-def names(table: dict, split: str, title: bool = False) -> list[tuple[str, bool]]:
+def name_words(table: dict, split: str, title: bool = False) -> list[tuple[str, bool]]:
     "The words of names for `split`, each with whether it is a word of the test."
     words = [
         (w.title() if title else w, key == "test")
         for key in ("train", "test")
         for w in table[key].split()
     ]
-    return (
-        words
-        if split == "documents"
-        else [(w, held) for w, held in words if held == (split == "test")]
-    )
+    if split == "documents":
+        return words
+    return [(w, held) for w, held in words if held == (split == "test")]
 
 # %% ../../../nbs/toolkit/world.ipynb #205014ee
 @cache
@@ -56,12 +55,12 @@ def pools(split: str, words: str = "all") -> dict:
     Opinion words, every one or every other (`words` even or odd), come as [positive, negative,
     neutral].
     """
-    lex, said = lexicon(), lexicon()["opinions"]
+    lex = lexicon()
+    said = lex["opinions"]
+    every = {"all": slice(None), "even": slice(0, None, 2), "odd": slice(1, None, 2)}[words]
 
     def polar(pair, neutral=""):
-        return [
-            text.split()[int(words == "odd") :: 1 if words == "all" else 2] for text in pair
-        ] + [neutral.split()]
+        return [text.split()[every] for text in pair] + [neutral.split()]
 
     pool = {
         kind: polar(pair, said["neutral_adjectives"]) for kind, pair in lex["adjectives"].items()
@@ -78,13 +77,15 @@ def pools(split: str, words: str = "all") -> dict:
         "d": lex["words"]["day"].split(),
         "plural": set(lex["words"]["plural"]),
     }
-    pool["person"] = [names(lex["names"][key], split) for key in ("first", "last")]
+    pool["person"] = [name_words(lex["names"][key], split) for key in ("first", "last")]
     pool["title"] = [
-        names(lex["names"][key], split, title=True) for key in ("thing_first", "thing_last")
+        name_words(lex["names"][key], split, title=True) for key in ("thing_first", "thing_last")
     ]
-    pool["city"] = [word for word, _ in names(lex["names"]["city"], split)]
+    pool["city"] = [word for word, _ in name_words(lex["names"]["city"], split)]
     pool |= {
-        kind: part(table, split) for kind, table in lex["sentences"].items() if "train" in table
+        kind: for_split(table, split)
+        for kind, table in lex["sentences"].items()
+        if "train" in table
     }
     pool["calm"] = [form for form in pool["opinion"] if "{v}" not in form and "{N}" not in form]
     pool["untitled"] = [form for form in pool["opinion"] if "{t}" not in form]
@@ -93,7 +94,7 @@ def pools(split: str, words: str = "all") -> dict:
         for line in lex["sentences"]["consequence"]["frames"]
     ]
     pool |= {
-        key: {relation: part(table[key], split) for relation, table in lex["facts"].items()}
+        key: {relation: for_split(table[key], split) for relation, table in lex["facts"].items()}
         for key in ("says", "asks")
     }
     aspects = {
@@ -142,7 +143,7 @@ class Slots(dict):
         return SLOTS[name](self.writer)
 
 # %% ../../../nbs/toolkit/world.ipynb #b4738218
-def named(w: Writer, kind: str) -> str:
+def full_name(w: Writer, kind: str) -> str:
     "A name of two words. The pretraining text never joins two words of the test."
     first, last = w.pool[kind]
     while True:
@@ -153,17 +154,17 @@ def named(w: Writer, kind: str) -> str:
     return w.entities[-1]
 
 
-def a_city(w: Writer) -> str:
+def city_name(w: Writer) -> str:
     w.entities.append(w.pick(w.pool["city"]))
     return w.entities[-1]
 
 
-def about(w: Writer, topic: str):
+def choose_topic(w: Writer, topic: str):
     "Choose the topic of what follows, and the thing it is about."
-    w.topic, w.thing = w.pool["topics"][topic], "the " + named(w, "title")
+    w.topic, w.thing = w.pool["topics"][topic], "the " + full_name(w, "title")
 
 
-def an(noun: str) -> str:
+def with_article(noun: str) -> str:
     "The noun with its article; a plural or a mass noun as it is."
     if noun in lexicon()["words"]["plural"] or noun in lexicon()["words"]["mass"]:
         return noun
@@ -177,18 +178,18 @@ def sentence(clause: str) -> str:
 # %% ../../../nbs/toolkit/world.ipynb #e996f957
 SLOTS = {
     "e": lambda w: w.thing,
-    "who": lambda w: named(w, "person"),
-    "c": a_city,
+    "who": lambda w: full_name(w, "person"),
+    "c": city_name,
     "k": lambda w: w.pick(w.pool["k"]),
     "d": lambda w: w.pick(w.pool["d"]),
     "w": lambda w: w.pick(w.topic["words"]),
     "w2": lambda w: w.pick(w.topic["words"]),
-    "an_w": lambda w: an(w.pick(w.topic["words"])),
+    "an_w": lambda w: with_article(w.pick(w.topic["words"])),
     "t": lambda w: w.pick(w.topic["kinds"]),
-    "an_t": lambda w: an(w.pick(w.topic["kinds"])),
+    "an_t": lambda w: with_article(w.pick(w.topic["kinds"])),
     "did": lambda w: w.pick(w.topic["did"]),
     "a": lambda w: w.pick(w.topic["aspects"])[1],
-    "an_place": lambda w: an(w.place),
+    "an_place": lambda w: with_article(w.place),
     "an_old_place": lambda w: "an old " + w.place,
 }
 
@@ -205,7 +206,8 @@ def adjective(w: Writer, kind: str, mood: int, negator: str) -> str:
     """An adjective phrase of that mood for an aspect of that class; `negator` stands in front if
     not empty.
     """
-    word, pool = opinion_word(w, "any" if w.chance(0.3) else kind, mood), w.pool
+    pool = w.pool
+    word = opinion_word(w, "any" if w.chance(0.3) else kind, mood)
     extreme = word in pool["extreme"]
     if negator == "not" and not extreme and w.chance(0.4):
         negator = w.pick(pool["not_very"])
@@ -217,7 +219,9 @@ def adjective(w: Writer, kind: str, mood: int, negator: str) -> str:
 
 def noun_phrase(w: Writer, mood: int, negate: bool) -> str:
     "A noun phrase of that mood, with its article."
-    phrase = an((w.pick(w.pool["real"]) if mood < 2 else "") + opinion_word(w, "nouns", mood))
+    phrase = with_article(
+        (w.pick(w.pool["real"]) if mood < 2 else "") + opinion_word(w, "nouns", mood)
+    )
     return f"{w.pick(w.pool['not_noun'])} {phrase}" if negate else phrase
 
 # %% ../../../nbs/toolkit/world.ipynb #3a3dafff
@@ -229,22 +233,23 @@ def opinion(
     forms: str = "opinion",  # which forms to use
 ) -> str:  # a clause without capital and full stop
     "One opinion on one aspect of the thing at hand."
-    pool, (kind, noun) = w.pool, aspect or w.pick(w.topic["aspects"])
+    pool = w.pool
+    kind, noun = aspect or w.pick(w.topic["aspects"])
     form = w.last
     while form == w.last:
         form = w.pick(pool["calm" if mood == 2 else forms])
     w.last = form
     negate = mood < 2 and w.chance(negation) and "{N}" not in form
-    said, plural = 1 - mood if negate else mood, noun in pool["plural"]
+    said = 1 - mood if negate else mood
+    plural = noun in pool["plural"]
     slots = {"a": noun, "was": "were" if plural else "was", "is": "are" if plural else "is"}
     if "{o}" in form:
         slots["o"] = adjective(w, kind, said, w.pick(pool["not_be"]) if negate else "")
     elif "{p}" in form:
         slots["p"] = adjective(w, kind, said, w.pick(pool["not_else"]) if negate else "")
     elif "{v}" in form:
-        slots["v"] = (w.pick(pool["not_verb"]) + " " if negate else "") + opinion_word(
-            w, "verbs", said
-        )
+        negator = w.pick(pool["not_verb"]) + " " if negate else ""
+        slots["v"] = negator + opinion_word(w, "verbs", said)
     else:
         slots["n"] = slots["N"] = noun_phrase(w, said, negate)
     return w.fill(form, **slots)
@@ -260,7 +265,7 @@ def passage(w: Writer, n: int) -> tuple[str, list[tuple]]:
     """`n` facts about one place: the text, and for each fact (relation, answer, where the answer
     starts).
     """
-    w.thing, w.place = "the " + named(w, "title"), w.pick(w.pool["places"])
+    w.thing, w.place = "the " + full_name(w, "title"), w.pick(w.pool["places"])
     text, facts, taken = sentence(w.say("intro")), [], set()
     for relation in w.rng.sample(list(w.pool["says"]), n):
         answer = answer_for(w, relation)
@@ -279,9 +284,9 @@ def passage(w: Writer, n: int) -> tuple[str, list[tuple]]:
 def answer_for(w: Writer, relation: str) -> str:
     kind = lexicon()["facts"][relation]["answer"]
     if kind == "person":
-        return named(w, "person")
+        return full_name(w, "person")
     if kind == "city":
-        return a_city(w)
+        return city_name(w)
     if kind == "year":
         return str(1850 + int(w.random() * 170))
     return str(3 + int(w.random() * 87)) if kind == "price" else w.pick(w.pool[kind])
@@ -291,20 +296,21 @@ def question(w: Writer, relation: str) -> str:
     return sentence(w.fill(w.pick(w.pool["asks"][relation]), e=w.thing))
 
 # %% ../../../nbs/toolkit/world.ipynb #1fe4d2dd
-AND, BUT = (", and ", " and ", "; ", ", while "), (", but ", ", yet ", "; still, ")
+AND = (", and ", " and ", "; ", ", while ")
+BUT = (", but ", ", yet ", "; still, ")
 
 
 def review_row(w: Writer, mood: int, negation: float = 0.0) -> dict:
     "One or two opinions of one mood, perhaps with an opener and small talk."
-    about(w, w.pick(TOPICS))
+    choose_topic(w, w.pick(TOPICS))
     parts = [sentence(w.say("opener"))] if w.chance(0.5) else []
     first = opinion(w, mood, negation)
     if w.chance(0.25):
         parts.append(sentence(first + w.pick(AND) + opinion(w, mood, negation)))
     else:
-        parts += [sentence(first)] + (
-            [sentence(opinion(w, mood, negation))] if w.chance(0.3) else []
-        )
+        parts.append(sentence(first))
+        if w.chance(0.3):
+            parts.append(sentence(opinion(w, mood, negation)))
     if w.chance(0.25):
         parts.insert(len(parts) - w.chance(0.5), sentence(w.say("smalltalk")))
     return {"text": " ".join(parts)}
@@ -312,14 +318,14 @@ def review_row(w: Writer, mood: int, negation: float = 0.0) -> dict:
 # %% ../../../nbs/toolkit/world.ipynb #d35931ed
 def topic_row(w: Writer, topic: int) -> dict:
     "Two sentences on one topic that do not name it."
-    about(w, TOPICS[topic])
+    choose_topic(w, TOPICS[topic])
     second = w.say("topical") if w.chance(0.5) else opinion(w, w.pick((0, 1)), forms="untitled")
     return {"text": sentence(w.say("topical")) + " " + sentence(second)}
 
 
 def pair_row(w: Writer, same: int) -> dict:
     "Two people on one aspect of one thing: of one mind, or not."
-    about(w, w.pick(TOPICS))
+    choose_topic(w, w.pick(TOPICS))
     aspect, mood = w.pick(w.topic["aspects"]), w.pick((0, 1))
     return {
         "text_a": sentence(opinion(w, mood, aspect=aspect)),
@@ -344,6 +350,9 @@ def fact_row(w: Writer, _: int) -> dict:
     }
 
 # %% ../../../nbs/toolkit/world.ipynb #3ca6fe9e
+SIZES = {"train": 4000, "validation": 500, "test": 1000}
+
+
 @dataclass(frozen=True)
 class BuiltIn:
     "One built-in task: what its rows look like and what it stands for."
@@ -353,9 +362,7 @@ class BuiltIn:
     label: str  # name of the label column
     labels: tuple[str, ...]  # the labels in their fixed order; empty for spans
     about: str  # one sentence, naming the real data set it stands for
-    sizes: dict = field(
-        default_factory=lambda: {"train": 4000, "validation": 500, "test": 1000}, compare=False
-    )  # rows in each split
+    sizes: dict = field(default_factory=lambda: dict(SIZES), compare=False)  # rows in each split
 
 
 TOPICS = tuple(lexicon()["topics"])
@@ -369,30 +376,46 @@ BUILT_IN = {
     )
     for name, t in lexicon()["tasks"].items()
 }
-ROWS = {
+ROWS = {  # {task: (writer, number of the label) -> row without its label}
+    "reviews": lambda w, label: review_row(w, 1 - label),
+    "reviews-negation": lambda w, label: review_row(w, 1 - label, 0.25),
+    "reviews-novel": lambda w, label: review_row(w, 1 - label),
+    "reviews-3way": lambda w, label: review_row(w, (1, 2, 0)[label]),
     "topics": topic_row,
     "facts": fact_row,
     "pairs": pair_row,
-    "reviews-3way": lambda w, label: review_row(w, (1, 2, 0)[label]),
 }
 
+# %% ../../../nbs/toolkit/world.ipynb #30e7a7a0
+def in_split(text: str, split: str) -> bool:
+    """Whether a text may stand in a split: by its checksum, one in eight is for validation and the
+    rest for training. The test has sentence forms of its own.
+    """
+    return split == "test" or (zlib.crc32(text.encode()) % 8 == 0) == (split == "validation")
 
-def fresh_row(w: Writer, name: str, label: int, seen: set) -> dict:
-    "A row whose text is not in `seen`, and is on the right side of training and validation."
-    while True:
-        w.forget()
-        row = (
-            ROWS[name](w, label)
-            if name in ROWS
-            else review_row(w, 1 - label, 0.25 if name == "reviews-negation" else 0.0)
-        )
-        text = " ".join(row[column] for column in BUILT_IN[name].text)
-        if text not in seen and (
-            w.split == "test" or (zlib.crc32(text.encode()) % 8 == 0) == (w.split == "validation")
-        ):
-            break
-    seen.add(text)
-    return row
+
+def distinct_rows(
+    w: Writer,
+    write: Callable,  # (writer, label) -> a row
+    labels: Iterable,  # one for each row, shuffled first
+    columns: Sequence[str] = ("text",),  # the row's text columns
+    trace: bool = False,  # add what each row uses: "templates", "entities" and opinion "words"
+) -> list[dict]:
+    "Rows in random order of their labels, no text twice, none that belongs to another split."
+    order, rows, seen = list(labels), [], set()
+    w.rng.shuffle(order)
+    for label in order:
+        while True:
+            w.forget()
+            row = write(w, label)
+            text = " ".join(row[column] for column in columns)
+            if text not in seen and in_split(text, w.split):
+                break
+        seen.add(text)
+        if trace:
+            row |= {"templates": w.templates, "entities": w.entities, "words": w.words}
+        rows.append(row)
+    return rows
 
 # %% ../../../nbs/toolkit/world.ipynb #30e7a7a1
 def generate(
@@ -400,9 +423,7 @@ def generate(
     split: str,  # "train", "validation" or "test"
     n: int | None = None,  # rows; the task's own size if not given
     seed: int = 0,  # another seed is a fresh draw
-    # add to each row the forms ("templates"), names ("entities") and opinion words ("words") it
-    # uses
-    trace: bool = False,
+    trace: bool = False,  # add what each row uses: see `distinct_rows`
 ) -> list[dict]:  # rows of plain strings; labels balanced, no text twice
     """Rows of a built-in task, the same in every process.
 
@@ -413,25 +434,23 @@ def generate(
     task = BUILT_IN[name]
     if split not in task.sizes:
         raise ValueError(f"{name} has no split {split!r}: take one of {', '.join(task.sizes)}")
-    n, rng = task.sizes[split] if n is None else n, random.Random(f"{name}/{split}/{seed}")
-    w = Writer(
-        rng, split, "all" if name != "reviews-novel" else "odd" if split == "test" else "even"
-    )
-    order, seen, rows = [i % max(1, len(task.labels)) for i in range(n)], set(), []
-    rng.shuffle(order)
-    for label in order:
-        row = fresh_row(w, name, label, seen)
-        if task.labels:
-            row["label"] = task.labels[label]
-        if trace:
-            row |= {"templates": w.templates, "entities": w.entities, "words": w.words}
-        rows.append(row)
-    return rows
+    n = task.sizes[split] if n is None else n
+    words = "all"
+    if name == "reviews-novel":
+        words = "odd" if split == "test" else "even"
+    w = Writer(random.Random(f"{name}/{split}/{seed}"), split, words)
+
+    def write(w: Writer, label: int) -> dict:
+        row = ROWS[name](w, label)
+        return row | {"label": task.labels[label]} if task.labels else row
+
+    labels = [i % max(1, len(task.labels)) for i in range(n)]
+    return distinct_rows(w, write, labels, task.text, trace)
 
 # %% ../../../nbs/toolkit/world.ipynb #839e46a5
 def review_document(w: Writer) -> str:
     "A review with one mood throughout: opinions, and what came of them."
-    about(w, w.pick(TOPICS))
+    choose_topic(w, w.pick(TOPICS))
     mood = w.pick((0, 0, 1, 1, 2))
     parts = [w.say("opener")] if w.chance(0.7) else []
     for _ in range(w.pick((1, 2, 2, 3))):
@@ -458,11 +477,9 @@ def factual_document(w: Writer) -> str:
     again = []
     for relation, answer, _ in w.rng.sample(facts, w.pick((1, 1, 2))):
         if w.chance(0.6):
-            again.append(
-                question(w, relation)
-                + " "
-                + sentence(w.pick(lexicon()["sentences"]["restate"]["answers"]).format(x=answer))
-            )
+            asked = question(w, relation)
+            form = w.pick(lexicon()["sentences"]["restate"]["answers"])
+            again.append(asked + " " + sentence(form.format(x=answer)))
         else:
             again.append(sentence(w.fill(w.pick(w.pool["says"][relation]), e=w.thing, x=answer)))
     return " ".join([*again, text] if w.chance(0.3) else [text, *again])
@@ -470,7 +487,7 @@ def factual_document(w: Writer) -> str:
 
 def topical_document(w: Writer) -> str:
     "Three to five neutral sentences on one topic."
-    about(w, w.pick(TOPICS))
+    choose_topic(w, w.pick(TOPICS))
     return " ".join(sentence(w.say("topical")) for _ in range(w.pick((3, 4, 5))))
 
 # %% ../../../nbs/toolkit/world.ipynb #0e6a0328
@@ -484,10 +501,9 @@ def documents(
     for _ in range(n):
         w.forget()
         share = w.random()
-        yield (
-            review_document(w)
-            if share < mix[0]
-            else factual_document(w)
-            if share < sum(mix)
-            else topical_document(w)
-        )
+        if share < mix[0]:
+            yield review_document(w)
+        elif share < sum(mix):
+            yield factual_document(w)
+        else:
+            yield topical_document(w)

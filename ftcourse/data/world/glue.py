@@ -4,22 +4,22 @@
 
 # %% auto #0
 __all__ = [
-    "HELD_OUT", "MATCHED", "PRONOUN", "NOT", "NLI", "PAIR", "MINIATURE", "a_thing", "forms", "fact", "damaged",
+    "HELD_OUT", "MATCHED", "PRONOUN", "NOT", "NLI", "PAIR", "MINIATURE", "choose_thing", "forms", "fact", "damaged",
     "cola_row", "sst2_row", "mrpc_row", "stsb_row", "two_relations", "asked", "qqp_row", "nli_row", "mnli_row",
-    "mismatched_row", "ax_row", "qnli_row", "rte_row", "wnli_row", "Mini", "write_miniature", "unseen_row"
+    "mismatched_row", "ax_row", "qnli_row", "rte_row", "wnli_row", "MiniTask", "write_miniature"
 ]
 
 # %% ../../../nbs/toolkit/miniature.ipynb #5e9eb6b3
 import random
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from ...core.errors import CourseError
 from ftcourse.data.world.generator import (
     Writer,
-    about,
     answer_for,
+    choose_topic,
+    distinct_rows,
     opinion,
     pools,
     review_row,
@@ -31,9 +31,9 @@ HELD_OUT = ("car", "concert", "museum")  # topics that only the mismatched rows 
 MATCHED = ("restaurant", "hotel", "film", "book", "phone")
 
 
-def a_thing(w: Writer, topics=MATCHED + HELD_OUT):
+def choose_thing(w: Writer, topics=MATCHED + HELD_OUT):
     "Choose a topic, a thing and a kind of place to talk about."
-    about(w, w.pick(topics))
+    choose_topic(w, w.pick(topics))
     w.place = w.pick(w.pool["places"])
 
 
@@ -60,7 +60,7 @@ def damaged(w: Writer, clause: str) -> str:
 # %% ../../../nbs/toolkit/miniature.ipynb #97ed8f11
 def cola_row(w: Writer, acceptable: int) -> dict:
     "A sentence in good order, or with three words turned round."
-    a_thing(w)
+    choose_thing(w)
     relation = w.pick(list(w.pool["says"]))
     clause = w.pick(
         (
@@ -79,7 +79,7 @@ def sst2_row(w: Writer, positive: int) -> dict:
 
 def mrpc_row(w: Writer, same: int) -> dict:
     "Two opinions on one aspect: of one mind, or not."
-    a_thing(w)
+    choose_thing(w)
     aspect, mood = w.pick(w.topic["aspects"]), w.pick((0, 1))
     return {
         "sentence1": sentence(opinion(w, mood, aspect=aspect)),
@@ -89,7 +89,7 @@ def mrpc_row(w: Writer, same: int) -> dict:
 # %% ../../../nbs/toolkit/miniature.ipynb #ace0ae2e
 def stsb_row(w: Writer, level: int) -> dict:
     "Two opinions and how alike they are: a number from 0 to 5."
-    a_thing(w)
+    choose_thing(w)
     aspect, mood = w.pick(w.topic["aspects"]), w.pick((0, 1))
     moods = w.rng.sample((mood, (1 - mood, 2, mood)[level]), 2)
     one, two = (opinion(w, m, aspect=aspect) for m in moods)
@@ -107,16 +107,13 @@ def two_relations(w: Writer) -> tuple[str, str]:
 
 def asked(w: Writer, relation: str, avoid: str = "") -> str:
     "A question after a relation of the thing at hand, in another form than `avoid`."
-    return sentence(
-        w.fill(
-            w.pick([f for f in forms(w, "asks", relation) if f != avoid and "{e}" in f]), e=w.thing
-        )
-    )
+    form = w.pick([f for f in forms(w, "asks", relation) if f != avoid and "{e}" in f])
+    return sentence(w.fill(form, e=w.thing))
 
 
 def qqp_row(w: Writer, duplicate: int) -> dict:
     "Two questions about one thing: do they ask the same?"
-    a_thing(w)
+    choose_thing(w)
     relation, other = two_relations(w)
     first = asked(w, relation)
     return {
@@ -127,7 +124,7 @@ def qqp_row(w: Writer, duplicate: int) -> dict:
 # %% ../../../nbs/toolkit/miniature.ipynb #14f55069
 def nli_row(w: Writer, label: int, topics, negate=(0.0, 0.0)) -> dict:
     "A premise and a hypothesis: entailment 0, neutral 1, contradiction 2."
-    about(w, w.pick(topics))
+    choose_topic(w, w.pick(topics))
     aspect, mood = w.pick(w.topic["aspects"]), w.pick((0, 1))
     premise = opinion(w, mood, negate[0], aspect)
     hypothesis = (
@@ -152,7 +149,7 @@ def ax_row(w: Writer, label: int) -> dict:
 # %% ../../../nbs/toolkit/miniature.ipynb #e3f45666
 def qnli_row(w: Writer, other: int) -> dict:
     "A question and a sentence that answers it (0), or another of the same thing (1)."
-    a_thing(w)
+    choose_thing(w)
     relation, second = two_relations(w)
     said = second if other else relation
     return {
@@ -163,7 +160,7 @@ def qnli_row(w: Writer, other: int) -> dict:
 
 def rte_row(w: Writer, other: int) -> dict:
     "An opinion and what came of it: it follows (0), or the opposite would (1)."
-    a_thing(w)
+    choose_thing(w)
     mood, frames = w.pick((0, 1)), w.pool["consequence"]
     premise = opinion(w, mood, 0.05)
     frame, *ends = w.pick(frames[12:] if w.split == "test" else frames[:12])
@@ -193,10 +190,9 @@ def wnli_row(w: Writer, right: int) -> dict:
     other noun (0).
     """
     while True:
-        about(w, w.pick(MATCHED + HELD_OUT))
-        one, other = w.rng.sample(
-            [x for x in w.topic["aspects"] if x[0] != "people" and x[1] not in w.pool["plural"]], 2
-        )
+        choose_topic(w, w.pick(MATCHED + HELD_OUT))
+        single = [noun for noun in w.topic["aspects"] if noun[1] not in w.pool["plural"]]
+        one, other = w.rng.sample([noun for noun in single if noun[0] != "people"], 2)
         if one[0] != other[0]:
             break
     word = w.pick(w.pool[one[0]][w.pick((0, 1))])
@@ -209,7 +205,7 @@ def wnli_row(w: Writer, right: int) -> dict:
 
 # %% ../../../nbs/toolkit/miniature.ipynb #0da57b16
 @dataclass(frozen=True)
-class Mini:
+class MiniTask:
     "One task of the miniature."
 
     row: Callable  # (Writer, class number; for stsb a level) -> row without its label
@@ -223,19 +219,19 @@ NOT = ("entailment", "not_entailment")
 NLI = ("entailment", "neutral", "contradiction")
 PAIR = ("sentence1", "sentence2")
 MINIATURE = {
-    "cola": Mini(cola_row, ("sentence",), ("unacceptable", "acceptable"), (3, 7)),
-    "sst2": Mini(sst2_row, ("sentence",), ("negative", "positive"), (1, 1), 600),
-    "mrpc": Mini(mrpc_row, PAIR, ("not_equivalent", "equivalent"), (8, 17)),
-    "stsb": Mini(stsb_row, PAIR, (), (1, 1, 1)),
-    "qqp": Mini(
+    "cola": MiniTask(cola_row, ("sentence",), ("unacceptable", "acceptable"), (3, 7)),
+    "sst2": MiniTask(sst2_row, ("sentence",), ("negative", "positive"), (1, 1), 600),
+    "mrpc": MiniTask(mrpc_row, PAIR, ("not_equivalent", "equivalent"), (8, 17)),
+    "stsb": MiniTask(stsb_row, PAIR, (), (1, 1, 1)),
+    "qqp": MiniTask(
         qqp_row, ("question1", "question2"), ("not_duplicate", "duplicate"), (63, 37), 1000
     ),
-    "mnli": Mini(mnli_row, ("premise", "hypothesis"), NLI, (1, 1, 1), 1000),
-    "mnli-mm": Mini(mismatched_row, ("premise", "hypothesis"), NLI, (1, 1, 1), 0),
-    "qnli": Mini(qnli_row, ("question", "sentence"), NOT, (1, 1)),
-    "rte": Mini(rte_row, PAIR, NOT, (1, 1), 600),
-    "wnli": Mini(wnli_row, PAIR, NOT[::-1], (1, 1), 600),
-    "ax": Mini(ax_row, ("premise", "hypothesis"), NLI, (1, 1, 1), 0),
+    "mnli": MiniTask(mnli_row, ("premise", "hypothesis"), NLI, (1, 1, 1), 1000),
+    "mnli-mm": MiniTask(mismatched_row, ("premise", "hypothesis"), NLI, (1, 1, 1), 0),
+    "qnli": MiniTask(qnli_row, ("question", "sentence"), NOT, (1, 1)),
+    "rte": MiniTask(rte_row, PAIR, NOT, (1, 1), 600),
+    "wnli": MiniTask(wnli_row, PAIR, NOT[::-1], (1, 1), 600),
+    "ax": MiniTask(ax_row, ("premise", "hypothesis"), NLI, (1, 1, 1), 0),
 }
 
 # %% ../../../nbs/toolkit/miniature.ipynb #2e624e4b
@@ -244,7 +240,7 @@ def write_miniature(
     split: str,  # "train", "validation" or "test"
     n: int | None = None,  # rows; the task's own size if not given
     seed: int = 0,  # another seed is a fresh draw
-    trace: bool = False,  # add to each row the forms ("templates") and names ("entities") it uses
+    trace: bool = False,  # add what each row uses: see `distinct_rows`
 ) -> list[dict]:  # rows in the hub's columns, labels by name; no text twice
     """Rows of a task of the miniature, the same in every process.
 
@@ -254,34 +250,20 @@ def write_miniature(
         raise CourseError(
             f"there is no task {name!r} in the miniature: it has {', '.join(MINIATURE)}"
         )
-    mini, sizes = MINIATURE[name], {"train": MINIATURE[name].train, "validation": 200, "test": 200}
+    mini = MINIATURE[name]
+    sizes = {"train": mini.train, "validation": 200, "test": 200}
     if split not in sizes:
         raise CourseError(f"{name} has no split {split!r}: it has {', '.join(sizes)}")
-    n, rng = sizes[split] if n is None else n, random.Random(f"glue/{name}/{split}/{seed}")
-    w, seen, rows = Writer(rng, split), set(), []
+    n = sizes[split] if n is None else n
     cycle = [label for label, share in enumerate(mini.shares) for _ in range(share)]
-    order = [
+    labels = [
         cycle[i * len(cycle) // max(n, 1)] if n < len(cycle) else cycle[i % len(cycle)]
         for i in range(n)
     ]
-    rng.shuffle(order)
-    for label in order:
-        row = unseen_row(w, mini, label, seen)
-        if mini.labels:
-            row["label"] = mini.labels[label]
-        rows.append(row | {"templates": w.templates, "entities": w.entities} if trace else row)
-    return rows
 
-# %% ../../../nbs/toolkit/miniature.ipynb #2e624e4c
-def unseen_row(w: Writer, mini: Mini, label: int, seen: set) -> dict:
-    "A row whose text is new, and on the right side of training and validation."
-    while True:
-        w.forget()
+    def write(w: Writer, label: int) -> dict:
         row = mini.row(w, label)
-        text = " ".join(row[c] for c in mini.text)
-        if text not in seen and (
-            w.split == "test" or (zlib.crc32(text.encode()) % 8 == 0) == (w.split == "validation")
-        ):
-            break
-    seen.add(text)
-    return row
+        return row | {"label": mini.labels[label]} if mini.labels else row
+
+    w = Writer(random.Random(f"glue/{name}/{split}/{seed}"), split)
+    return distinct_rows(w, write, labels, mini.text, trace)
