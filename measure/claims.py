@@ -83,7 +83,8 @@ def between(whole, name, text):
 
 def tables(claims):
     "{name: Markdown} of what stands on the pages."
-    from ftcourse.course.ledger import article, markdown_table
+    from ftcourse.core.tables import markdown_table
+    from ftcourse.course.ledger import article
 
     return {"article": markdown_table(article(claims)), "claims": claims.markdown()}
 

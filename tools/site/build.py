@@ -140,21 +140,23 @@ def fields_table(cls):
     """
     from fastcore.docments import docments
 
+    from ftcourse.core.tables import markdown_table
+
     if not dataclasses.is_dataclass(cls):
         return ""
-    said, missing = docments(cls), dataclasses.MISSING
+    comments, missing = docments(cls), dataclasses.MISSING
     rows = [
-        (f.name, "" if f.default is missing else f"`{f.default!r}`", f.metadata.get("help") or said.get(f.name) or "")
+        [
+            f"`{f.name}`",
+            "" if f.default is missing else f"`{f.default!r}`",
+            f.metadata.get("help") or comments.get(f.name) or "",
+        ]
         for f in dataclasses.fields(cls)
         if f.name[0] != "_"
     ]
-    cell = lambda text: " ".join(text.split()).replace("|", "\\|")
-    return (
-        "| field | default | |\n|---|---|---|\n"
-        + "\n".join(f"| `{n}` | {cell(default)} | {cell(what)} |" for n, default, what in rows)
-        if any(r[2] for r in rows)
-        else ""
-    )
+    if not any(what for _, _, what in rows):
+        return ""
+    return markdown_table([["field", "default", ""], *rows])
 
 
 def shown(documented):
