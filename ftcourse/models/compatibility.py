@@ -4,8 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "AUTO", "PROBLEM", "vocabulary_hash", "check_fit", "check_batch_ids", "plan_labels", "made_for", "model_kind",
-    "max_positions"
+    "AUTO", "PROBLEM", "vocabulary_hash", "check_fit", "plan_labels", "made_for", "model_kind", "max_positions"
 ]
 
 # %% ../../nbs/lessons/05_models.ipynb #a22757fe
@@ -79,22 +78,6 @@ def check_fit(
     )  # some checkpoints round their embedding up, and those rows belong to no token
     if spare > max(4, rows * (0.05 if rows % 8 == 0 else 0.01)):
         raise CourseError(f"{stranger}: it has {n} tokens, the embedding {rows} rows: {cure}")
-
-# %% ../../nbs/lessons/05_models.ipynb #28ad9751
-def check_batch_ids(
-    ids: Tensor,  # (batch, length)
-    rows: int,  # of the embedding
-    tokens: int,  # that the tokenizer knows
-) -> None:
-    "Raise `CourseError` for a token id that the embedding has no row for."
-    if int(ids.max()) < rows:
-        return
-    bad = sorted(set(ids[ids >= rows].tolist()), reverse=True)
-    raise CourseError(
-        f"token id outside the embedding: {', '.join(map(str, bad[:5]))}; the embedding has "
-        f"{rows} rows, the tokenizer {tokens} tokens. "
-        "Were tokens added after loading? Load the model with tokenizer=…, resize=True"
-    )
 
 # %% ../../nbs/lessons/05_models.ipynb #cc1a6fc5
 def plan_labels(

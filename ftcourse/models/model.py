@@ -23,7 +23,8 @@ from torch import nn
 
 from ..core import __version__
 from ..core.errors import CourseError
-from .compatibility import check_batch_ids, vocabulary_hash
+from ..data.encode.examples import check_token_ids
+from .compatibility import vocabulary_hash
 from .forward import Core
 from .hub import quietly
 from .parts import parameter_table
@@ -156,7 +157,7 @@ def forward(
     if batch.ids.device != self.device:
         batch = batch.to(self.device)
     if batch.ids.device.type == "cpu":
-        check_batch_ids(
+        check_token_ids(
             batch.ids, self.network.get_input_embeddings().num_embeddings, len(self.tokenizer)
         )
     return self.core(batch.ids, batch.mask, batch.types)

@@ -169,7 +169,7 @@ def test_added_tokens_are_refused_and_resized_on_request():
     )
     assert len(grown) == rows_ + 2
     assert torch.equal(grown[:rows_], plain_.network.get_input_embeddings().weight)
-    with pytest.raises(CourseError, match=f"{rows_ + 7}, {rows_}; the embedding has {rows_} rows"):
+    with pytest.raises(CourseError, match=f"{rows_}, {rows_ + 7} .*embedding has {rows_} rows"):
         plain_.forward(
             Batch(torch.tensor([[3, rows_, rows_ + 7]]), torch.ones(1, 3, dtype=torch.bool))
         )
