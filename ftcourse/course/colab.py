@@ -21,10 +21,8 @@ from ..core.settings import use_profile
 
 # %% ../../nbs/toolkit/colab.ipynb #c01ab005
 HELD = ("torch", "ipywidgets", "numpy")  # Colab's image is built around these
-BESIDE = [
-    "scikit-learn",
-    "pytest",
-]  # what lessons compare themselves with, and the package does without
+# what lessons compare themselves with, and the package does without
+BESIDE = ["scikit-learn", "pytest"]
 
 
 def unmet(

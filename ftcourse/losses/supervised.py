@@ -123,9 +123,8 @@ def causal_loss(
     # (sum, count) over supervised targets; the first token of a row is nobody's target
 ) -> tuple[Tensor, int]:
     "Next-token negative log-likelihood. The shift happens here, once."
-    labels = torch.full_like(
-        ids, -100
-    )  # shift the labels: the logits, a vocabulary wide, need no copy
+    # shift the labels: the logits, a vocabulary wide, need no copy
+    labels = torch.full_like(ids, -100)
     labels[:, :-1] = ids[:, 1:].masked_fill(~supervised[:, 1:].bool(), -100)
     return cross_entropy(logits, labels)
 

@@ -11,8 +11,6 @@ __all__ = [
 import hashlib
 from collections.abc import Sequence
 
-from torch import Tensor
-
 from ..core.errors import CourseError
 from .forward import first_position
 
@@ -60,9 +58,8 @@ def check_fit(
     cased = lambda f: "lower-case" if f["lowercase"] else "cased"
     stranger = "tokenizer does not belong to this checkpoint"
     cure = "use the tokenizer that lies beside the weights"
-    if (
-        saved and vocabulary_hash(tokenizer, saved["size"])["sha256"] != saved["sha256"]
-    ):  # tokens added behind the others are no offence
+    # tokens added behind the others are no offence
+    if saved and vocabulary_hash(tokenizer, saved["size"])["sha256"] != saved["sha256"]:
         raise CourseError(
             f"{stranger}: it has {here['size']} tokens ({cased(here)}), the weights were trained "
             f"with {saved['size']} ({cased(saved)}): {cure}"
@@ -70,12 +67,10 @@ def check_fit(
     if n > rows:
         raise CourseError(
             f"token id outside the embedding: the tokenizer has {n} tokens, the embedding {rows} "
-            "rows. Did you add tokens? load_model(…, resize=True). "
-            f"If not, {cure}"
+            f"rows. Did you add tokens? load_model(…, resize=True). If not, {cure}"
         )
-    spare = (
-        0 if saved else rows - n
-    )  # some checkpoints round their embedding up, and those rows belong to no token
+    # some checkpoints round their embedding up, and those rows belong to no token
+    spare = 0 if saved else rows - n
     if spare > max(4, rows * (0.05 if rows % 8 == 0 else 0.01)):
         raise CourseError(f"{stranger}: it has {n} tokens, the embedding {rows} rows: {cure}")
 

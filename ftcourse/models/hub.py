@@ -115,14 +115,12 @@ def explain_errors(
         else:
             at = f" at revision {revision}" if revision else ""
             near = get_close_matches(str(name).lower(), shipped_models(), 1, 0.7)
+            near = f"Did you mean {near[0]!r}? " if near else ""
             why = (
                 f"it is neither a built-in model ({', '.join(shipped_models())}) nor a folder "
-                f"here, and the hub {constants.ENDPOINT} did not give it{at}: {why} "
-                + "".join(f"Did you mean {n!r}? " for n in near)
-                + (
-                    "Check the spelling (owner/name) and the network; HF_ENDPOINT names another "
-                    "hub, and a local folder needs none."
-                )
+                f"here, and the hub {constants.ENDPOINT} did not give it{at}: {why} {near}"
+                "Check the spelling (owner/name) and the network; HF_ENDPOINT names another "
+                "hub, and a local folder needs none."
             )
         raise CourseError(f"cannot load {name!r}: {why}") from e
 

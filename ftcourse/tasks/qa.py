@@ -127,31 +127,29 @@ def squad_scores(
             "a question without an accepted answer cannot be scored by the rules of SQuAD 1.1: "
             "pass version=2"
         )
-    exact = [
-        float(any(normal(p) == normal(g) for g in accepted)) for p, accepted in zip(pred, golds)
-    ]
-    f1 = [
-        metrics.token_f1(p, accepted) if version == 2 or normal(p) else 0.0
-        for p, accepted in zip(pred, golds)
-    ]
+    exact, f1 = [], []
+    for p, accepted in zip(pred, golds):
+        exact.append(float(any(normal(p) == normal(g) for g in accepted)))
+        f1.append(metrics.token_f1(p, accepted) if version == 2 or normal(p) else 0.0)
     mean = lambda x: sum(x) / len(x)
     if version == 1:
         return {"exact_match": mean(exact), "f1": mean(f1), "total": len(pred)}
+    scores = {"exact": exact, "f1": f1}
     out = {"exact": mean(exact), "f1": mean(f1), "total": len(pred)}
-    for name, keep in (("HasAns", has), ("NoAns", [not h for h in has])):
-        if any(keep):
-            out |= {
-                f"{name}_{score}": mean([v for v, k in zip(x, keep) if k])
-                for score, x in (("exact", exact), ("f1", f1))
-            } | {f"{name}_total": sum(keep)}
+    for group, members in (("HasAns", has), ("NoAns", [not h for h in has])):
+        if not any(members):
+            continue
+        for name, values in scores.items():
+            out[f"{group}_{name}"] = mean([v for v, m in zip(values, members) if m])
+        out[f"{group}_total"] = sum(members)
     if gaps is not None:
-        for score, x in (("exact", exact), ("f1", f1)):
-            answered = [
-                v if h else float(p == "") for v, h, p in zip(x, has, pred)
-            ]  # where there is no answer, any text is wrong
-            out[f"best_{score}_thresh"], out[f"best_{score}"] = best_null_threshold(
-                gaps, answered, [float(not h) for h in has]
-            )
+        silent = [float(not h) for h in has]
+        for name, values in scores.items():
+            # where there is no answer, any text is wrong
+            answered = [v if h else float(p == "") for v, h, p in zip(values, has, pred)]
+            threshold, best = best_null_threshold(gaps, answered, silent)
+            out[f"best_{name}_thresh"] = threshold
+            out[f"best_{name}"] = best
     return out
 
 # %% ../../nbs/lessons/13_question_answering.ipynb #dfe68fc7

@@ -565,9 +565,8 @@ mean_exercise = Exercise(
 )
 
 # %% nbs/lessons/05_models.ipynb #f30ca729
-def block_count(
-    d, f, square=4, mlp=2, biases=True, norms=4
-):  # norms: vectors of d numbers in the two LayerNorms
+# norms: vectors of d numbers in the two LayerNorms
+def block_count(d, f, square=4, mlp=2, biases=True, norms=4):
     up, down = d * f + f * biases, f * d + d * biases
     return square * (d * d + d * biases) + [0, up, up + down][mlp] + norms * d
 

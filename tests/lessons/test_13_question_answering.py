@@ -368,11 +368,8 @@ def test_both_scorings_agree_with_their_rules_written_a_second_time():
     import pytest
 
     def clean(s):
-        return " ".join(
-            re.sub(
-                r"\b(a|an|the)\b", " ", "".join(c for c in s.lower() if c not in string.punctuation)
-            ).split()
-        )
+        letters = "".join(c for c in s.lower() if c not in string.punctuation)
+        return " ".join(re.sub(r"\b(a|an|the)\b", " ", letters).split())
 
     def by_rule(p, golds, version):
         if version == 2:
@@ -383,11 +380,10 @@ def test_both_scorings_agree_with_their_rules_written_a_second_time():
             if version == 2 and not (a and b):
                 return float(a == b)
             same = sum((Counter(a) & Counter(b)).values())
-            return (
-                0.0
-                if not same
-                else 2 * (same / len(a)) * (same / len(b)) / (same / len(a) + same / len(b))
-            )
+            if not same:
+                return 0.0
+            precision, recall = same / len(a), same / len(b)
+            return 2 * precision * recall / (precision + recall)
 
         return max(float(clean(p) == clean(g)) for g in golds), max(map(one, golds))
 
@@ -398,25 +394,23 @@ def test_both_scorings_agree_with_their_rules_written_a_second_time():
         for i in range(0, 400, 4):
             p = texts[i]
             golds = texts[i + 1 : i + 1 + (i // 4) % 4] if version == 2 else texts[i + 1 : i + 3]
-            got, (em, f) = squad_scores([p], [golds], version=version), by_rule(p, golds, version)
+            got = squad_scores([p], [golds], version=version)
+            em, f = by_rule(p, golds, version)
             assert abs(got["exact" if version == 2 else "exact_match"] - em) < 1e-12
             assert abs(got["f1"] - f) < 1e-12
-    odd = squad_scores(
-        ["", "the", "Rome"], [["the"], [], ["The", "Rome"]], gaps=[0.1, 0.2, 0.3]
-    )  # answers that are nothing once normalised
-    assert (odd["exact"], odd["HasAns_total"], odd["HasAns_exact"], odd["NoAns_exact"]) == (
-        1.0,
-        2,
-        1.0,
-        1.0,
-    )
+    # answers that are nothing once normalised
+    odd = squad_scores(["", "the", "Rome"], [["the"], [], ["The", "Rome"]], gaps=[0.1, 0.2, 0.3])
+    assert odd["exact"] == 1.0
+    assert odd["HasAns_total"] == 2
+    assert odd["HasAns_exact"] == 1.0
+    assert odd["NoAns_exact"] == 1.0
     assert abs(odd["best_exact"] - 2 / 3) < 1e-12
-    for wrong in (
-        dict(pred=["a"], golds=[]),
-        dict(pred=[], golds=[]),
-        dict(pred=["a"], golds=[[]], version=1),
+    for wrong, message in (
+        (dict(pred=["a"], golds=[]), "1 answers and 0 questions"),
+        (dict(pred=[], golds=[]), "0 answers and 0 questions"),
+        (dict(pred=["a"], golds=[[]], version=1), "pass version=2"),
     ):
-        with pytest.raises(CourseError):
+        with pytest.raises(CourseError, match=message):
             squad_scores(**wrong)
 
 # %% nbs/lessons/13_question_answering.ipynb #58341b3e

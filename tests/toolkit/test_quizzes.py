@@ -49,13 +49,12 @@ def test_neither_the_place_of_an_option_nor_its_length_gives_the_answer_away():
             right = len(next(o.text for o in q.options if o.right))
             others = [len(o.text) for o in q.options if not o.right]
             assert 0.7 * min(others) <= right <= 1.35 * max(others), (lesson, q.ask)
-            longest = longest + (right > max(others))
-            shortest = shortest + (right < min(others))
-            n = n + 1
+            longest += right > max(others)
+            shortest += right < min(others)
+            n += 1
     assert max(places.values()) < 0.36 * n, places
-    assert min(places[i] for i in range(4)) > 0.12 * n, (
-        places
-    )  # of four options, a quarter each by chance
+    # of four options, a quarter each by chance
+    assert min(places[i] for i in range(4)) > 0.12 * n, places
     assert longest < 0.3 * n, (longest, shortest, n)
     assert shortest < 0.3 * n, (longest, shortest, n)
 
