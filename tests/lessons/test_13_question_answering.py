@@ -138,14 +138,12 @@ def test_an_overlong_question_is_named_blanks_around_it_do_not_count_case_q09():
         {"question": " " * 40 + "why?", "context": "because"},
         {"question": "because " * 39, "context": "because"},
     ]
-    assert (
-        len(encode(asked[:1], tok, kind="span", text=("question", "context"), max_length=16)) == 1
-    )
-    with pytest.raises(CourseError) as e:
-        encode(asked, tok, kind="span", text=("question", "context"), max_length=16)
-    assert all(
-        said in str(e.value) for said in ("row 1", "question too long", "39", "max_length=16")
-    )
+    how = dict(kind="span", text=("question", "context"), max_length=16)
+    assert len(encode(asked[:1], tok, **how)) == 1
+    with pytest.raises(CourseError, match="row 1") as e:
+        encode(asked, tok, **how)
+    for said in ("question too long", "39", "max_length=16"):
+        assert said in str(e.value)
 
 # %% nbs/lessons/13_question_answering.ipynb #b91918cb
 def test_an_answer_that_is_whole_in_no_window_teaches_nothing_a_row_without_an_answer_teaches():
@@ -156,20 +154,17 @@ def test_an_answer_that_is_whole_in_no_window_teaches_nothing_a_row_without_an_a
 
     tok = load_model("tiny-bert").tokenizer
     long = "the mill is open on Monday and on Tuesday"
-    asked = [
-        {"question": "when?", "context": long, "answers": a}
-        for a in (
-            {"text": [long], "answer_start": [0]},
-            {"text": [], "answer_start": []},
-            {"text": ["Monday"], "answer_start": [20]},
-            None,
-        )
-    ]
+    answers = (
+        {"text": [long], "answer_start": [0]},
+        {"text": [], "answer_start": []},
+        {"text": ["Monday"], "answer_start": [20]},
+        None,
+    )
+    asked = [{"question": "when?", "context": long, "answers": a} for a in answers]
+    columns = dict(kind="span", text=("question", "context"), label="answers")
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        got = encode(
-            asked, tok, kind="span", text=("question", "context"), label="answers", max_length=10
-        )
+        got = encode(asked, tok, max_length=10, **columns)
     labels = {row: [w.label for w in got if w.row == row] for row in range(4)}
     assert set(labels[0]) == set(labels[3]) == {(-100, -100)}
     assert set(labels[1]) == {(0, 0)}
@@ -188,13 +183,11 @@ def test_the_null_score_is_the_least_over_the_windows_case_q08():
     ]
     for order in (seen, seen[::-1]):
         said = decode(order, "Ada met Bob", threshold=0.0)
-        assert (said.null, said.spans[0].text, said.spans[0].score, said.gap, said.text) == (
-            3.0,
-            "Ada",
-            5.0,
-            -2.0,
-            "Ada",
-        )
+        assert said.text == "Ada"
+        assert said.null == 3.0
+        assert said.gap == -2.0
+        assert said.spans[0].text == "Ada"
+        assert said.spans[0].score == 5.0
         assert said.spans[1].text == "Bob"
     assert decode(seen, "Ada met Bob", threshold=-3.0).text == ""
     assert decode(seen[1:], "Ada met Bob", threshold=0.0).text == ""
@@ -583,7 +576,8 @@ def test_medical_and_legal_questions_are_pairs_of_texts_with_fixed_labels():
         assert not any(
             c in row["context"] for row in med.train for c in conclusions if len(c) > 60
         ), "the conclusion gives the decision away"
-        assert all(r["options"][0] == "A" and "B" in r["options"] for r in law.train)
+        assert all(r["options"].startswith("A") for r in law.train)
+        assert all("B" in r["options"] for r in law.train)
 
 # %% nbs/lessons/13_question_answering.ipynb #f91769e5
 def test_tasks_have_names_pinned_revisions_and_say_what_is_missing():

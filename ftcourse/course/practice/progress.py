@@ -12,7 +12,6 @@ __all__ = [
 import contextlib
 import html
 import json
-import os
 import re
 from collections import Counter
 from dataclasses import dataclass, field

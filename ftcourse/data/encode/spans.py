@@ -154,11 +154,9 @@ class Answer:
         return self.null - self.spans[0].score
 
     def __repr__(self):
-        rest = "".join(f"\n  {s.score:7.2f}  {s.text!r} at {s.start}" for s in self.spans)
-        return (
-            f"{self.text!r}  (null {self.null:.2f}, gap {self.gap:+.2f}, threshold "
-            f"{self.threshold})" + rest
-        )
+        numbers = f"null {self.null:.2f}, gap {self.gap:+.2f}, threshold {self.threshold}"
+        spans = [f"\n  {s.score:7.2f}  {s.text!r} at {s.start}" for s in self.spans]
+        return f"{self.text!r}  ({numbers}){''.join(spans)}"
 
 # %% ../../../nbs/lessons/13_question_answering.ipynb #79fca6bd
 def decode(
