@@ -175,11 +175,8 @@ def known(
         if name in names:
             continue
         near = difflib.get_close_matches(name, names, 1, 0.5)
-        raise CourseError(
-            f"there is no hyperparameter {name!r}"
-            + (f"; do you mean {near[0]!r}?" if near else "")
-            + f" They are: {', '.join(names)}"
-        )
+        hint = f"; do you mean {near[0]!r}?" if near else ""
+        raise CourseError(f"there is no hyperparameter {name!r}{hint} They are: {', '.join(names)}")
     return changes
 
 # %% ../../nbs/toolkit/hparams.ipynb #b3a192ff

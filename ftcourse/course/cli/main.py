@@ -166,9 +166,8 @@ def evaluate_command(options) -> dict:
     from ftcourse.models.load import load_model
     from ftcourse.recipes import evaluate_model
 
-    report = evaluate_model(
-        load_model(options.model), read_task(options, options.data), split=options.split
-    )
+    model, task = load_model(options.model), read_task(options, options.data)
+    report = evaluate_model(model, task, split=options.split)
     if not options.json:
         print(report, report.hardest(options.hardest), sep="\n")
     return report.to_dict() | {"hardest": list(report.hardest(options.hardest))}
