@@ -30,9 +30,8 @@ def html_table(
     from tabulate import tabulate
 
     table = str(tabulate(rows, headers="firstrow", tablefmt="html", disable_numparse=True))
-    for tag in ("th", "td"):  # the notebook's own style moves every cell to the right
-        table = table.replace(f"<{tag}>", f'<{tag} style="text-align:left;padding-right:1em">')
-    return table
+    style = "text-align:left;padding-right:1em"  # a notebook moves every cell to the right
+    return table.replace("<th>", f'<th style="{style}">').replace("<td>", f'<td style="{style}">')
 
 
 def markdown_table(
