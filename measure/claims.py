@@ -100,7 +100,8 @@ def verdicts(claims):
 
 def tables(claims):
     "{name: Markdown} of what stands on the pages."
-    from ftcourse.course.ledger import article, markdown_table
+    from ftcourse.core.tables import markdown_table
+    from ftcourse.course.ledger import article
 
     return {
         "verdicts": markdown_table(verdicts(claims)),

@@ -12,6 +12,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "settings": ["use_profile", "find_settings", "data_folder", "cache_folder"],
         "machine": ["seed_everything", "set_threads"],
         "files": ["write_atomic", "replace_file", "replace_folder"],
-        "tables": ["text_table", "html_table"],
+        "tables": ["text_table", "html_table", "markdown_table"],
     },
 )

@@ -4,12 +4,11 @@
 
 # %% auto #0
 __all__ = [
-    "HELD", "BESIDE", "unmet", "here", "install", "mount", "start"
+    "HELD", "BESIDE", "unmet", "installed_version", "install", "mount", "start"
 ]
 
 # %% ../../nbs/toolkit/colab.ipynb #fa451961
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -31,21 +30,20 @@ def unmet(
     "Those of the requirements that this machine does not meet: `packaging` Requirements."
     from packaging.requirements import Requirement
 
-    every = [Requirement(r) for r in ([*requires("ftcourse"), *BESIDE] if needs is None else needs)]
+    if needs is None:
+        needs = [*requires("ftcourse"), *BESIDE]
+    every = map(Requirement, needs)
     asked = [r for r in every if r.marker is None or r.marker.evaluate({"extra": ""})]
-    return [
-        r
-        for r in asked
-        if not here(r.name) or not r.specifier.contains(here(r.name), prereleases=True)
-    ]
+    met = lambda r, here: here and r.specifier.contains(here, prereleases=True)
+    return [r for r in asked if not met(r, installed_version(r.name))]
 
 
-def here(
-    name: str,  # of a package
+def installed_version(
+    package: str,
 ) -> str | None:
-    "Its installed version, None where it is missing."
+    "The version of a package here, None where it is missing."
     try:
-        return version(name)
+        return version(package)
     except PackageNotFoundError:
         return None
 
@@ -58,8 +56,14 @@ def install(
 
     Raises `CourseError` when torch, ipywidgets or numpy would have to change, or when pip fails.
     """
+    from packaging.utils import canonicalize_name
+
     wanted = unmet(needs)
-    held = [f"{r} (here: {here(r.name)})" for r in wanted if r.name in HELD and here(r.name)]
+    held = [
+        f"{r} (here: {here})"
+        for r in wanted
+        if r.name in HELD and (here := installed_version(r.name))
+    ]
     if held:
         raise CourseError(
             f"this machine's {', '.join(held)} does not suit the course, and changing it would "
@@ -68,36 +72,17 @@ def install(
         )
     if not wanted:
         return []
-    plain = lambda name: re.sub(r"[-_.]+", "-", name).lower()
-    change = {plain(r.name) for r in wanted}
+    change = {canonicalize_name(r.name) for r in wanted}
+    fixed = {
+        f"{d.name}=={d.version}\n"
+        for d in distributions()
+        if d.name and canonicalize_name(d.name) not in change
+    }
     with tempfile.TemporaryDirectory() as folder:
-        fixed = Path(folder, "constraints.txt")
-        fixed.write_text(
-            "".join(
-                sorted(
-                    {
-                        f"{d.name}=={d.version}\n"
-                        for d in distributions()
-                        if d.name and plain(d.name) not in change
-                    }
-                )
-            ),
-            encoding="utf-8",
-        )
-        done = run(
-            [
-                sys.executable,
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--constraint",
-                str(fixed),
-                *map(str, wanted),
-            ],
-            capture_output=True,
-            text=True,
-        )
+        constraints = Path(folder, "constraints.txt")
+        constraints.write_text("".join(sorted(fixed)), encoding="utf-8")
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", str(constraints)]
+        done = run([*pip, *map(str, wanted)], capture_output=True, text=True)
     if done.returncode:
         raise CourseError(
             f"pip could not install {', '.join(map(str, wanted))} beside what is here: "

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = [
-    "ARTICLE", "Claim", "format_number", "claim", "in_interval", "agree", "differs", "markdown_table", "Ledger",
-    "read_claims", "write_claims", "ledger", "article"
+    "ARTICLE", "Claim", "format_number", "claim", "in_interval", "agree", "difference", "Ledger", "read_claims",
+    "write_claims", "ledger", "counts_as", "verdict", "article"
 ]
 
 # %% ../../nbs/toolkit/ledger.ipynb #f6a3edbd
@@ -24,7 +24,7 @@ from fastcore.basics import patch
 from ..core.errors import CourseError
 from ..core.files import write_atomic
 from ..core.settings import assets, settings
-from ..core.tables import html_table, text_table
+from ..core.tables import html_table, markdown_table, text_table
 
 # %% ../../nbs/toolkit/ledger.ipynb #1ed60006
 @dataclass(frozen=True, repr=False)
@@ -55,10 +55,10 @@ class Claim:
                 "value or its interval with something"
             )
         wrong = [
-            f"{k}={v!r}"
-            for k, v in (("value", self.value), ("seconds", self.seconds))
-            if not math.isfinite(v)
-        ] + [f"n={self.n!r}"] * (self.n < 1)
+            f"{k}={v!r}" for k in ("value", "seconds") if not math.isfinite(v := getattr(self, k))
+        ]
+        if self.n < 1:
+            wrong.append(f"n={self.n!r}")
         if self.interval and not self.interval[0] <= self.value <= self.interval[1]:
             wrong.append(f"interval={self.interval!r}")
         if wrong:
@@ -69,26 +69,21 @@ class Claim:
 
     def figure(self) -> str:
         "Value, interval and how many, as text."
-        return (
-            format_number(self.value)
-            + (
-                f" [{format_number(self.interval[0])}, {format_number(self.interval[1])}]"
-                if self.interval
-                else ""
-            )
-            + f", {self.n} {self.of if self.n != 1 else self.of.removesuffix('s')}"
-        )
+        counted = self.of if self.n != 1 else self.of.removesuffix("s")
+        interval = ""
+        if self.interval:
+            low, high = map(format_number, self.interval)
+            interval = f" [{low}, {high}]"
+        return f"{format_number(self.value)}{interval}, {self.n} {counted}"
 
 # %% ../../nbs/toolkit/ledger.ipynb #1ed60021
 def format_number(x: float) -> str:
     "Three decimals; three digits from ten on, two below a hundredth; never a minus before zero."
-    return (
-        f"{x:.3g}"
-        if abs(x) >= 10
-        else f"{x:.2g}"
-        if 0.0005 <= abs(x) < 0.01
-        else f"{round(x, 3) + 0.0:.3f}"
-    )
+    if abs(x) >= 10:
+        return f"{x:.3g}"
+    if 0.0005 <= abs(x) < 0.01:
+        return f"{x:.2g}"
+    return f"{round(x, 3) + 0.0:.3f}"
 
 # %% ../../nbs/toolkit/ledger.ipynb #1ed60007
 @patch
@@ -97,25 +92,20 @@ def __repr__(self: Claim) -> str:
         f"{'✓ holds' if self.holds else '✗ does not hold'}: {self.text}",
         f"  {self.figure()}; {self.seconds:.0f} s",
     ]
-    if (
-        before := None if os.environ.get("FTCOURSE_LEDGER") else ledger().get(self.id)
-    ):  # the course's own run has none before it to stand beside
-        lines.append(
-            f"  the course's run of {before.date}: {before.figure()}"
-            + ("" if agree(before, self) else "; yours differs: " + differs(before, self))
-        )
+    # the course's own run has none before it to stand beside
+    before = None if os.environ.get("FTCOURSE_LEDGER") else ledger().get(self.id)
+    if before:
+        differs = "" if agree(before, self) else f"; yours differs: {difference(before, self)}"
+        lines.append(f"  the course's run of {before.date}: {before.figure()}{differs}")
     return "\n".join(lines)
 
 
 @patch
 def _repr_html_(self: Claim) -> str:
-    first, *others = str(self).splitlines()
-    side = "#009E73" if self.holds else "#D55E00"
-    return (
-        f'<div style="border-left:4px solid {side};padding-left:8px"><b>{html.escape(first)}</b>'
-        + "".join(f"<br>{html.escape(line.strip())}" for line in others)
-        + "</div>"
-    )
+    first, *others = (html.escape(line.strip()) for line in str(self).splitlines())
+    colour = "#009E73" if self.holds else "#D55E00"
+    lines = "<br>".join([f"<b>{first}</b>", *others])
+    return f'<div style="border-left:4px solid {colour};padding-left:8px">{lines}</div>'
 
 # %% ../../nbs/toolkit/ledger.ipynb #1ed60008
 def claim(
@@ -154,6 +144,7 @@ def claim(
 
 # %% ../../nbs/toolkit/ledger.ipynb #1ed60010
 def in_interval(x: float, interval: tuple | None) -> bool:
+    "Whether a value lies in an interval, its ends included; never where there is no interval."
     return interval is not None and interval[0] <= x <= interval[1]
 
 
@@ -164,32 +155,20 @@ def agree(
     """The same verdict, and one of the values inside the other's interval (or nearly equal, where
     neither has one).
     """
-    near = (
-        math.isclose(before.value, now.value, rel_tol=0.1)
-        if not (before.interval or now.interval)
-        else in_interval(now.value, before.interval) or in_interval(before.value, now.interval)
-    )
-    return before.holds == now.holds and near
+    if before.holds != now.holds:
+        return False
+    if not (before.interval or now.interval):
+        return math.isclose(before.value, now.value, rel_tol=0.1)
+    return in_interval(now.value, before.interval) or in_interval(before.value, now.interval)
 
 
-def differs(before: Claim, now: Claim) -> str:
+def difference(before: Claim, now: Claim) -> str:
     "In what two runs of a claim differ."
     if before.holds != now.holds:
         return "it held" if before.holds else "it did not hold"
-    return (
-        f"{format_number(now.value)} lies beyond the interval"
-        if not agree(before, now)
-        else "nothing"
-    )
-
-# %% ../../nbs/toolkit/ledger.ipynb #1ed60017
-def markdown_table(
-    lines,  # rows of texts, the head first
-) -> str:
-    "A table in Markdown; a bar inside a text is escaped."
-    cells = [[c.replace("|", "\\|") for c in line] for line in lines]
-    head, *rows = ["| " + " | ".join(line) + " |" for line in cells]
-    return "\n".join([head, "| --- " * len(cells[0]) + "|", *rows])
+    if agree(before, now):
+        return "nothing"
+    return f"{format_number(now.value)} lies beyond the interval"
 
 # %% ../../nbs/toolkit/ledger.ipynb #1ed60011
 class Ledger(dict):
@@ -200,43 +179,35 @@ class Ledger(dict):
 
     def lines(self) -> list[list[str]]:
         "The table as texts, its head first."
-        verdict = lambda c: "holds" if c.holds else "does NOT hold"
-        return [
-            ["claim", "what is claimed", "", "measured", "seconds", "seed"],
-            *(
-                [c.id, c.text, verdict(c), c.figure(), f"{c.seconds:.0f}", str(c.seed)]
-                for c in self.values()
-            ),
-        ]
+        rows = [["claim", "what is claimed", "", "measured", "seconds", "seed"]]
+        for c in self.values():
+            holds = "holds" if c.holds else "does NOT hold"
+            rows.append([c.id, c.text, holds, c.figure(), f"{c.seconds:.0f}", str(c.seed)])
+        return rows
 
     def where(self) -> str:
         "On which machine, in which profile and on which day; every difference is named."
+        if not self:
+            return ""
         found = {}
         for c in self.values():
             found.setdefault(f"{c.machine}, profile {c.profile}, {c.date}", []).append(c.id)
-        most = max(found, key=lambda k: len(found[k]), default="")
-        return (
-            "; ".join(
-                [f"Measured on {most}"]
-                + [f"{', '.join(ids)} on {k}" for k, ids in found.items() if k != most]
-            )
-            + "."
-            if found
-            else ""
-        )
+        most = max(found, key=lambda k: len(found[k]))
+        others = [f"{', '.join(ids)} on {place}" for place, ids in found.items() if place != most]
+        return "; ".join([f"Measured on {most}", *others]) + "."
 
     def changed(self, now) -> list[str]:  # of another Ledger
         """What a new measurement says otherwise: claims that came, went, turned, or moved beyond
         their interval.
         """
-        said = [f"{i}: new: {c.figure()}" for i, c in now.items() if i not in self] + [
-            f"{i}: no longer measured" for i in self if i not in now
-        ]
-        return said + [
-            f"{i}: {differs(c, now[i])}: before {c.figure()}, now {now[i].figure()}"
+        came = [f"{i}: new: {c.figure()}" for i, c in now.items() if i not in self]
+        went = [f"{i}: no longer measured" for i in self if i not in now]
+        moved = [
+            f"{i}: {difference(c, now[i])}: before {c.figure()}, now {now[i].figure()}"
             for i, c in self.items()
             if i in now and not agree(c, now[i])
         ]
+        return came + went + moved
 
     def markdown(self) -> str:
         "The table in Markdown; a bar inside a text is escaped."
@@ -263,9 +234,8 @@ def read_claims(
         if not line.strip():
             continue
         try:
-            one = Claim(
-                **(d := json.loads(line)) | {"interval": d["interval"] and tuple(d["interval"])}
-            )
+            values = json.loads(line)
+            one = Claim(**values | {"interval": values["interval"] and tuple(values["interval"])})
         except (ValueError, TypeError, KeyError, CourseError) as e:
             raise CourseError(
                 f"{Path(file).name} line {n} is no claim ({e}): measure again with `make claims`"
@@ -277,10 +247,8 @@ def read_claims(
 def write_claims(claims: Ledger, file) -> Path:
     "A ledger as a file, written in one piece."
     file = Path(file)
-    write_atomic(
-        file,
-        "".join(json.dumps(asdict(c), ensure_ascii=False) + "\n" for c in claims.values()),
-    )
+    lines = [json.dumps(asdict(c), ensure_ascii=False) + "\n" for c in claims.values()]
+    write_atomic(file, "".join(lines))
     return file
 
 
@@ -333,41 +301,41 @@ ARTICLE = {
 }
 
 
-def article(claims: Ledger, said: dict = ARTICLE) -> list[list[str]]:
+def counts_as(
+    id: str,  # of a claim; with a - before it where the claim speaks against the statement
+    claims: Ledger,
+) -> str:  # "" for the statement, "against" it, or "not shown"
+    "How a claim counts for a statement of the article."
+    if not claims[id.lstrip("-")].holds:
+        return "not shown"
+    return "against" if id.startswith("-") else ""
+
+
+def verdict(
+    marks: list[str],  # how each claim counts
+) -> str:
+    "What a statement's claims say of it together."
+    if not any(marks):
+        return "holds"
+    if "" in marks:
+        return "holds in part"
+    return "does NOT hold" if "against" in marks else "not shown"
+
+
+def article(claims: Ledger, statements: dict = ARTICLE) -> list[list[str]]:
     """The article's statements, each with a verdict from its claims, as rows of texts, the head
     first. Raises `CourseError` for a claim that is not in the ledger.
     """
     rows = [["the article says", "", "measured by"]]
-    for statement, ids in said.items():
+    for statement, ids in statements.items():
         if missing := [i for i in ids if i.lstrip("-") not in claims]:
             raise CourseError(
                 f"{statement!r}: there is no claim {', '.join(missing)}: name those that `make "
                 "claims` measures"
             )
-        marks = [
-            "not shown"
-            if not claims[i.lstrip("-")].holds
-            else "against"
-            if i.startswith("-")
-            else ""
-            for i in ids
+        marks = [counts_as(i, claims) for i in ids]
+        measured_by = [
+            i.lstrip("-") + (f" ({mark})" if mark else "") for i, mark in zip(ids, marks)
         ]
-        verdict = (
-            "holds"
-            if not any(marks)
-            else "holds in part"
-            if "" in marks
-            else "does NOT hold"
-            if "against" in marks
-            else "not shown"
-        )
-        rows.append(
-            [
-                statement,
-                verdict,
-                ", ".join(
-                    i.lstrip("-") + (f" ({mark})" if mark else "") for i, mark in zip(ids, marks)
-                ),
-            ]
-        )
+        rows.append([statement, verdict(marks), ", ".join(measured_by)])
     return rows

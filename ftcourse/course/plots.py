@@ -46,23 +46,11 @@ def plot_history(
         left.plot(n, loss, color=colour, alpha=0.2, lw=0.8)
         checks = [(v["step"], v["loss"]) for v in h.validations if v.get("loss") is not None]
         mean = running_mean(loss, smooth or max(1, len(loss) // 20))
-        left.plot(
-            n,
-            mean,
-            color=colour,
-            ls=line,
-            label=f"{name} training".strip() if checks or not name else name,
-        )
+        label = f"{name} training".strip() if checks or not name else name
+        left.plot(n, mean, color=colour, ls=line, label=label)
         if checks:
-            left.plot(
-                *zip(*checks),
-                color=colour,
-                marker=marker,
-                ms=4,
-                lw=0.8,
-                ls=":",
-                label=f"{name} validation".strip(),
-            )
+            look = dict(color=colour, marker=marker, ms=4, lw=0.8, ls=":")
+            left.plot(*zip(*checks), label=f"{name} validation".strip(), **look)
         right.plot(n, [s.lr for s in h.steps], color=colour, ls=line)
     left.set(xlabel="update", ylabel="loss (nats per target)", ylim=(0, None))
     right.set(xlabel="update", ylabel="learning rate")
@@ -135,15 +123,8 @@ def plot_confusion(
     share = counts / np.maximum(1, counts.sum(1, keepdims=True))
     ax.imshow(share, cmap="Blues", vmin=0, vmax=1)
     for (i, j), n in np.ndenumerate(counts):
-        ax.text(
-            j,
-            i,
-            f"{n:,}",
-            ha="center",
-            va="center",
-            color="white" if share[i, j] > 0.6 else "black",
-            fontsize=8,
-        )
+        colour = "white" if share[i, j] > 0.6 else "black"
+        ax.text(j, i, f"{n:,}", ha="center", va="center", color=colour, fontsize=8)
     ax.set(
         xticks=range(len(labels)),
         yticks=range(len(labels)),
@@ -151,11 +132,7 @@ def plot_confusion(
         xlabel="predicted",
         ylabel="true",
     )
-    ax.set_xticks(
-        range(len(labels)),
-        labels,
-        rotation=45 if len(labels) > 3 else 0,
-        ha="right" if len(labels) > 3 else "center",
-    )
+    turned = dict(rotation=45, ha="right") if len(labels) > 3 else dict(rotation=0, ha="center")
+    ax.set_xticks(range(len(labels)), labels, **turned)
     ax.grid(visible=False)
     return fig

@@ -47,15 +47,14 @@ def _pick(logp, labels):
     try:
         return logp.gather(-1, labels[:, None])[:, 0]
     except RuntimeError as e:
-        wrong = sorted(
-            {k for k in labels.tolist() if not (isinstance(k, int) and 0 <= k < logp.shape[-1])}
-        )
+        classes = logp.shape[-1]
+        wrong = {k for k in labels.tolist() if not (isinstance(k, int) and 0 <= k < classes)}
         if not wrong:
             raise
         raise CourseError(
-            f"label {', '.join(map(str, wrong[:5]))} is none of the {logp.shape[-1]} classes 0 to "
-            f"{logp.shape[-1] - 1} that the model scores. "
-            "Map labels to class numbers (load_task does), or mark rows without a label by -100"
+            f"label {', '.join(map(str, sorted(wrong)[:5]))} is none of the {classes} classes 0 to "
+            f"{classes - 1} that the model scores. Map labels to class numbers (load_task does), "
+            "or mark rows without a label by -100"
         ) from e
 
 # %% ../../nbs/lessons/06_the_loss.ipynb #2a410ca9
@@ -123,9 +122,8 @@ def causal_loss(
     # (sum, count) over supervised targets; the first token of a row is nobody's target
 ) -> tuple[Tensor, int]:
     "Next-token negative log-likelihood. The shift happens here, once."
-    labels = torch.full_like(
-        ids, -100
-    )  # shift the labels: the logits, a vocabulary wide, need no copy
+    # shift the labels: the logits, a vocabulary wide, need no copy
+    labels = torch.full_like(ids, -100)
     labels[:, :-1] = ids[:, 1:].masked_fill(~supervised[:, 1:].bool(), -100)
     return cross_entropy(logits, labels)
 
@@ -175,9 +173,8 @@ def squared_error(
     known = ~targets.isnan()
     if not known.all():
         scores, targets = scores[known], targets[known]
-    return (scores.to(torch.promote_types(scores.dtype, torch.float32)) - targets).pow(
-        2
-    ).sum(), targets.numel()
+    scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+    return (scores - targets).pow(2).sum(), targets.numel()
 
 # %% ../../nbs/lessons/06_the_loss.ipynb #1386d102
 def span_loss(

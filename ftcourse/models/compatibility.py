@@ -4,15 +4,12 @@
 
 # %% auto #0
 __all__ = [
-    "AUTO", "PROBLEM", "vocabulary_hash", "check_fit", "check_batch_ids", "plan_labels", "made_for", "model_kind",
-    "max_positions"
+    "AUTO", "PROBLEM", "vocabulary_hash", "check_fit", "plan_labels", "made_for", "model_kind", "max_positions"
 ]
 
 # %% ../../nbs/lessons/05_models.ipynb #a22757fe
 import hashlib
 from collections.abc import Sequence
-
-from torch import Tensor
 
 from ..core.errors import CourseError
 from .forward import first_position
@@ -43,9 +40,8 @@ def vocabulary_hash(
     vocab = sorted(tokenizer.get_vocab().items(), key=lambda t: t[1])[:first]
     normalizer, probe = tokenizer.backend_tokenizer.normalizer, "ÀÉ Straße ＡＢ"
     normal = normalizer.normalize_str(probe) if normalizer else probe
-    digest = hashlib.sha256(
-        "\n".join(f"{token}\t{idx}" for token, idx in [*vocab, (normal, -1)]).encode()
-    ).hexdigest()
+    lines = [f"{token}\t{idx}" for token, idx in [*vocab, (normal, -1)]]
+    digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
     return dict(size=len(vocab), lowercase=normal == normal.lower(), sha256=digest)
 
 # %% ../../nbs/lessons/05_models.ipynb #ea31362e
@@ -61,9 +57,8 @@ def check_fit(
     cased = lambda f: "lower-case" if f["lowercase"] else "cased"
     stranger = "tokenizer does not belong to this checkpoint"
     cure = "use the tokenizer that lies beside the weights"
-    if (
-        saved and vocabulary_hash(tokenizer, saved["size"])["sha256"] != saved["sha256"]
-    ):  # tokens added behind the others are no offence
+    # tokens added behind the others are no offence
+    if saved and vocabulary_hash(tokenizer, saved["size"])["sha256"] != saved["sha256"]:
         raise CourseError(
             f"{stranger}: it has {here['size']} tokens ({cased(here)}), the weights were trained "
             f"with {saved['size']} ({cased(saved)}): {cure}"
@@ -71,30 +66,12 @@ def check_fit(
     if n > rows:
         raise CourseError(
             f"token id outside the embedding: the tokenizer has {n} tokens, the embedding {rows} "
-            "rows. Did you add tokens? load_model(…, resize=True). "
-            f"If not, {cure}"
+            f"rows. Did you add tokens? load_model(…, resize=True). If not, {cure}"
         )
-    spare = (
-        0 if saved else rows - n
-    )  # some checkpoints round their embedding up, and those rows belong to no token
+    # some checkpoints round their embedding up, and those rows belong to no token
+    spare = 0 if saved else rows - n
     if spare > max(4, rows * (0.05 if rows % 8 == 0 else 0.01)):
         raise CourseError(f"{stranger}: it has {n} tokens, the embedding {rows} rows: {cure}")
-
-# %% ../../nbs/lessons/05_models.ipynb #28ad9751
-def check_batch_ids(
-    ids: Tensor,  # (batch, length)
-    rows: int,  # of the embedding
-    tokens: int,  # that the tokenizer knows
-) -> None:
-    "Raise `CourseError` for a token id that the embedding has no row for."
-    if int(ids.max()) < rows:
-        return
-    bad = sorted(set(ids[ids >= rows].tolist()), reverse=True)
-    raise CourseError(
-        f"token id outside the embedding: {', '.join(map(str, bad[:5]))}; the embedding has "
-        f"{rows} rows, the tokenizer {tokens} tokens. "
-        "Were tokens added after loading? Load the model with tokenizer=…, resize=True"
-    )
 
 # %% ../../nbs/lessons/05_models.ipynb #cc1a6fc5
 def plan_labels(
@@ -115,7 +92,8 @@ def plan_labels(
         if trained:
             return old, True, None
         raise CourseError(f'a head for "{kind}" needs its labels: say task=… or labels=["…", "…"]')
-    wanted, fold = [str(name) for name in wanted], lambda names: [n.casefold() for n in names]
+    wanted = [str(name) for name in wanted]
+    fold = lambda names: [n.casefold() for n in names]
     if len(wanted) < 2 and kind == "classify":
         raise CourseError(f"one label ({wanted[0]}) leaves nothing to tell apart: give two or more")
     if len(set(wanted)) < len(wanted):
@@ -123,31 +101,22 @@ def plan_labels(
     if not trained:
         return wanted, not classifies, None
     if len(wanted) == len(old) and all(name == f"LABEL_{i}" for i, name in enumerate(old)):
-        return (
-            wanted,
-            True,
-            (
-                f"its labels are named {old[0]} … {old[-1]}, which says nothing. They are taken "
-                f"in the task's order ({', '.join(wanted)}); "
-                "whether that is right cannot be checked"
-            ),
+        note = (
+            f"its labels are named {old[0]} … {old[-1]}, which says nothing. They are taken in the "
+            f"task's order ({', '.join(wanted)}); whether that is right cannot be checked"
         )
+        return wanted, True, note
     if fold(wanted) == fold(old):
         return wanted, True, None
     if sorted(fold(wanted)) == sorted(fold(old)) and len(set(fold(old))) == len(old):
         mine = [wanted[fold(wanted).index(name)] for name in fold(old)]
-        return (
-            mine,
-            True,
+        note = (
             f"it numbers its labels in another order ({', '.join(mine)}): they were matched by "
-            "name, and its outputs put into the task's order",
+            "name, and its outputs put into the task's order"
         )
-    return (
-        wanted,
-        False,
-        f"its head tells {', '.join(old[:5])} apart, not {', '.join(wanted[:5])}: a new one was "
-        "made",
-    )
+        return mine, True, note
+    tells, asked = ", ".join(old[:5]), ", ".join(wanted[:5])
+    return wanted, False, f"its head tells {tells} apart, not {asked}: a new one was made"
 
 
 def made_for(config) -> str:
@@ -166,19 +135,15 @@ def model_kind(
     """
     from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES as MASKED
 
-    was, problems = made_for(config), {v: k for k, v in PROBLEM.items()}
+    was, old = made_for(config), None
     if "ForSequenceClassification" in was:
-        old = problems.get(config.problem_type) or (
-            "regress" if config.num_labels == 1 else "classify"
-        )
-    else:
-        old = (
-            "span"
-            if "ForQuestionAnswering" in was
-            else "lm"
-            if any(s in was for s in ("MaskedLM", "CausalLM", "LMHead", "ForPreTraining"))
-            else None
-        )
+        problems = {v: k for k, v in PROBLEM.items()}
+        usual = "regress" if config.num_labels == 1 else "classify"
+        old = problems.get(config.problem_type, usual)
+    elif "ForQuestionAnswering" in was:
+        old = "span"
+    elif any(s in was for s in ("MaskedLM", "CausalLM", "LMHead", "ForPreTraining")):
+        old = "lm"
     kind = head or getattr(task, "kind", None) or note.get("kind") or old
     if kind not in AUTO:
         lacks = "has no head" if kind is None else f"cannot get head={kind!r}"
@@ -191,11 +156,8 @@ def model_kind(
             "RoBERTa … or GPT-2, SmolLM …)"
         )
     if kind in ("lm", "mlm"):
-        return (
-            "mlm"
-            if config.model_type in MASKED and "CausalLM" not in was and "LMHead" not in was
-            else "lm"
-        )
+        causal = "CausalLM" in was or "LMHead" in was
+        return "mlm" if config.model_type in MASKED and not causal else "lm"
     return kind
 
 # %% ../../nbs/lessons/05_models.ipynb #0a4565c1
@@ -204,7 +166,5 @@ def max_positions(
     tokenizer,
 ) -> int:  # tokens, special ones included
     "The longest sequence that a network has positions for."
-    return min(
-        getattr(network.config, "max_position_embeddings", 10**6) - first_position(network),
-        tokenizer.model_max_length,
-    )
+    positions = getattr(network.config, "max_position_embeddings", 10**6)
+    return min(positions - first_position(network), tokenizer.model_max_length)

@@ -35,24 +35,21 @@ class Core(nn.Module):
         self.network = network
         self.kind = kind
         self.accepts = set(signature(network.forward).parameters)
-        self.pooled = isinstance(
-            getattr(network, "score", None), nn.Linear
-        )  # a decoder that classifies
-        self.typed = (
-            getattr(network.config, "type_vocab_size", 0) > 1 and "token_type_ids" in self.accepts
-        )  # GPT-2 takes types too, and means something else
-        self.numbered = (
-            "position_ids" in self.accepts and first_position(network) == 0
-        )  # RoBERTa's kin number positions themselves
+        # a decoder that classifies
+        self.pooled = isinstance(getattr(network, "score", None), nn.Linear)
+        # GPT-2 takes types too, and means something else
+        has_types = getattr(network.config, "type_vocab_size", 0) > 1
+        self.typed = has_types and "token_type_ids" in self.accepts
+        # RoBERTa's kin number positions themselves
+        self.numbered = "position_ids" in self.accepts and first_position(network) == 0
 
     def inputs(self, ids, mask, types=None):
         x = dict(input_ids=ids, attention_mask=mask.long())
         if types is not None and self.typed:
             x["token_type_ids"] = types
         if self.numbered:
-            x["position_ids"] = (mask.long().cumsum(-1) - 1).clamp(
-                min=0
-            )  # 0, 1, … from the first real token, also with padding on the left
+            # 0, 1, … from the first real token, also with padding on the left
+            x["position_ids"] = (mask.long().cumsum(-1) - 1).clamp(min=0)
         if "use_cache" in self.accepts:
             x["use_cache"] = False
         return x

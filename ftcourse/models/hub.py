@@ -40,24 +40,16 @@ def find_model(
     if "/" not in text and (assets() / text / "config.json").exists():
         folder = assets() / text
     if not folder.is_dir():
-        path = (
-            folder.exists()
-            or text.startswith((".", "/", "~"))
-            or text.count("/") > 1
-            or "\\" in text
-        )
-        if path:
+        looks_like_path = text.startswith((".", "/", "~")) or text.count("/") > 1 or "\\" in text
+        if folder.exists() or looks_like_path:
             raise CourseError(
                 f"there is no model folder {text!r}: check the path; relative ones begin at the "
                 "working directory"
             )
         return text, False
     if not (folder / "config.json").exists():
-        what = (
-            "an adapter, which needs its base model"
-            if (folder / "adapter_config.json").exists()
-            else "no model"
-        )
+        is_adapter = (folder / "adapter_config.json").exists()
+        what = "an adapter, which needs its base model" if is_adapter else "no model"
         raise CourseError(
             f"{folder} holds {what}: a model's folder has config.json, model.safetensors and "
             "tokenizer.json"
@@ -115,14 +107,12 @@ def explain_errors(
         else:
             at = f" at revision {revision}" if revision else ""
             near = get_close_matches(str(name).lower(), shipped_models(), 1, 0.7)
+            near = f"Did you mean {near[0]!r}? " if near else ""
             why = (
                 f"it is neither a built-in model ({', '.join(shipped_models())}) nor a folder "
-                f"here, and the hub {constants.ENDPOINT} did not give it{at}: {why} "
-                + "".join(f"Did you mean {n!r}? " for n in near)
-                + (
-                    "Check the spelling (owner/name) and the network; HF_ENDPOINT names another "
-                    "hub, and a local folder needs none."
-                )
+                f"here, and the hub {constants.ENDPOINT} did not give it{at}: {why} {near}"
+                "Check the spelling (owner/name) and the network; HF_ENDPOINT names another "
+                "hub, and a local folder needs none."
             )
         raise CourseError(f"cannot load {name!r}: {why}") from e
 

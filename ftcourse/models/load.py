@@ -72,9 +72,8 @@ def load_weights(
     new = set(report["missing_keys"]) | wrong
     head = {n for n, part in where.items() if part == "head"}
     body = {n for n, part in where.items() if part == "embeddings" or part.startswith("layer")}
-    if (
-        body and body <= new
-    ):  # Llama's span head files its backbone under another name than all other heads
+    # Llama's span head files its backbone under another name than all other heads
+    if body and body <= new:
         from transformers import AutoModel
 
         found, report = AutoModel.from_pretrained(source, config=config, **options, **hub)
@@ -89,12 +88,10 @@ def load_weights(
     if new & body:
         raise CourseError(
             f"the weights in {source} lack {len(new & body)} of the backbone's {len(body)} "
-            f"parameters, such as {min(new & body)}: "
-            "incomplete, or of another architecture"
+            f"parameters, such as {min(new & body)}: incomplete, or of another architecture"
         )
-    if (
-        not keep and head - new
-    ):  # a head for something else: the backbone stays, the head is drawn anew
+    # a head for something else: the backbone stays, the head is drawn anew
+    if not keep and head - new:
         torch.manual_seed(seed)
         fresh = auto.from_config(config, dtype=torch.float32)
         fresh.base_model.load_state_dict(network.base_model.state_dict())
@@ -139,40 +136,38 @@ def load_model(
     if "@" in str(name) and not Path(name).exists():
         name, revision = str(name).rsplit("@", 1)  # as settings.ini writes a pinned hub id
     source, local = find_model(name, weights=not random, revision=revision)
-    hub = (
-        {}
-        if local
-        else dict(local_files_only=not reachable()) | ({"revision": revision} if revision else {})
-    )
+    hub = {} if local else dict(local_files_only=not reachable())
+    if revision and not local:
+        hub["revision"] = revision
     with explain_errors(str(name), local, revision):
         config, tokenizer, note = read_checkpoint(source, tokenizer, hub)
-    labels, keep, said = _settle(
-        config, kind := model_kind(config, note, head, task), wanted := _wanted(labels, task, kind)
-    )
+    kind = model_kind(config, note, head, task)
+    wanted = _wanted(labels, task, kind)
+    labels, keep, said = _settle(config, kind, wanted)
     if dropout is not None:
         set_dropout(config, dropout)
     with explain_errors(str(name), local, revision):
         network, new = _build(
             source, kind, config, keep, random, seed, hub, tokenizer, note, resize
         )
+    positions = max_positions(network, tokenizer)
     info = dict(
         source=Path(name).name if local else str(name),
         revision=revision,
-        positions=(n := max_positions(network, tokenizer)),
+        positions=positions,
         seed=seed,
         random=random,
-        max_length=min(note.get("max_length", 128), n),
+        max_length=min(note.get("max_length", 128), positions),
     )
     report_load(info, said, new, note)
     model = Model(
         network,
         tokenizer,
         kind,
-        list(labels) if kind in ("classify", "multilabel") else [],
-        tuple(getattr(task, "text", None) or note.get("text", ())),
-        new,
-        None,
-        info,
+        labels=list(labels) if kind in ("classify", "multilabel") else [],
+        text=tuple(getattr(task, "text", None) or note.get("text", ())),
+        new=new,
+        info=info,
     )
     if kind == "span" and (null := _null_threshold(task, note)) is not None:
         info["null_threshold"] = null
@@ -207,7 +202,8 @@ def _settle(config, kind, wanted):
         return wanted, True, None
     labels, keep, said = plan_labels(config, kind, wanted)
     config.id2label = dict(enumerate(labels or ["score"]))
-    config.label2id, config.problem_type = {v: k for k, v in config.id2label.items()}, PROBLEM[kind]
+    config.label2id = {v: k for k, v in config.id2label.items()}
+    config.problem_type = PROBLEM[kind]
     return labels, keep, said
 
 
@@ -225,11 +221,9 @@ def _null_threshold(task, note):
     """
     if task is None:
         return note.get("null_threshold")
-    return (
-        0.0
-        if "train" in task.splits and any(not a["text"] for a in task.train[task.label])
-        else None
-    )
+    if "train" in task.splits and any(not a["text"] for a in task.train[task.label]):
+        return 0.0
+    return None
 
 # %% ../../nbs/lessons/05_models.ipynb #1c1076b8
 _said = set()
@@ -241,10 +235,8 @@ def report_load(info, said, new, note):
     if info["random"]:
         lines.append(f"random weights (seed {info['seed']}), nothing pretrained")
     elif new and not note.get("untrained"):
-        lines.append(
-            "head newly initialised: "
-            f"{', '.join(new[:6])}{f' and {len(new) - 6} more' if len(new) > 6 else ''}"
-        )
+        more = f" and {len(new) - 6} more" if len(new) > 6 else ""
+        lines.append(f"head newly initialised: {', '.join(new[:6])}{more}")
     for line in lines:
         line = f"{info['source']}: {line}"
         if line not in _said:
@@ -258,11 +250,9 @@ def read_checkpoint(source, tokenizer, hub):
 
     config = transformers.AutoConfig.from_pretrained(source, trust_remote_code=False, **hub)
     if tokenizer is None:
-        if Path(source).is_dir() and not any(
-            p
-            for kind in ("tokenizer.json", "vocab*", "*.model", "*.tiktoken")
-            for p in Path(source).glob(kind)
-        ):
+        kinds = ("tokenizer.json", "vocab*", "*.model", "*.tiktoken")
+        folder = Path(source)
+        if folder.is_dir() and not any(any(folder.glob(kind)) for kind in kinds):
             raise CourseError(
                 f"{source} holds no tokenizer: tokenizer.json is missing. Copy it there from "
                 "where the weights come from, or say tokenizer=…"
@@ -271,14 +261,11 @@ def read_checkpoint(source, tokenizer, hub):
             source, trust_remote_code=False, **hub
         )
     elif isinstance(tokenizer, (str, os.PathLike)):
-        built_in = assets() / str(tokenizer)
-        place = (
-            built_in
-            if (built_in / "tokenizer.json").exists()
-            else Path(tokenizer).expanduser()
-            if Path(tokenizer).expanduser().is_dir()
-            else tokenizer
-        )
+        place = tokenizer
+        if (assets() / str(tokenizer) / "tokenizer.json").exists():
+            place = assets() / str(tokenizer)
+        elif Path(tokenizer).expanduser().is_dir():
+            place = Path(tokenizer).expanduser()
         with explain_errors(str(tokenizer), not isinstance(place, str)):
             tokenizer = transformers.AutoTokenizer.from_pretrained(place, trust_remote_code=False)
     if not getattr(tokenizer, "is_fast", False):
@@ -307,19 +294,17 @@ def _build(source, kind, config, keep, random, seed, hub, tokenizer, note, resiz
     auto = getattr(transformers, f"AutoModelFor{AUTO[kind]}")
     with torch.random.fork_rng([]):
         torch.manual_seed(seed)  # before anything is drawn, not after
-        network, new = (
-            (auto.from_config(config, dtype=torch.float32), None)
-            if random
-            else load_weights(auto, source, config, keep, seed, hub)
-        )
+        if random:
+            network, new = auto.from_config(config, dtype=torch.float32), None
+        else:
+            network, new = load_weights(auto, source, config, keep, seed, hub)
         rows = network.get_input_embeddings().num_embeddings
         check_fit(tokenizer, max(rows, len(tokenizer)) if resize else rows, note.get("vocabulary"))
         if len(tokenizer) > rows:
             network.resize_token_embeddings(len(tokenizer), mean_resizing=False)  # only ever larger
     # Weights come mapped from the file, at an address that depends on its header, and the last bit
-    # of a matrix product depends on
-    # the address. In memory of their own they give the same numbers whichever file they came from,
-    # and the file may go.
+    # of a matrix product depends on the address. In memory of their own they give the same numbers
+    # whichever file they came from, and the file may go.
     for p in network.parameters():
         p.data = p.data.clone()
     names = [n for n, _ in network.named_parameters()]

@@ -23,7 +23,8 @@ from torch import nn
 from ..core import __version__
 from ..core.errors import CourseError
 from ..core.files import replace_folder
-from .compatibility import check_batch_ids, vocabulary_hash
+from ..data.encode.examples import check_token_ids
+from .compatibility import vocabulary_hash
 from .forward import Core
 from .hub import quietly
 from .parts import parameter_table
@@ -37,9 +38,8 @@ class Model(Answers):
     network: nn.Module  # of transformers
     tokenizer: object  # fast tokenizer
     kind: str  # "classify" | "multilabel" | "regress" | "span" | "lm" | "mlm"
-    labels: list[str] = field(
-        default_factory=list
-    )  # in the order of the logits; empty unless classify or multilabel
+    # in the order of the logits; empty unless classify or multilabel
+    labels: list[str] = field(default_factory=list)
     text: tuple[str, ...] = ()  # columns it was made for
     new: tuple[str, ...] = ()  # parameters that no checkpoint gave: newly initialised
     history: object = None  # of the last fit
@@ -47,15 +47,12 @@ class Model(Answers):
 
     def __post_init__(self):
         self.core = Core(self.network, self.kind)
-        name = next(
-            (
-                n
-                for n, p in reversed(list(self.network.named_parameters()))
-                if n in set(self.new) and p.ndim > 1
-            ),
-            None,
-        )
-        self._fresh = (name, self.network.get_parameter(name).detach().clone()) if name else None
+        new = set(self.new)
+        matrices = [n for n, p in self.network.named_parameters() if n in new and p.ndim > 1]
+        self._fresh = None  # the uppermost new matrix, as it was made
+        if matrices:
+            uppermost = self.network.get_parameter(matrices[-1])
+            self._fresh = (matrices[-1], uppermost.detach().clone())
 
     @property
     def device(self):
@@ -156,7 +153,7 @@ def forward(
     if batch.ids.device != self.device:
         batch = batch.to(self.device)
     if batch.ids.device.type == "cpu":
-        check_batch_ids(
+        check_token_ids(
             batch.ids, self.network.get_input_embeddings().num_embeddings, len(self.tokenizer)
         )
     return self.core(batch.ids, batch.mask, batch.types)
@@ -235,22 +232,15 @@ def reorder(
             f"the model tells {len(self.labels)} labels apart ({', '.join(self.labels)}), not "
             f"{len(order)}"
         )
-    last = [
-        m
-        for m in self.network.modules()
-        if isinstance(m, nn.Linear) and m.out_features == len(order)
-    ][-1]
+    linear = [m for m in self.network.modules() if isinstance(m, nn.Linear)]
+    last = [m for m in linear if m.out_features == len(order)][-1]
     with torch.no_grad():
         for p in last.parameters():
             p.copy_(p[order])
-    if self.thresholds:
-        self.thresholds = (
-            [self.thresholds[i] for i in order]
-            if self.kind == "multilabel"
-            else self.thresholds
-            if order == [0, 1]
-            else [1 - self.thresholds[0]]
-        )
+    if self.thresholds and self.kind == "multilabel":
+        self.thresholds = [self.thresholds[i] for i in order]
+    elif self.thresholds and order == [1, 0]:  # one threshold, for the second of two classes
+        self.thresholds = [1 - self.thresholds[0]]
     self.labels = [str(name) for name in labels]
     return self
 

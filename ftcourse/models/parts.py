@@ -42,14 +42,14 @@ def parts(
     found, above = {}, False
     for name, p in network.named_parameters():
         above = above or id(p) in layer
-        inner = (
-            "pooler"
-            if "pooler" in name
-            else "final norm"
-            if above and "embed" not in name
-            else "embeddings"
-        )
-        found[name] = layer.get(id(p)) or (inner if id(p) in ours else "head")
+        if id(p) in layer:
+            found[name] = layer[id(p)]
+        elif id(p) not in ours:
+            found[name] = "head"
+        elif "pooler" in name:
+            found[name] = "pooler"
+        else:
+            found[name] = "final norm" if above and "embed" not in name else "embeddings"
     return found
 
 # %% ../../nbs/lessons/05_models.ipynb #a92992b3
@@ -95,12 +95,10 @@ def freeze(
 ):  # the model
     "Let only part of the model learn. Raises `CourseError` where nothing would be left to learn."
     network = getattr(model, "network", model)
-    where, n, name = parts(network), len(blocks(network)), str(train)
-    count = (
-        name.removeprefix("last-")
-        if name.startswith("last-")
-        else {"full": str(n), "head": "0"}.get(name, "")
-    )
+    where, n = parts(network), len(blocks(network))
+    count = {"full": str(n), "head": "0"}.get(str(train), "")
+    if str(train).startswith("last-"):
+        count = train.removeprefix("last-")
     if not count.isdigit() or train == "last-0":
         raise CourseError(f'train={train!r}: choose "full", "head", or "last-1" … "last-{n}"')
     if int(count) > n:
@@ -108,16 +106,12 @@ def freeze(
             f'train={train!r}, but this model has {n} layers: choose "last-1" … "last-{n}", or '
             '"full"'
         )
-    learn = (
-        {"head", "pooler", "final norm"}
-        | {f"layer {i}" for i in range(n - int(count) + 1, n + 1)}
-        | ({"embeddings"} if train == "full" else set())
-    )
-    tied = (
-        getattr(network.config, "tie_word_embeddings", False) and "head" not in where.values()
-        if hasattr(network, "config")
-        else False
-    )
+    learn = {"head", "pooler", "final norm"}
+    learn |= {f"layer {i}" for i in range(n - int(count) + 1, n + 1)}
+    if train == "full":
+        learn.add("embeddings")
+    config = getattr(network, "config", None)
+    tied = getattr(config, "tie_word_embeddings", False) and "head" not in where.values()
     if train == "head" and tied:
         raise CourseError(
             'train="head" leaves nothing to learn: this head is the embedding matrix itself '

@@ -226,17 +226,13 @@ def fill(
                 f"no {t.mask_token} in {text!r}: put one where a word is to be guessed"
             )
         z = z[-len(ids) :] if t.padding_side == "left" else z
-        best = [
-            z[i].softmax(-1).topk(max(1, min(k, z.shape[-1])))
-            for i, idx in enumerate(ids)
-            if idx == t.mask_token_id
-        ]
-        found.append(
-            [
-                [(t.decode([i]).strip(), p) for p, i in zip(g.values.tolist(), g.indices.tolist())]
-                for g in best
-            ]
-        )
+        guesses = []
+        for position, idx in enumerate(ids):
+            if idx == t.mask_token_id:
+                best = z[position].softmax(-1).topk(max(1, min(k, z.shape[-1])))
+                words = [t.decode([i]).strip() for i in best.indices.tolist()]
+                guesses.append(list(zip(words, best.values.tolist())))
+        found.append(guesses)
     return found
 
 # %% ../../nbs/lessons/05_models.ipynb #38307fa3
@@ -271,21 +267,16 @@ def generate(
             f"the prompt has {len(ids)} tokens, and the model {room} positions: shorten it"
         )
     x = torch.tensor([ids], device=self.device)
-    draw = (
-        dict(do_sample=True, temperature=temperature, top_p=top_p, top_k=0)
-        if temperature > 0
-        else dict(do_sample=False)
+    options = dict(
+        do_sample=False,
+        max_new_tokens=min(max_new, room - len(ids)),
+        pad_token_id=t.pad_token_id,
+        eos_token_id=t.eos_token_id,
     )
-    with (
-        evaluating(self.network),
-        torch.random.fork_rng([self.device] if self.device.type == "cuda" else []),
-        quietly(),
-    ):
+    if temperature > 0:
+        options |= dict(do_sample=True, temperature=temperature, top_p=top_p, top_k=0)
+    cards = [self.device] if self.device.type == "cuda" else []
+    with evaluating(self.network), torch.random.fork_rng(cards), quietly():
         torch.manual_seed(seed)
-        draw |= dict(
-            max_new_tokens=min(max_new, room - len(ids)),
-            pad_token_id=t.pad_token_id,
-            eos_token_id=t.eos_token_id,
-        )
-        y = self.network.generate(x, attention_mask=torch.ones_like(x), **draw)
+        y = self.network.generate(x, attention_mask=torch.ones_like(x), **options)
     return t.decode(y[0], skip_special_tokens=True)

@@ -48,11 +48,9 @@ def facts_or_not(
             relation = w.pick(sorted(set(w.pool["asks"]) - {told for told, *_ in facts}))
         elif context.count(answer) > 1:
             continue
-        found = (
-            {"text": [], "answer_start": []}
-            if len(rows) % every == 0
-            else {"text": [answer], "answer_start": [start]}
-        )
+        found = {"text": [answer], "answer_start": [start]}
+        if len(rows) % every == 0:
+            found = {"text": [], "answer_start": []}
         rows.append({"question": world.question(w, relation), "context": context, "answers": found})
     rng.shuffle(rows)
     return rows
@@ -65,8 +63,9 @@ define(
     "A passage about an invented place and a question, for a third of them one that it does not "
     "answer; built in, stands for SQuAD 2.0.",
     lambda: {
-        split: facts_or_not(split, n)
-        for split, n in (("train", 3000), ("validation", 500), ("test", 1000))
+        "train": facts_or_not("train", 3000),
+        "validation": facts_or_not("validation", 500),
+        "test": facts_or_not("test", 1000),
     },
     replace_it=True,
     **SPAN,
@@ -93,10 +92,9 @@ def choose_null_threshold(
     found = model.answers([tuple(row[c] for c in task.text) for row in rows])
     answered = [metric(a.spans[0].text, g) for a, g in zip(found, golds)]
     silent = [metric("", g) for g in golds]
-    model.info["null_threshold"], score = best_null_threshold(
-        [a.gap for a in found], answered, silent
-    )
-    return model.info["null_threshold"], score
+    threshold, score = best_null_threshold([a.gap for a in found], answered, silent)
+    model.info["null_threshold"] = threshold
+    return threshold, score
 
 # %% ../../nbs/lessons/13_question_answering.ipynb #01dba4b3
 def squad_scores(
@@ -127,31 +125,29 @@ def squad_scores(
             "a question without an accepted answer cannot be scored by the rules of SQuAD 1.1: "
             "pass version=2"
         )
-    exact = [
-        float(any(normal(p) == normal(g) for g in accepted)) for p, accepted in zip(pred, golds)
-    ]
-    f1 = [
-        metrics.token_f1(p, accepted) if version == 2 or normal(p) else 0.0
-        for p, accepted in zip(pred, golds)
-    ]
+    exact, f1 = [], []
+    for p, accepted in zip(pred, golds):
+        exact.append(float(any(normal(p) == normal(g) for g in accepted)))
+        f1.append(metrics.token_f1(p, accepted) if version == 2 or normal(p) else 0.0)
     mean = lambda x: sum(x) / len(x)
     if version == 1:
         return {"exact_match": mean(exact), "f1": mean(f1), "total": len(pred)}
+    scores = {"exact": exact, "f1": f1}
     out = {"exact": mean(exact), "f1": mean(f1), "total": len(pred)}
-    for name, keep in (("HasAns", has), ("NoAns", [not h for h in has])):
-        if any(keep):
-            out |= {
-                f"{name}_{score}": mean([v for v, k in zip(x, keep) if k])
-                for score, x in (("exact", exact), ("f1", f1))
-            } | {f"{name}_total": sum(keep)}
+    for group, members in (("HasAns", has), ("NoAns", [not h for h in has])):
+        if not any(members):
+            continue
+        for name, values in scores.items():
+            out[f"{group}_{name}"] = mean([v for v, m in zip(values, members) if m])
+        out[f"{group}_total"] = sum(members)
     if gaps is not None:
-        for score, x in (("exact", exact), ("f1", f1)):
-            answered = [
-                v if h else float(p == "") for v, h, p in zip(x, has, pred)
-            ]  # where there is no answer, any text is wrong
-            out[f"best_{score}_thresh"], out[f"best_{score}"] = best_null_threshold(
-                gaps, answered, [float(not h) for h in has]
-            )
+        silent = [float(not h) for h in has]
+        for name, values in scores.items():
+            # where there is no answer, any text is wrong
+            answered = [v if h else float(p == "") for v, h, p in zip(values, has, pred)]
+            threshold, best = best_null_threshold(gaps, answered, silent)
+            out[f"best_{name}_thresh"] = threshold
+            out[f"best_{name}"] = best
     return out
 
 # %% ../../nbs/lessons/13_question_answering.ipynb #dfe68fc7
@@ -164,28 +160,19 @@ def squad_problem(
         if not isinstance(text, str) or not text.strip():
             return f"its {name} is {text!r}", "Give it a text"
     answers, impossible = qa.get("answers"), qa.get("is_impossible")
+    form = '{"text": "…", "answer_start": 0}'
     if not isinstance(answers, list):
-        return (
-            f"'answers' is {answers!r}, not a list",
-            'Write [{"text": "…", "answer_start": 0}], or [] where there is none',
-        )
+        cure = f"Write [{form}], or [] where there is none"
+        return f"'answers' is {answers!r}, not a list", cure
     if impossible and answers:
         return "it is_impossible, and yet it has answers", "Remove one or the other"
     if impossible is False and not answers:
-        return (
-            "it has no answer, and is_impossible is false",
-            "Add an answer, or set is_impossible to true",
-        )
-    if any(
-        not isinstance(a, dict)
-        or not isinstance(a.get("text"), str)
-        or type(a.get("answer_start")) is not int
-        for a in answers
-    ):
-        return (
-            f"an answer is not a text with its place: {str(answers)[:80]}",
-            'Write {"text": "…", "answer_start": 0}',
-        )
+        cure = "Add an answer, or set is_impossible to true"
+        return "it has no answer, and is_impossible is false", cure
+    for a in answers:
+        has_text = isinstance(a, dict) and isinstance(a.get("text"), str)
+        if not has_text or type(a.get("answer_start")) is not int:
+            return f"an answer is not a text with its place: {str(answers)[:80]}", f"Write {form}"
     return find_answers({"answers": answers}, context, "answers")[1]
 
 # %% ../../nbs/lessons/13_question_answering.ipynb #dfe68fc8
@@ -215,22 +202,20 @@ def read_squad(
             '"…", "qas": […]}]}]}'
         ) from e
     for n, (context, qa) in enumerate(asked):
-        wrong = squad_problem(qa, context) or (
-            ("its id is that of an earlier question", "Give each its own")
-            if qa.get("id") in seen
-            else None
-        )
+        wrong = squad_problem(qa, context)
+        if not wrong and qa.get("id") in seen:
+            wrong = "its id is that of an earlier question", "Give each its own"
         if wrong:
-            bad.append(Problem(name, n, f"question {qa.get('id')!r}: {wrong[0]}", wrong[1], "row"))
+            what, cure = wrong
+            bad.append(Problem(name, n, f"question {qa.get('id')!r}: {what}", cure, "row"))
         else:
+            answers = {key: [a[key] for a in qa["answers"]] for key in ("text", "answer_start")}
             rows.append(
                 {
                     "id": qa.get("id"),
                     "question": qa["question"],
                     "context": context,
-                    "answers": {
-                        key: [a[key] for a in qa["answers"]] for key in ("text", "answer_start")
-                    },
+                    "answers": answers,
                 }
             )
         seen.add(qa.get("id", n))
@@ -249,28 +234,19 @@ def data_file(
     "A file of the data folder. Raises `CourseError` that says how to get it."
     place = real_data(name)
     if place is None:
-        folder = data_folder() or (
-            "there is none: name one as data= in settings.ini, or in FTCOURSE_DATA"
-        )
+        none = "there is none: name one as data= in settings.ini, or in FTCOURSE_DATA"
         raise CourseError(
-            f"{task} needs {name} in the data folder "
-            f"({folder}). "
-            f"Get it from {get}, and save it there under that name"
+            f"{task} needs {name} in the data folder ({data_folder() or none}). Get it from {get}, "
+            "and save it there under that name"
         )
     return place
 
 
 def xquad(language: str) -> dict:
     "XQuAD (Artetxe et al. 2020) as a test split."
-    return {
-        "test": read_squad(
-            data_file(
-                f"xquad/xquad.{language}.json",
-                f"xquad-{language}",
-                f"github.com/deepmind/xquad, xquad.{language}.json",
-            )
-        )
-    }
+    name = f"xquad.{language}.json"
+    file = data_file(f"xquad/{name}", f"xquad-{language}", f"github.com/deepmind/xquad, {name}")
+    return {"test": read_squad(file)}
 
 
 for language, said in (("en", "English"), ("zh", "Chinese")):
@@ -304,13 +280,10 @@ def pubmedqa() -> list[dict]:
 
     The conclusion (LONG_ANSWER) gives the decision away and is left out.
     """
-    whole = json.loads(
-        data_file(
-            "pubmedqa/sample400.json",
-            "pubmedqa",
-            "github.com/pubmedqa/pubmedqa, data/ori_pqal.json",
-        ).read_text(encoding="utf-8")
+    file = data_file(
+        "pubmedqa/sample400.json", "pubmedqa", "github.com/pubmedqa/pubmedqa, data/ori_pqal.json"
     )
+    whole = json.loads(file.read_text(encoding="utf-8"))
     return [
         {
             "question": r["QUESTION"],
@@ -325,19 +298,13 @@ def lawbench(part: str) -> list[dict]:
     """LawBench (Fei et al. 2023), tasks with four options: the case, the options, the letter of the
     right one.
     """
-    whole = json.loads(
-        data_file(
-            f"lawbench_zh/{part}.json",
-            f"lawbench-{part}",
-            f"github.com/open-compass/LawBench, data/zero_shot/{part}.json",
-        ).read_text(encoding="utf-8")
-    )
+    source = f"github.com/open-compass/LawBench, data/zero_shot/{part}.json"
+    file = data_file(f"lawbench_zh/{part}.json", f"lawbench-{part}", source)
     rows = []
-    for r in whole:
+    for r in json.loads(file.read_text(encoding="utf-8")):
         case, options = re.split(r"(?=A[:：])", r["question"], maxsplit=1)
-        rows.append(
-            {"question": case, "options": options, "answer": re.search(r"[A-D]", r["answer"])[0]}
-        )
+        letter = re.search(r"[A-D]", r["answer"])[0]
+        rows.append({"question": case, "options": options, "answer": letter})
     return rows
 
 
@@ -380,21 +347,18 @@ class Highlight:
 
     def __repr__(self):
         before, found, after = self.parts()
-        return f"{self.question}\n  " + (
-            f"{before}»{found}«{after}" if found else f"{self.context}\n  (the text does not say)"
-        )
+        if not found:
+            return f"{self.question}\n  {self.context}\n  (the text does not say)"
+        return f"{self.question}\n  {before}»{found}«{after}"
 
     def _repr_html_(self):
         before, found, after = map(html.escape, self.parts())
-        said = (
-            f'{before}<mark style="background:#b9d6f2;color:#222">{found}</mark>{after}'
-            if found
-            else f"{before} <i>(the text does not say)</i>"
-        )
-        return (
-            '<div '
-            f'style="max-width:46em;line-height:1.6"><b>{html.escape(self.question)}</b><br>{said}</div>'
-        )
+        shown = f"{before} <i>(the text does not say)</i>"
+        if found:
+            mark = f'<mark style="background:#b9d6f2;color:#222">{found}</mark>'
+            shown = f"{before}{mark}{after}"
+        question = f"<b>{html.escape(self.question)}</b>"
+        return f'<div style="max-width:46em;line-height:1.6">{question}<br>{shown}</div>'
 
 # %% ../../nbs/lessons/13_question_answering.ipynb #b64669a6
 def ask(

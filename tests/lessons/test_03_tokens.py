@@ -17,6 +17,7 @@ from ftcourse.data.encode.subwords import wordpiece
 from ftcourse.data.encode.texts import encode
 from ftcourse.data.encode.texts import encode_texts
 from ftcourse.data.encode.tokenize import as_target
+import numpy as np
 
 # %% nbs/lessons/03_tokens.ipynb #f63aef22
 def test_count_pairs_weighs_a_word_by_how_often_it_occurs():
@@ -563,6 +564,10 @@ def test_token_ids_outside_the_embedding_are_found():
     with pytest.raises(CourseError, match=says):
         check_token_ids([[3, 7, 11], [1, 10, 2]], 10, 12)
     check_token_ids([[3, 7, 11], [1, 10, 2]], 12)
+    with pytest.raises(CourseError, match=r"10 \(first in row 1\)"):
+        check_token_ids(np.array([[3, 7, 9], [1, 10, 2]]), 10)
+    with pytest.raises(CourseError, match=r"-100 \(first in row 1\)"):
+        check_token_ids(np.array([[3, 7, 9], [1, -100, 2]]), 10)
 
 # %% nbs/lessons/03_tokens.ipynb #8eda5def
 from ftcourse.course.practice.exercises import Exercise

@@ -55,11 +55,13 @@ def test_the_last_real_token_is_found_with_any_padding():
 
 # %% nbs/lessons/05_models.ipynb #569933c3
 def test_pooling_equals_transformers_where_it_is_right():
-    m_ = load_model("tiny-gpt", head="classify", labels=["a", "b"])
-    pad_ = m_.tokenizer.pad_token_id
-    ids_ = torch.tensor([[7, 8, 9, pad_, pad_], [5, 6, 7, 8, 9]])
-    mask_ = torch.tensor([[1, 1, 1, 0, 0], [1] * 5])
-    torch.testing.assert_close(m_.core(ids_, mask_), m_.network(ids_, attention_mask=mask_).logits)
+    model = load_model("tiny-gpt", head="classify", labels=["a", "b"])
+    pad = model.tokenizer.pad_token_id
+    ids = torch.tensor([[7, 8, 9, pad, pad], [5, 6, 7, 8, 9]])
+    mask = torch.tensor([[1, 1, 1, 0, 0], [1] * 5])
+    torch.testing.assert_close(
+        model.core(ids, mask), model.network(ids, attention_mask=mask).logits
+    )
 
 # %% nbs/lessons/05_models.ipynb #af95a550
 def test_freezing_and_rates_go_by_parts():
@@ -67,24 +69,16 @@ def test_freezing_and_rates_go_by_parts():
 
     for name, kept in (("full", 6), ("head", 2), ("last-1", 3), ("last-2", 4)):
         frozen = freeze(load_model("tiny-bert", head="classify", labels=["a", "b"]), name)
-        learning = {
-            part
-            for (n, p), part in zip(
-                frozen.network.named_parameters(), parts(frozen.network).values()
-            )
-            if p.requires_grad
-        }
+        where = parts(frozen.network)
+        learning = {where[n] for n, p in frozen.network.named_parameters() if p.requires_grad}
         assert {"pooler", "head"} <= learning
         assert len(learning) == (5 if name == "full" else kept)
-        groups = layerwise_param_groups(
-            frozen, HyperParams(lr=1e-3, head_lr=10.0, layer_decay=0.5, weight_decay=0.1)
-        )
+        hp = HyperParams(lr=1e-3, head_lr=10.0, layer_decay=0.5, weight_decay=0.1)
+        groups = layerwise_param_groups(frozen, hp)
         assert sum(p.numel() for g in groups for p in g["params"]) == frozen.table().total()[1]
-        assert all(
-            (p.ndim > 1) == (g["weight_decay"] == 0.1) and g["lr"] == 1e-3 * g["scale"]
-            for g in groups
-            for p in g["params"]
-        )
+        for g in groups:
+            assert g["lr"] == 1e-3 * g["scale"]
+            assert {p.ndim > 1 for p in g["params"]} == {g["weight_decay"] == 0.1}
     for wrong_name in ("last-9", "last-0", "some"):
         with pytest.raises(CourseError, match="last-1"):
             freeze(frozen, wrong_name)
@@ -121,13 +115,12 @@ def test_a_folder_without_a_tokenizer_or_with_code_to_run_is_refused_with_the_cu
 
     with tempfile.TemporaryDirectory() as d:
         path = load_model("tiny-bert", head="lm").save(Path(d) / "m")
-        config_ = json.loads((path / "config.json").read_text())
-        (path / "config.json").write_text(
-            json.dumps(config_ | {"model_type": "ours", "auto_map": {"AutoConfig": "ours.Config"}})
-        )
+        config = json.loads((path / "config.json").read_text())
+        own = {"model_type": "ours", "auto_map": {"AutoConfig": "ours.Config"}}
+        (path / "config.json").write_text(json.dumps(config | own))
         with pytest.raises(CourseError, match="code from its own repository"):
             load_model(path, head="lm")
-        (path / "config.json").write_text(json.dumps(config_))
+        (path / "config.json").write_text(json.dumps(config))
         (path / "tokenizer.json").unlink()
         with pytest.raises(CourseError, match="tokenizer.json is missing"):
             load_model(path, head="lm")
@@ -157,31 +150,27 @@ def test_added_tokens_are_refused_and_resized_on_request():
     import pytest
 
     t = transformers.AutoTokenizer.from_pretrained(assets() / "tiny-bert")
-    plain_ = load_model("tiny-bert", head="lm")
-    rows_ = plain_.network.get_input_embeddings().num_embeddings
-    t.add_tokens([f"<new{i}>" for i in range(rows_ - len(t) + 2)])
-    with pytest.raises(CourseError, match=f"outside the embedding.*{rows_ + 2}.*{rows_}"):
+    plain = load_model("tiny-bert", head="lm")
+    rows = plain.network.get_input_embeddings().num_embeddings
+    t.add_tokens([f"<new{i}>" for i in range(rows - len(t) + 2)])
+    with pytest.raises(CourseError, match=f"outside the embedding.*{rows + 2}.*{rows}"):
         load_model("tiny-bert", head="lm", tokenizer=t)
-    grown = (
-        load_model("tiny-bert", head="lm", tokenizer=t, resize=True)
-        .network.get_input_embeddings()
-        .weight
-    )
-    assert len(grown) == rows_ + 2
-    assert torch.equal(grown[:rows_], plain_.network.get_input_embeddings().weight)
-    with pytest.raises(CourseError, match=f"{rows_ + 7}, {rows_}; the embedding has {rows_} rows"):
-        plain_.forward(
-            Batch(torch.tensor([[3, rows_, rows_ + 7]]), torch.ones(1, 3, dtype=torch.bool))
-        )
+    larger = load_model("tiny-bert", head="lm", tokenizer=t, resize=True)
+    grown = larger.network.get_input_embeddings().weight
+    assert len(grown) == rows + 2
+    assert torch.equal(grown[:rows], plain.network.get_input_embeddings().weight)
+    with pytest.raises(CourseError, match=f"{rows}, {rows + 7} .*embedding has {rows} rows"):
+        ids = torch.tensor([[3, rows, rows + 7]])
+        plain.forward(Batch(ids, torch.ones(1, 3, dtype=torch.bool)))
 
 # %% nbs/lessons/05_models.ipynb #ad86661e
 def test_generic_labels_are_said_to_be_uncheckable():
-    config_ = SimpleNamespace(
+    config = SimpleNamespace(
         architectures=["BertForSequenceClassification"],
         problem_type=None,
         id2label={0: "LABEL_0", 1: "LABEL_1"},
     )
-    assert "cannot be checked" in plan_labels(config_, "classify", ["no", "yes"])[2]
+    assert "cannot be checked" in plan_labels(config, "classify", ["no", "yes"])[2]
 
 # %% nbs/lessons/05_models.ipynb #c0ffee66
 def test_labels_are_a_list_of_names_and_only_where_something_is_classified():
@@ -203,51 +192,51 @@ def test_labels_are_a_list_of_names_and_only_where_something_is_classified():
 def test_the_loss_follows_the_kind():
     import pytest
 
-    ids_, mask_ = torch.randint(5, 50, (4, 6)), torch.ones(4, 6, dtype=torch.bool)
-    m_ = load_model("tiny-bert", head="classify", labels=["a", "b", "c"])
-    y_ = torch.tensor([0, 2, 1, 1])
-    total_, n_ = m_.loss(Batch(ids_, mask_, labels=y_))
-    torch.testing.assert_close(total_, F.cross_entropy(m_.core(ids_, mask_), y_, reduction="sum"))
-    assert n_ == 4
-    m_ = load_model("tiny-bert", head="regress")
-    total_, n_ = m_.loss(Batch(ids_, mask_, labels=torch.ones(4)))
-    assert n_ == 4
-    assert total_.ndim == 0
-    m_ = load_model("tiny-bert", head="span")
-    total_, n_ = m_.loss(Batch(ids_, mask_, labels=torch.tensor([[1, 2]] * 4)))
-    assert n_ == 4
-    m_ = load_model("tiny-gpt", head="lm")
-    total_, n_ = m_.loss(Batch(ids_, mask_, supervised=mask_))
-    assert n_ == 20
+    ids, mask = torch.randint(5, 50, (4, 6)), torch.ones(4, 6, dtype=torch.bool)
+    model = load_model("tiny-bert", head="classify", labels=["a", "b", "c"])
+    y = torch.tensor([0, 2, 1, 1])
+    total, count = model.loss(Batch(ids, mask, labels=y))
+    torch.testing.assert_close(total, F.cross_entropy(model.core(ids, mask), y, reduction="sum"))
+    assert count == 4
+    model = load_model("tiny-bert", head="regress")
+    total, count = model.loss(Batch(ids, mask, labels=torch.ones(4)))
+    assert count == 4
+    assert total.ndim == 0
+    model = load_model("tiny-bert", head="span")
+    total, count = model.loss(Batch(ids, mask, labels=torch.tensor([[1, 2]] * 4)))
+    assert count == 4
+    model = load_model("tiny-gpt", head="lm")
+    total, count = model.loss(Batch(ids, mask, supervised=mask))
+    assert count == 20
     with pytest.raises(CourseError, match="without labels"):
-        load_model("tiny-bert", head="regress").loss(Batch(ids_, mask_))
+        load_model("tiny-bert", head="regress").loss(Batch(ids, mask))
 
 # %% nbs/lessons/05_models.ipynb #f6886c9c
 def test_predictions_are_repeatable_keep_the_order_and_the_training_flag():
-    m_ = load_model("tiny-bert", head="classify", labels=["a", "b"], seed=1)
-    m_.network.train()
-    m_.network.bert.encoder.layer[0].eval()
-    texts_ = ["great film", "a " * 40, "great film", "cold soup and more"]
+    model = load_model("tiny-bert", head="classify", labels=["a", "b"], seed=1)
+    model.network.train()
+    model.network.bert.encoder.layer[0].eval()
+    texts = ["great film", "a " * 40, "great film", "cold soup and more"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        p = m_.probabilities(texts_, batch_size=2)
-        assert (p == m_.probabilities(texts_, batch_size=2)).all()
-        assert not any(x_.grad is not None for x_ in m_.network.parameters())
-        assert abs(p - [m_.probabilities(t)[0] for t in texts_]).max() < 1e-5
+        p = model.probabilities(texts, batch_size=2)
+        assert (p == model.probabilities(texts, batch_size=2)).all()
+        assert not any(x.grad is not None for x in model.network.parameters())
+        assert abs(p - [model.probabilities(t)[0] for t in texts]).max() < 1e-5
         assert abs(p[0] - p[2]).max() < 1e-6
-        assert m_.predict([]) == []
-        assert m_.predict("great film") == m_.predict(["great film"])
-    assert m_.network.training
-    assert m_.network.classifier.training
-    assert not m_.network.bert.encoder.layer[0].training
+        assert model.predict([]) == []
+        assert model.predict("great film") == model.predict(["great film"])
+    assert model.network.training
+    assert model.network.classifier.training
+    assert not model.network.bert.encoder.layer[0].training
 
 # %% nbs/lessons/05_models.ipynb #dbe6d622
 def test_text_is_text():
     import pytest
 
-    m_ = load_model("tiny-bert", head="regress")
+    model = load_model("tiny-bert", head="regress")
     with pytest.raises(CourseError, match="text 1 is None"):
-        m_.predict(["a", None])
+        model.predict(["a", None])
     with pytest.raises(CourseError, match="pairs"):
         load_model("tiny-bert", head="span").predict(["a"])
 
@@ -255,11 +244,11 @@ def test_text_is_text():
 def test_what_is_no_text_no_name_and_no_choice_is_said():
     import pytest
 
-    judge_ = load_model("tiny-bert", task="reviews")
+    judge = load_model("tiny-bert", task="reviews")
     for wrong, says in [
-        (lambda: judge_.predict([("a text", "its label")]), "one text per row"),
-        (lambda: judge_.predict(None), "None is no text"),
-        (lambda: freeze(judge_, 1), "train=1: choose"),
+        (lambda: judge.predict([("a text", "its label")]), "one text per row"),
+        (lambda: judge.predict(None), "None is no text"),
+        (lambda: freeze(judge, 1), "train=1: choose"),
         (lambda: load_model("tiny-gpt", head="lm").generate(None), "not a string"),
         (lambda: load_model(None), "None names no model"),
         (
@@ -275,17 +264,16 @@ def test_what_is_no_text_no_name_and_no_choice_is_said():
 def test_generated_text_depends_on_the_seed_alone():
     import pytest
 
-    m_ = load_model("tiny-gpt", head="lm")
+    model = load_model("tiny-gpt", head="lm")
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    a, b, c = (m_.generate("The film", max_new=20, seed=s) for s in (1, 1, 2))
+    a, b, c = (model.generate("The film", max_new=20, seed=s) for s in (1, 1, 2))
     assert a == b != c
     assert a.startswith("The film")
     assert torch.equal(torch.get_rng_state(), before)
-    assert m_.generate("x", max_new=9, temperature=0) == m_.generate(
-        "x", max_new=9, temperature=0, seed=9
-    )
-    assert isinstance(m_.generate("x", max_new=1000), str)
+    greedy = model.generate("x", max_new=9, temperature=0)
+    assert greedy == model.generate("x", max_new=9, temperature=0, seed=9)
+    assert isinstance(model.generate("x", max_new=1000), str)
     with pytest.raises(CourseError, match="decoder"):
         load_model("tiny-bert", head="lm").generate("x")
 
@@ -301,32 +289,25 @@ def test_labels_are_matched_by_name_not_by_number():
             published.network.classifier.weight += 0.1
         path = published.save(Path(d) / "m")
         task_labels = ["entailment", "neutral", "contradiction"]
-        m_ = load_model(path, head="classify", labels=task_labels)
-        assert m_.labels == task_labels
-        assert not m_.new
+        model = load_model(path, head="classify", labels=task_labels)
+        assert model.labels == task_labels
+        assert not model.new
         assert published.align(task_labels) == [2, 1, 0]
         assert torch.equal(
-            m_.network.classifier.weight, published.network.classifier.weight[[2, 1, 0]]
+            model.network.classifier.weight, published.network.classifier.weight[[2, 1, 0]]
         )
-        texts_ = ["one film", "no soup at all", "we left"]
-        assert [name.upper() for name in m_.predict(texts_)] == published.predict(texts_)
-        assert load_model(m_.save(Path(d) / "n")).network.config.id2label == dict(
-            enumerate(task_labels)
-        )
+        texts = ["one film", "no soup at all", "we left"]
+        assert [name.upper() for name in model.predict(texts)] == published.predict(texts)
+        again = load_model(model.save(Path(d) / "n"))
+        assert again.network.config.id2label == dict(enumerate(task_labels))
         other = load_model(path, head="classify", labels=["red", "green", "blue"])
         assert "classifier.weight" in other.new
         assert other.labels[0] == "red"
         assert not torch.equal(other.network.classifier.weight, published.network.classifier.weight)
-        assert (
-            len(
-                load_model(
-                    path, head="classify", labels=["1", "2", "3", "4"]
-                ).network.classifier.weight
-            )
-            == 4
-        )
+        four = load_model(path, head="classify", labels=["1", "2", "3", "4"])
+        assert len(four.network.classifier.weight) == 4
         with pytest.raises(CourseError, match="'maybe'"):
-            m_.align(["maybe"])
+            model.align(["maybe"])
         published.labels = [f"LABEL_{i}" for i in range(3)]
         generic = load_model(published.save(Path(d) / "g"), head="classify", labels=task_labels)
         assert generic.labels == task_labels
@@ -337,19 +318,19 @@ def test_saving_replaces_a_model_keeps_what_is_not_one_and_refuses_other_folders
     import pytest
 
     with tempfile.TemporaryDirectory() as d:
-        m_, home = load_model("tiny-bert", head="lm"), Path(d)
-        path = m_.save(home / "m")
+        model, home = load_model("tiny-bert", head="lm"), Path(d)
+        path = model.save(home / "m")
         (path / "notes.txt").write_text("mine")
         (path / "pytorch_model.bin").write_text("old")
-        m_.save(path)
+        model.save(path)
         assert (path / "notes.txt").read_text() == "mine"
         assert not (path / "pytorch_model.bin").exists()
-        assert [p_.name for p_ in home.iterdir()] == ["m"]
+        assert [p.name for p in home.iterdir()] == ["m"]
         (home / "thesis").mkdir()
         (home / "thesis" / "chapter.txt").write_text("mine")
         with pytest.raises(CourseError, match="Nothing was written"):
-            m_.save(home / "thesis")
-        assert sorted(p_.name for p_ in home.iterdir()) == ["m", "thesis"]
+            model.save(home / "thesis")
+        assert sorted(p.name for p in home.iterdir()) == ["m", "thesis"]
 
 # %% nbs/lessons/05_models.ipynb #ca11c002
 def test_a_revision_of_what_is_not_on_the_hub_is_refused_not_ignored():
@@ -380,15 +361,14 @@ def test_the_same_seed_makes_the_same_head_and_leaves_the_random_state_alone():
     for options in (dict(), dict(random=True)):
         torch.manual_seed(0)
         before = torch.get_rng_state()
-        heads_ = [
+        heads = [
             load_model("tiny-bert", head="classify", labels=["a", "b"], seed=s, **options).network
             for s in (42, 42, 42, 7)
         ]
         assert torch.equal(torch.get_rng_state(), before)
-        assert all(
-            torch.equal(heads_[0].classifier.weight, h_.classifier.weight) for h_ in heads_[1:3]
-        )
-        assert not torch.equal(heads_[0].classifier.weight, heads_[3].classifier.weight)
+        first, *same, other = [h.classifier.weight for h in heads]
+        assert all(torch.equal(first, w) for w in same)
+        assert not torch.equal(first, other)
 
 # %% nbs/lessons/05_models.ipynb #8c53465a
 def test_a_new_head_goes_on_the_backbone_of_a_model_in_memory_and_leaves_that_alone():
@@ -396,13 +376,13 @@ def test_a_new_head_goes_on_the_backbone_of_a_model_in_memory_and_leaves_that_al
     with torch.no_grad():
         written.network.bert.embeddings.word_embeddings.weight += 0.5
     state = {n: p.clone() for n, p in written.network.state_dict().items()}
-    m_ = load_model(written, head="classify", labels=["a", "b"], seed=4)
+    model = load_model(written, head="classify", labels=["a", "b"], seed=4)
     assert torch.equal(
-        m_.network.bert.embeddings.word_embeddings.weight,
+        model.network.bert.embeddings.word_embeddings.weight,
         written.network.bert.embeddings.word_embeddings.weight,
     )
     with torch.no_grad():
-        m_.network.bert.embeddings.word_embeddings.weight.zero_()
+        model.network.bert.embeddings.word_embeddings.weight.zero_()
     assert all(torch.equal(p, state[n]) for n, p in written.network.state_dict().items())
     assert written.kind == "mlm"
 
@@ -440,20 +420,20 @@ def test_thresholds_decide_what_is_predicted_are_saved_and_follow_their_labels()
 def test_a_head_never_trained_warns_until_it_is():
     import pytest
 
-    m_ = load_model("tiny-bert", head="classify", labels=["a", "b"])
+    model = load_model("tiny-bert", head="classify", labels=["a", "b"])
     with pytest.warns(UserWarning, match="never trained .*classifier"):
-        m_.predict(["x"])
+        model.predict(["x"])
     with tempfile.TemporaryDirectory() as d:
-        again_ = load_model(m_.save(Path(d) / "m"))
-        assert again_.untrained
-        assert again_.new == m_.new
+        again = load_model(model.save(Path(d) / "m"))
+        assert again.untrained
+        assert again.new == model.new
         with torch.no_grad():
-            m_.network.classifier.weight += 0.1
+            model.network.classifier.weight += 0.1
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            trained_ = load_model(m_.save(Path(d) / "m"))
-            assert m_.predict(["x"]) == trained_.predict(["x"])
-            assert trained_.new == ()
+            trained = load_model(model.save(Path(d) / "m"))
+            assert model.predict(["x"]) == trained.predict(["x"])
+            assert trained.new == ()
 
 # %% nbs/lessons/05_models.ipynb #9f3e1206
 def test_a_saved_folder_is_read_by_transformers_alone():
@@ -464,30 +444,28 @@ def test_a_saved_folder_is_read_by_transformers_alone():
         mine.save(Path(d) / "m")
         with quietly():
             theirs = transformers.AutoModelForSequenceClassification.from_pretrained(Path(d) / "m")
-        ids_ = torch.randint(5, 50, (3, 8))
+        ids = torch.randint(5, 50, (3, 8))
         torch.testing.assert_close(
-            theirs(ids_, attention_mask=torch.ones_like(ids_)).logits,
-            mine.core(ids_, torch.ones_like(ids_)),
+            theirs(ids, attention_mask=torch.ones_like(ids)).logits,
+            mine.core(ids, torch.ones_like(ids)),
             rtol=1e-5,
             atol=1e-6,
         )
         assert theirs.config.id2label == {0: "neg", 1: "neutral", 2: "pos"}
         assert theirs.config.problem_type == "single_label_classification"
-        assert (
-            transformers.AutoTokenizer.from_pretrained(Path(d) / "m").get_vocab()
-            == mine.tokenizer.get_vocab()
-        )
+        vocab = transformers.AutoTokenizer.from_pretrained(Path(d) / "m").get_vocab()
+        assert vocab == mine.tokenizer.get_vocab()
 
 # %% nbs/lessons/05_models.ipynb #cee76361
 def test_copies_are_independent_and_dropout_is_set_everywhere():
-    m_ = load_model("tiny-gpt", head="lm", dropout=0.25)
-    assert m_.network.transformer.drop.p == 0.25
-    twin = m_.copy()
+    model = load_model("tiny-gpt", head="lm", dropout=0.25)
+    assert model.network.transformer.drop.p == 0.25
+    twin = model.copy()
     with torch.no_grad():
         twin.network.transformer.wte.weight.zero_()
     twin.labels.append("x")
-    assert m_.network.transformer.wte.weight.abs().sum() > 0
-    assert m_.labels == []
+    assert model.network.transformer.wte.weight.abs().sum() > 0
+    assert model.labels == []
     assert twin.core.network is twin.network
     assert twin.network.lm_head.weight is twin.network.transformer.wte.weight
 
@@ -565,9 +543,8 @@ mean_exercise = Exercise(
 )
 
 # %% nbs/lessons/05_models.ipynb #f30ca729
-def block_count(
-    d, f, square=4, mlp=2, biases=True, norms=4
-):  # norms: vectors of d numbers in the two LayerNorms
+# norms: vectors of d numbers in the two LayerNorms
+def block_count(d, f, square=4, mlp=2, biases=True, norms=4):
     up, down = d * f + f * biases, f * d + d * biases
     return square * (d * d + d * biases) + [0, up, up + down][mlp] + norms * d
 

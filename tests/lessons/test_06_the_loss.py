@@ -146,9 +146,8 @@ def test_the_real_end_of_text_keeps_its_label_where_padding_has_the_same_id_case
     got.backward()
     assert n == 12 - 3  # a row's first token is no target
     assert free_guess.grad[0, 1, 9] < 0
-    assert (
-        free_guess.grad[0, 2].abs().sum() == 0
-    )  # the real end is learned, the padding after it is not
+    # the real end is learned, the padding after it is not
+    assert free_guess.grad[0, 2].abs().sum() == 0
 
 # %% nbs/lessons/06_the_loss.ipynb #6e3013b3
 def test_all_masked_rows_are_finite_and_weigh_nothing_case_l08():

@@ -35,9 +35,8 @@ def test_a_message_shows_where_an_answer_differs_spaces_and_late_differences_too
     assert len(late) < 200
     assert "list(…)" in long.judge(lambda n: (i for i in range(n)))[1]
     assert "list(…)" in long.judge(lambda n: map(int, range(n)))[1]
-    alike = Asked("00.9", "word", [("a",)], solution=lambda text: text).judge(
-        lambda text: type("Text", (str,), {})(text)
-    )[1]
+    word = Asked("00.9", "word", [("a",)], solution=lambda text: text)
+    alike = word.judge(lambda text: type("Text", (str,), {})(text))[1]
     assert "(Text)" in alike
     assert "(str)" in alike
 
@@ -48,16 +47,11 @@ def test_a_test_that_is_left_out_is_skipped_under_pytest_and_said_in_a_notebook(
 
     import pytest
 
-    told = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "import os; os.environ.pop('PYTEST_CURRENT_TEST', None); from "
-            "ftcourse.course.practice.exercises import skip; skip('no data here')",
-        ],
-        capture_output=True,
-        text=True,
+    code = (
+        "import os; os.environ.pop('PYTEST_CURRENT_TEST', None); "
+        "from ftcourse.course.practice.exercises import skip; skip('no data here')"
     )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert told.stdout == "skipped: no data here\n", told
     with mock.patch.dict("os.environ", PYTEST_CURRENT_TEST="this one"):
         with pytest.raises(BaseException, match="no data here") as e:
@@ -83,10 +77,8 @@ def test_what_is_solved_is_remembered_once_and_a_damaged_file_harms_nobody():
         assert list(room.solved()) == ["07.2"]
         assert room.solved()["07.2"]["name"] == "twice"
         room.remember("08.quiz", "quiz")
-        seen = room.Progress(
-            room.solved(),
-            {"07.1": "once", "07.2": "twice", "08.1": "more", "08.quiz": "quiz", "09.quiz": "quiz"},
-        )
+        names = {"07.1": "once", "07.2": "twice", "08.1": "more"}
+        seen = room.Progress(room.solved(), names | {"08.quiz": "quiz", "09.quiz": "quiz"})
         assert seen.lessons() == [
             ("07", 1, 2, ["07.1"]),
             ("08", 1, 2, ["08.1"]),
@@ -106,21 +98,16 @@ def test_the_exercises_and_quizzes_of_lessons_are_found_in_their_notebooks():
 
     sources = [
         [
-            "ex1 = Exercise(\"03.1\", \"cut\", inputs=[])\n",
-            "ex2 = Exercise(\n",
-            "    \"03.2\", \"glue\", [])",
+            'ex1 = Exercise("03.1", "cut", inputs=[])\n',
+            'ex2 = Exercise(\n',
+            '    "03.2", "glue", [])',
         ],
         ["from ftcourse.course.practice.quizzes import quiz\n", "quiz(3)"],
     ]
     with tempfile.TemporaryDirectory() as d:
-        (Path(d) / "03_x.ipynb").write_text(
-            json.dumps(
-                {
-                    "cells": [{"cell_type": "code", "source": s} for s in sources]
-                    + [{"cell_type": "markdown", "source": ["answer with `quiz(4, \"b\")`"]}]
-                }
-            )
-        )
+        cells = [{"cell_type": "code", "source": s} for s in sources]
+        cells.append({"cell_type": "markdown", "source": ['answer with `quiz(4, "b")`']})
+        (Path(d) / "03_x.ipynb").write_text(json.dumps({"cells": cells}))
         assert room.lesson_numbers(d) == {"03.1": "cut", "03.2": "glue", "03.quiz": "quiz"}
     assert room.lesson_numbers("no/such/folder") == {}
 

@@ -2,6 +2,7 @@
 from dataclasses import fields
 from ftcourse.core.errors import CourseError
 from ftcourse.core.hparams import HyperParams
+from ftcourse.core.hparams import field_type
 
 # %% nbs/toolkit/hparams.ipynb #48f437e1
 def test_a_typing_slip_is_named_with_its_cure():
@@ -35,15 +36,21 @@ def test_values_out_of_range_and_contradictions_are_refused():
         dict(epochs=None),
         dict(lr="fast"),
         dict(epochs=float("inf")),
+        dict(epochs=10**400),
+        dict(max_steps="3.5"),
     ]:
         with pytest.raises(CourseError, match=re.escape(next(iter(bad)))):
             HyperParams(**bad)
+    with pytest.raises(CourseError, match="^lr=50 is outside 0 to 10: learning rate at its peak"):
+        HyperParams(lr=50)
 
 # %% nbs/toolkit/hparams.ipynb #06e04532
 def test_numbers_arrive_in_the_type_of_their_field():
-    given = HyperParams(epochs="3", batch_size=8.0, max_steps="12")
-    assert (given.epochs, given.batch_size, given.max_steps) == (3.0, 8, 12)
+    given = HyperParams(epochs="3", batch_size=8.0, max_steps="12", patience="3.0")
+    assert (given.epochs, given.batch_size, given.max_steps, given.patience) == (3.0, 8, 12, 3)
+    assert isinstance(given.epochs, float)
     assert isinstance(given.batch_size, int)
+    assert isinstance(given.patience, int)
 
 # %% nbs/toolkit/hparams.ipynb #06e6b863
 def test_steps_of_a_run():
@@ -53,14 +60,27 @@ def test_steps_of_a_run():
     assert HyperParams(epochs=9, batch_size=10, max_steps=7).total_steps(100) == 7
     assert HyperParams(epochs=0.01, batch_size=16).total_steps(1) == 1
 
+# %% nbs/toolkit/hparams.ipynb #5c1d2f70
+def test_hyperparameters_are_a_plain_frozen_dataclass():
+    import dataclasses
+    import pickle
+
+    import pytest
+
+    made = HyperParams(lr=1e-3, train="last-2")
+    assert pickle.loads(pickle.dumps(made)) == made
+    assert HyperParams(**dataclasses.asdict(made)) == made
+    assert dataclasses.replace(made, seed=1) == made.replace(seed=1)
+    assert hash(made) == hash(HyperParams(lr=1e-3, train="last-2"))
+    with pytest.raises(dataclasses.FrozenInstanceError, match="lr"):
+        made.lr = 1.0
+
 # %% nbs/toolkit/hparams.ipynb #4e731cb3
 def test_every_field_says_what_a_widget_needs():
     for f in fields(HyperParams):
         assert f.metadata["help"], f.name
-        assert (
-            f.metadata["choices"]
-            or "bool" in str(f.type)
-            or f.name == "train"
-            or f.metadata["low"] is not None
-        ), f.name
+        has_range = f.metadata["low"] is not None and f.metadata["high"] is not None
+        kind, _ = field_type(f)
+        assert has_range == (kind in (int, float)), f.name
+        assert bool(f.metadata["choices"]) == (kind is str and f.name != "train"), f.name
         assert getattr(HyperParams(), f.name) == f.default

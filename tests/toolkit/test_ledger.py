@@ -19,79 +19,58 @@ def test_a_claim_says_what_was_measured_and_refuses_what_is_no_measurement():
     assert one.date
     assert one.profile == "tiny"
     assert "✗ does not hold" in str(claimed("09.a-claim", "More is better", False, 0.0))
-    for wrong in (
-        dict(id="nine"),
-        dict(id="09.Nine"),
-        dict(holds=None),
-        dict(holds="yes"),
-        dict(value=float("nan")),
-        dict(n=0),
-        dict(interval=(0.4, 0.5)),
-        dict(seconds=float("inf")),
+    right = dict(
+        id="09.a-claim", text="More", holds=True, value=0.3, interval=(0.1, 0.5), n=5, seconds=1.0
+    )
+    for wrong, named in (
+        (dict(id="nine"), "claim 'nine': an id is the lesson and a name"),
+        (dict(id="09.Nine"), "claim '09.Nine': an id is the lesson and a name"),
+        (dict(holds=None), "holds=None is neither True nor False"),
+        (dict(holds="yes"), "holds='yes' is neither True nor False"),
+        (dict(value=float("nan")), "value=nan"),
+        (dict(n=0), "n=0"),
+        (dict(interval=(0.4, 0.5)), "interval="),
+        (dict(seconds=float("inf")), "seconds=inf"),
     ):
-        with pytest.raises(Refused, match="claim"):
-            claimed(
-                **dict(
-                    id="09.a-claim",
-                    text="More",
-                    holds=True,
-                    value=0.3,
-                    interval=(0.1, 0.5),
-                    n=5,
-                    seconds=1.0,
-                )
-                | wrong
-            )
+        with pytest.raises(Refused, match=named):
+            claimed(**right | wrong)
     from ftcourse.course.ledger import format_number as figure
 
-    assert [figure(x) for x in (2e-17, -2e-17, -0.0116, 39.04, 1234.5, 0.00097, -0.0042)] == [
-        "0.000",
-        "0.000",
-        "-0.012",
-        "39",
-        "1.23e+03",
-        "0.00097",
-        "-0.0042",
-    ]
+    for x, text in {
+        2e-17: "0.000",
+        -2e-17: "0.000",
+        -0.0116: "-0.012",
+        39.04: "39",
+        1234.5: "1.23e+03",
+        0.00097: "0.00097",
+        -0.0042: "-0.0042",
+    }.items():
+        assert figure(x) == text
     assert claimed("09.a-claim", "More", True, 0.3, n=1).figure() == "0.300, 1 seed"
-    assert (
-        claimed("09.a-claim", "More", True, 0.3, n=40, of="test rows").figure()
-        == "0.300, 40 test rows"
-    )
+    rows = claimed("09.a-claim", "More", True, 0.3, n=40, of="test rows")
+    assert rows.figure() == "0.300, 40 test rows"
     import numpy as np
 
-    assert (
-        claimed("09.a-claim", "More", np.bool_(True), np.float64(0.3), (np.float64(0.1), 0.5)).holds
-        is True
+    from_numpy = claimed(
+        "09.a-claim", "More", np.bool_(True), np.float64(0.3), (np.float64(0.1), 0.5)
     )
+    assert from_numpy.holds is True
 
 # %% nbs/toolkit/ledger.ipynb #1ed60015
 def test_claims_are_written_down_read_again_and_compared():
     import pytest
 
-    from ftcourse.course.ledger import (
-        Claim as One,
-    )
-    from ftcourse.course.ledger import (
-        Ledger as Book,
-    )
-    from ftcourse.course.ledger import (
-        claim as stated,
-    )
-    from ftcourse.course.ledger import (
-        read_claims as reads,
-    )
-    from ftcourse.course.ledger import (
-        write_claims as writes,
-    )
+    from ftcourse.course.ledger import Claim as One
+    from ftcourse.course.ledger import Ledger as Book
+    from ftcourse.course.ledger import claim as stated
+    from ftcourse.course.ledger import read_claims as reads
+    from ftcourse.course.ledger import write_claims as writes
 
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "claims.jsonl"
         with mock.patch.dict(os.environ, {"FTCOURSE_LEDGER": str(file)}):
-            for x in (0.2, 0.3):
-                stated(
-                    "10.b", "B | b", True, x, (0.1, 0.5), 5, 1.0
-                )  # run twice: the last one counts
+            for x in (0.2, 0.3):  # run twice: the last one counts
+                stated("10.b", "B | b", True, x, (0.1, 0.5), 5, 1.0)
             stated("02.a", "A", False, 1.0)
         book = reads(file)
         assert list(book) == ["02.a", "10.b"]
@@ -158,24 +137,18 @@ def test_a_claim_stands_beside_the_course_s_own_and_its_text_is_escaped():
     import ftcourse.course.ledger as room
 
     mine = room.Claim("09.x", "<script>alert(1)</script>", True, 0.3, (0.1, 0.5), 5, 1.0)
-    with mock.patch.object(
-        room,
-        "ledger",
-        lambda: room.Ledger(
-            [room.Claim("09.x", "the same", True, 0.4, (0.2, 0.6), 5, 1.0, date="2026-11-26")]
-        ),
-    ):
+    shipped = room.Claim("09.x", "the same", True, 0.4, (0.2, 0.6), 5, 1.0, date="2026-11-26")
+    turned = room.Claim("09.x", "the same", False, 0.0, (-0.1, 0.1), 5, 1.0)
+    with mock.patch.object(room, "ledger", lambda: room.Ledger([shipped])):
         assert "the course's run of 2026-11-26: 0.400 [0.200, 0.600], 5 seeds" in str(mine)
         assert "differs" not in str(mine)
-        assert "yours differs: it held" in str(
-            room.Claim("09.x", "the same", False, 0.0, (-0.1, 0.1), 5, 1.0)
-        )
+        assert "yours differs: it held" in str(turned)
         with mock.patch.dict(os.environ, {"FTCOURSE_LEDGER": "claims.jsonl"}):
             assert "the course's run" not in str(mine)
             assert "0.300" in str(mine)  # it is being written down
     assert "<script" not in mine._repr_html_()
     assert "<script" not in room.Ledger([mine])._repr_html_()
-    for shipped in room.ledger().values():
-        assert shipped.seconds > 0
-        assert shipped.date
-        assert shipped.machine
+    for one in room.ledger().values():
+        assert one.seconds > 0, one.id
+        assert one.date, one.id
+        assert one.machine, one.id

@@ -14,37 +14,26 @@ import numpy as np
 def test_a_grey_print_tells_every_two_runs_apart():
     from itertools import combinations
 
-    okabe_ito = {
-        "#000000",
-        "#E69F00",
-        "#56B4E9",
-        "#009E73",
-        "#F0E442",
-        "#0072B2",
-        "#D55E00",
-        "#CC79A7",
-    }
+    okabe_ito = set("#000000 #E69F00 #56B4E9 #009E73 #F0E442 #0072B2 #D55E00 #CC79A7".split())
 
     def lightness(colour):  # CIE L*: what is left of a colour in grey, 0 black to 100 white
-        r, g, b = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
-        y = sum(
-            w * (x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4)
-            for w, x in ((0.2126, r), (0.7152, g), (0.0722, b))
-        )
+        rgb = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4 for x in rgb]
+        y = np.dot((0.2126, 0.7152, 0.0722), linear)
         return 116 * y ** (1 / 3) - 16 if y > 0.008856 else 903.3 * y
 
     assert round(lightness("#FFFFFF")) == 100
     assert lightness("#000000") == 0
     assert set(COLOURS) <= okabe_ito
     assert len(set(COLOURS)) == len(COLOURS) == len(LINES) == len(MARKERS)
-    assert all(lightness(c) < 75 for c in COLOURS), "too pale on white paper"
-    alike = [
-        (i, j)
-        for i, j in combinations(range(len(COLOURS)), 2)
-        if abs(lightness(COLOURS[i]) - lightness(COLOURS[j])) < 15
-    ]
+    grey = [lightness(c) for c in COLOURS]
+    assert max(grey) < 75, "too pale on white paper"
+    pairs = combinations(range(len(COLOURS)), 2)
+    alike = [(i, j) for i, j in pairs if abs(grey[i] - grey[j]) < 15]
     assert alike
-    assert all(LINES[i] != LINES[j] and MARKERS[i] != MARKERS[j] for i, j in alike)
+    for i, j in alike:
+        assert LINES[i] != LINES[j], (i, j)
+        assert MARKERS[i] != MARKERS[j], (i, j)
 
 # %% nbs/toolkit/plots.ipynb #390eaf0c
 def test_the_running_mean():
@@ -61,22 +50,17 @@ def test_every_plot_draws():
         validations=[{"step": 4, "loss": 0.3}, {"step": 8, "loss": None}],
     )
     assert len(plot_history(run).axes) == 2
-    assert [t.get_text() for t in plot_history({"a": run, "b": run}).legends[0].texts] == [
-        "a training",
-        "a validation",
-        "b training",
-        "b validation",
-    ]
-    assert [
-        t.get_text()
-        for t in plot_history({"c": SimpleNamespace(steps=run.steps, validations=[])})
-        .legends[0]
-        .texts
-    ] == ["c"]
-    assert [
-        plot_intervals({"a": (0.5, 0.4, 0.6)}, "share", c).axes[0].get_xlabel()
-        for c in (None, 0.0, 0.5)
-    ] == ["share", *["share (dotted: guessing)"] * 2]
+    legend = lambda runs: [t.get_text() for t in plot_history(runs).legends[0].texts]
+    both = ["a training", "a validation", "b training", "b validation"]
+    assert legend({"a": run, "b": run}) == both
+    assert legend({"c": SimpleNamespace(steps=run.steps, validations=[])}) == ["c"]
+    for chance, label in (
+        (None, "share"),
+        (0.0, "share (dotted: guessing)"),
+        (0.5, "share (dotted: guessing)"),
+    ):
+        drawn = plot_intervals({"a": (0.5, 0.4, 0.6)}, "share", chance)
+        assert drawn.axes[0].get_xlabel() == label
     assert len(plot_intervals({"a": (0.5, 0.4, 0.6)}, chance=0.5).axes) == 1
     assert len(plot_confusion([[1, 0], [0, 1]], ["x", "y"]).axes[0].texts) == 4
     drawn = plot_draws([0.1, 0.2, 0.2], [0, 0.15, 0.25], "share", {"edges": [0.1, 0.2]})

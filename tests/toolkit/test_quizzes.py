@@ -13,9 +13,8 @@ def test_every_quiz_has_three_to_five_questions_and_one_right_option_among_three
     import tomllib
     from importlib.resources import files
 
-    there = [
-        f for f in (files("ftcourse") / "assets" / "quizzes").iterdir() if f.name.endswith(".toml")
-    ]
+    folder = files("ftcourse") / "assets" / "quizzes"
+    there = [f for f in folder.iterdir() if f.name.endswith(".toml")]
     assert {f.name for f in there} >= {f"{n:02}.toml" for n in range(1, 16)}
     told = []
     for f in there:
@@ -31,9 +30,8 @@ def test_every_quiz_has_three_to_five_questions_and_one_right_option_among_three
             assert all(len(r) > 25 for r in reasons), (f.name, q.ask)
             told += [q.ask, *reasons]
         raw = tomllib.loads(f.read_text(encoding="utf-8"))["question"]
-        assert [q["right"][0] for q in raw] == [
-            next(o.text for o in q.options if o.right) for q in asked
-        ]
+        right = [next(o.text for o in q.options if o.right) for q in asked]
+        assert [q["right"][0] for q in raw] == right, f.name
     assert len(told) == len(set(told))
 
 # %% nbs/toolkit/quizzes.ipynb #3a460691
@@ -49,25 +47,21 @@ def test_neither_the_place_of_an_option_nor_its_length_gives_the_answer_away():
             right = len(next(o.text for o in q.options if o.right))
             others = [len(o.text) for o in q.options if not o.right]
             assert 0.7 * min(others) <= right <= 1.35 * max(others), (lesson, q.ask)
-            longest = longest + (right > max(others))
-            shortest = shortest + (right < min(others))
-            n = n + 1
+            longest += right > max(others)
+            shortest += right < min(others)
+            n += 1
     assert max(places.values()) < 0.36 * n, places
-    assert min(places[i] for i in range(4)) > 0.12 * n, (
-        places
-    )  # of four options, a quarter each by chance
+    # of four options, a quarter each by chance
+    assert min(places[i] for i in range(4)) > 0.12 * n, places
     assert longest < 0.3 * n, (longest, shortest, n)
     assert shortest < 0.3 * n, (longest, shortest, n)
 
 # %% nbs/toolkit/quizzes.ipynb #e57c8a89
 def test_the_order_of_options_is_the_same_on_every_machine():
-    letters = "".join(
-        "abcd"[next(i for i, o in enumerate(q.options) if o.right)] for q in questions(1)
-    )
-    assert letters == "addbd"
-    assert [o.text for o in shuffled(1, questions(1)[0].options[::-1])] == [
-        o.text for o in questions(1)[0].options
-    ]
+    right = [next(i for i, o in enumerate(q.options) if o.right) for q in questions(1)]
+    assert "".join("abcd"[i] for i in right) == "addbd"
+    first = questions(1)[0].options
+    assert shuffled(1, first[::-1]) == first
 
 # %% nbs/toolkit/quizzes.ipynb #3e892591
 def test_right_and_wrong_answers_are_told_apart_each_with_its_own_reason_and_what_was_solved():
@@ -93,9 +87,8 @@ def test_right_and_wrong_answers_are_told_apart_each_with_its_own_reason_and_wha
         assert done.solved()
         assert list(solved()) == ["06.quiz"]
         assert "All 5 right" in str(done)
-        assert all(
-            o.why in " ".join(str(done).split()) for q in questions(6) for o in q.options if o.right
-        )
+        flat = " ".join(str(done).split())
+        assert all(o.why in flat for q in questions(6) for o in q.options if o.right)
         assert "1 of" in progress().count(True)
 
 # %% nbs/toolkit/quizzes.ipynb #1289e5d9
@@ -131,25 +124,18 @@ def test_text_of_a_quiz_is_escaped():
     import ftcourse.course.practice.quizzes as room
 
     evil = "<script>alert(1)</script> <img src=x onerror=alert(1)> `<b>`"
-    asked = (
-        room.Question(
-            evil, tuple(room.Option(f"{n} {evil}", f"why {n} {evil}", n == 1) for n in range(3))
-        ),
-    )
+    options = tuple(room.Option(f"{n} {evil}", f"why {n} {evil}", n == 1) for n in range(3))
+    asked = (room.Question(evil, options),)
     with (
         mock.patch.object(room, "questions", lambda lesson: asked),
         mock.patch.object(room, "remember"),
     ):
         for answers in ((), ("a",), ("b",)):
             q = room.quiz(6, *answers)
-            drawn = [q.static()] + [
-                w.value
-                for w in (*q.box.children, *q.words, q.last)
-                if isinstance(getattr(w, "value", None), str)
-            ]
-            assert not any(
-                bad in text for text in drawn for bad in ("<script", "<img", "<b>`", "<code><b>")
-            )
+            values = [getattr(w, "value", None) for w in (*q.box.children, *q.words, q.last)]
+            drawn = [q.static(), *(v for v in values if isinstance(v, str))]
+            for bad in ("<script", "<img", "<b>`", "<code><b>"):
+                assert not any(bad in text for text in drawn), bad
             assert "<code>&lt;b&gt;</code>" in drawn[0]
 
 # %% nbs/toolkit/quizzes.ipynb #8b2b0245
@@ -189,15 +175,12 @@ def test_the_module_is_light():
     import subprocess
     import sys
 
+    code = (
+        "import sys, ftcourse.course.practice.quizzes; "
+        "heavy = ('torch', 'matplotlib', 'ipywidgets', 'IPython'); "
+        "print([m for m in heavy if m in sys.modules])"
+    )
     loaded = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "import sys, ftcourse.course.practice.quizzes; print([m for m in ('torch', "
-            "'matplotlib', 'ipywidgets', 'IPython') if m in sys.modules])",
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert loaded.stdout == "[]\n"

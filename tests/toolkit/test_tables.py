@@ -9,5 +9,14 @@ def test_columns_are_as_wide_as_their_widest_cell_and_text_is_never_markup():
     rows = [["a", "bb"], ["ccc", "d"]]
     assert in_text(rows) == "a    bb\nccc  d"
     assert in_text(rows, right=True) == "a    bb\nccc   d"
+    assert in_text([["n", ""], ["1.50", "1e3"]]) == "n\n1.50  1e3"
     assert "<script" not in in_html([["<script>"], ["<script>"]])
-    assert in_html(rows).count("<td") == in_html(rows).count("<th") == 2
+    assert in_html(rows).count("<td ") == 2
+    assert in_html(rows).count("<th ") == 2
+
+# %% nbs/toolkit/tables.ipynb #7ab1e007
+def test_a_bar_or_a_line_break_in_a_text_stays_in_its_cell_of_a_markdown_table():
+    from ftcourse.core.tables import markdown_table as in_markdown
+
+    rows = [["a", "b"], ["c | d", "e\nf"]]
+    assert in_markdown(rows) == "| a | b |\n| --- | --- |\n| c \\| d | e f |"

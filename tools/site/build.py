@@ -136,22 +136,23 @@ def fields_table(cls):
     """
     from fastcore.docments import docments
 
+    from ftcourse.core.tables import markdown_table
+
     if not dataclasses.is_dataclass(cls):
         return ""
-    said, missing = docments(cls), dataclasses.MISSING
+    comments, missing = docments(cls), dataclasses.MISSING
     rows = [
-        (f.name, "" if f.default is missing else f"`{f.default!r}`", f.metadata.get("help") or said.get(f.name) or "")
+        [
+            f"`{f.name}`",
+            "" if f.default is missing else f"`{f.default!r}`",
+            f.metadata.get("help") or comments.get(f.name) or "",
+        ]
         for f in dataclasses.fields(cls)
         if f.name[0] != "_"
     ]
     if not any(what for _, _, what in rows):
         return ""
-
-    def cell(text):
-        return " ".join(text.split()).replace("|", "\\|")
-
-    lines = [f"| `{n}` | {cell(default)} | {cell(what)} |" for n, default, what in rows]
-    return "\n".join(["| field | default | |", "|---|---|---|", *lines])
+    return markdown_table([["field", "default", ""], *rows])
 
 
 def shown(documented):

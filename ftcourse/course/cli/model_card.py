@@ -9,12 +9,13 @@ __all__ = [
 
 # %% ../../../nbs/toolkit/cli.ipynb #29807e5b
 import json
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import date
 from pathlib import Path
 
 from ...core import __version__
 from ...core.errors import CourseError
+from ...core.tables import markdown_table
 
 # %% ../../../nbs/toolkit/cli.ipynb #0665f5bc
 def card_scores(
@@ -23,31 +24,21 @@ def card_scores(
     "Scores with their intervals."
     from ftcourse.metrics.report import score_table
 
-    lines = ["| score | value | 95% interval |", "| --- | --- | --- |"]
-    return "\n".join(
-        lines
-        + [
-            f"| {cell(name)} | {value} | {interval} |"
-            for name, value, interval in score_table(report)
-        ]
-    )
+    rows = [[cell(name), value, interval] for name, value, interval in score_table(report)]
+    return markdown_table([["score", "value", "95% interval"], *rows])
 
 
 def cell(text) -> str:
     "Text of data sets as it may stand in a Markdown table: no markup, no bars, no line breaks."
     import html
 
-    return (
-        html.escape(" ".join(str(text).split()), quote=False)
-        .replace("|", "\\|")
-        .replace("`", "&#96;")
-        .replace("[", "&#91;")
-    )
+    text = html.escape(" ".join(str(text).split()), quote=False)
+    return text.replace("|", "&#124;").replace("`", "&#96;").replace("[", "&#91;")
 
 
 def limits(
-    report,
-    task,  # a Report; the Task it was trained on
+    report,  # a Report
+    task,  # the Task it was trained on
 ) -> list[str]:
     "What the numbers do not say."
     found = [
@@ -76,30 +67,28 @@ def card_text(
     """
     from huggingface_hub import EvalResult, ModelCardData
 
+    where = dict(
+        task_type="question-answering" if report.kind == "span" else "text-classification",
+        dataset_type=cell(report.source),
+        dataset_name=cell(report.name),
+    )
     results = [
-        EvalResult(
-            task_type="question-answering" if report.kind == "span" else "text-classification",
-            dataset_type=cell(report.source),
-            dataset_name=cell(report.name),
-            metric_type=k,
-            metric_value=v,
-        )
+        EvalResult(metric_type=k, metric_value=v, **where)
         for k, v in report.scores.items()
         if v is not None
     ]
     meta = ModelCardData(
         library_name="transformers", tags=["ftcourse"], model_name=cell(name), eval_results=results
     )
-    changed = {
-        k: v
-        for k, v in (asdict(hp) if hp else {}).items()
-        if v != type(hp).__dataclass_fields__[k].default
-    }
-    labels = (
-        ", ".join(cell(x) for x in task.labels)
-        if task.labels
-        else "none: it gives a number, a span or text"
-    )
+    given = [(f.name, getattr(hp, f.name), f.default) for f in fields(hp)] if hp else []
+    changed = ", ".join(f"{name} {value}" for name, value, default in given if value != default)
+    labels = ", ".join(map(cell, task.labels)) or "none: it gives a number, a span or text"
+    use = "It loads with `load_model` of ftcourse, and with transformers."
+    if model.kind == "classify":
+        use = (
+            "```python\nfrom transformers import pipeline\n\n"
+            'pipeline("text-classification", model="…")("a text")\n```'
+        )
     parts = [
         f"# {cell(name)}",
         f"A model of kind *{model.kind}*, made from {cell(model.info.get('source', 'memory'))} "
@@ -108,18 +97,13 @@ def card_text(
         "\n".join(f"- {s}: {len(rows):,} rows" for s, rows in task.splits.items()),
         f"Source: {cell(task.source)}. " + " ".join(cell(n) + "." for n in task.notes),
         "## Recipe",
-        f"{len(model.history.steps):,} updates; "
-        + (", ".join(f"{k} {v}" for k, v in changed.items()) or "default hyperparameters")
-        + ".",
+        f"{len(model.history.steps):,} updates; {changed or 'default hyperparameters'}.",
         "## Scores",
         card_scores(report),
         "## Limits",
         "\n".join(f"- {x}" for x in limits(report, task)),
         "## Use",
-        '```python\nfrom transformers import pipeline\n\npipeline("text-classification", '
-        'model="…")("a text")\n```'
-        if model.kind == "classify"
-        else "It loads with `load_model` of ftcourse, and with transformers.",
+        use,
     ]
     return f"---\n{meta.to_yaml()}\n---\n\n" + "\n\n".join(parts) + "\n"
 
@@ -128,19 +112,17 @@ def save_with_card(
     model,
     task,
     report,
-    hp,  # as for `card`
+    hp,  # as for `card_text`
     folder,  # where to: made, or a model's folder, which is replaced
 ) -> Path:
     """Save a model as a plain Hugging Face folder with its card (README.md) and its scores
     (report.json).
     """
     folder = model.save(folder)
-    (folder / "README.md").write_text(
-        card_text(model, task, report, hp, folder.name), encoding="utf-8"
-    )
-    (folder / "report.json").write_text(
-        json.dumps(report.to_dict(), indent=1) + "\n", encoding="utf-8"
-    )
+    card = card_text(model, task, report, hp, folder.name)
+    (folder / "README.md").write_text(card, encoding="utf-8")
+    scores = json.dumps(report.to_dict(), indent=1) + "\n"
+    (folder / "report.json").write_text(scores, encoding="utf-8")
     return folder
 
 # %% ../../../nbs/toolkit/cli.ipynb #5b828bea

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = [
-    "results_agree", "as_python", "Exercise", "code_key", "outcome", "one_line", "short_form", "difference_shown",
-    "skip"
+    "results_agree", "as_python", "Exercise", "code_key", "outcome", "one_line_repr", "short_repr",
+    "differing_reprs", "skip"
 ]
 
 # %% ../../../nbs/toolkit/checks.ipynb #72073d2b
@@ -58,8 +58,10 @@ def as_python(
         x = x.detach().cpu()
     if hasattr(x, "tolist"):
         return x.tolist()
-    if isinstance(x, (range, set, frozenset)):
-        return sorted(x) if not isinstance(x, range) else list(x)
+    if isinstance(x, range):
+        return list(x)
+    if isinstance(x, (set, frozenset)):
+        return sorted(x)
     return x
 
 # %% ../../../nbs/toolkit/checks.ipynb #c6971305
@@ -73,14 +75,12 @@ class Exercise:
     solution: Callable  # a right answer
     # other right answers, written another way: the check has to accept them
     also: Sequence[Callable] = ()
-    mistakes: Mapping[str, Callable | list] = field(
-        default_factory=dict
-    )  # {what went wrong, as a sentence to the learner: a function that does it, or a list of them}
+    # {what went wrong, as a sentence to the learner: a function that does it, or a list of them}
+    mistakes: Mapping[str, Callable | list] = field(default_factory=dict)
     hints: Sequence[str] = ()  # from gentle to plain; shown one more with each failed check
     tolerance: float = 1e-5
-    accepts: Callable | None = (
-        None  # accepts(got, *arguments) -> bool, where more than one answer is right
-    )
+    # accepts(got, *arguments) -> bool, where more than one answer is right
+    accepts: Callable | None = None
     passed: bool = False
     _tries: int = 0
 
@@ -96,9 +96,8 @@ class Exercise:
             message += f"\n  Hint: {self.hints[self._tries]}"
         if kind == "wrong":
             self._tries += 1
-        print(
-            {"right": "✓", "wrong": "✗", "open": "○"}[kind], f"{self.number} {self.name}: {message}"
-        )
+        mark = {"right": "✓", "wrong": "✗", "open": "○"}[kind]
+        print(f"{mark} {self.number} {self.name}: {message}")
 
     def _right(self, got, wanted, x):
         if isinstance(got, Exception):
@@ -114,17 +113,16 @@ def judge(self: Exercise, answer: Callable) -> tuple[str, str]:
     print(heard.getvalue(), end="")
     if all(r is ... or r is None for r in results):
         if heard.getvalue():
-            return (
-                "wrong",
-                "It prints its answer and returns nothing: give the answer back with `return`.",
+            sentence = (
+                "It prints its answer and returns nothing: give the answer back with `return`."
             )
+            return "wrong", sentence
         return "open", "not started yet" + ", or `return` is missing" * (None in results)
     wanted = [outcome(self.solution, x) for x in self.inputs]
     wrong = [i for i, x in enumerate(self.inputs) if not self._right(results[i], wanted[i], x)]
     if not wrong:
-        return "right", "right" + (
-            "" if len(self.inputs) == 1 else f", on all {len(self.inputs)} inputs"
-        )
+        n = len(self.inputs)
+        return "right", "right" if n == 1 else f"right, on all {n} inputs"
     for sentence, mistake in self.known():
         does = [outcome(mistake, x) for x in self.inputs]
         if all(
@@ -133,15 +131,14 @@ def judge(self: Exercise, answer: Callable) -> tuple[str, str]:
         ):
             return "wrong", sentence
     i = wrong[0]
-    got, want = difference_shown(results[i], wanted[i])
-    said = (
-        f"it raised {type(results[i]).__name__}: {results[i]}"
-        if isinstance(results[i], Exception)
-        else f"got {got}"
-    )
-    if isinstance(results[i], Iterator):
+    result = results[i]
+    got, want = differing_reprs(result, wanted[i])
+    said = f"got {got}"
+    if isinstance(result, Exception):
+        said = f"it raised {type(result).__name__}: {result}"
+    elif isinstance(result, Iterator):
         said += " (it gives its items out one by one: put list(…) around it)"
-    return "wrong", f"for {', '.join(map(short_form, self.inputs[i]))} {said}, wanted {want}"
+    return "wrong", f"for {', '.join(map(short_repr, self.inputs[i]))} {said}, wanted {want}"
 
 # %% ../../../nbs/toolkit/checks.ipynb #c6971307
 @patch
@@ -153,37 +150,39 @@ def proves(self: Exercise) -> bool:
     and no argument given back passes.
     """
 
-    def refuse(good, what):
+    def require(good, what):
         assert good, f"{self.number}: {what}"
 
     ways = {code_key(f) for f in self.also} - {code_key(self.solution)}
-    refuse(
+    require(
         ways and len(ways) == len(self.also),
         "give another right answer in `also`, written differently from the solution and from each "
         "other",
     )
     for f in (self.solution, *self.also):
-        refuse((said := self.judge(f))[0] == "right", f"a right answer fails: {said[1]}")
-    refuse(
+        kind, message = self.judge(f)
+        require(kind == "right", f"a right answer fails: {message}")
+    require(
         len(self.mistakes) >= 3,
         f"{len(self.mistakes)} mistakes are known by name: at least three are asked for",
     )
     for sentence, mistake in self.known():
-        refuse(
-            (said := self.judge(mistake)) == ("wrong", sentence),
-            f"the mistake {sentence!r} is answered with {said[1]!r}",
+        judged = self.judge(mistake)
+        require(
+            judged == ("wrong", sentence),
+            f"the mistake {sentence!r} is answered with {judged[1]!r}",
         )
-    refuse(len(set(self.hints)) >= 2, "fewer than two hints")
-    lazy = [lambda *a, w=w: w for w in [outcome(self.solution, x) for x in self.inputs]] + [
-        lambda *a, i=i: a[i] for i in range(len(self.inputs[0]))
-    ]
-    for f in lazy:
-        refuse(
+    require(len(set(self.hints)) >= 2, "fewer than two hints")
+    results = [outcome(self.solution, x) for x in self.inputs]
+    constants = [lambda *a, w=w: w for w in results]
+    arguments = [lambda *a, i=i: a[i] for i in range(len(self.inputs[0]))]
+    for f in constants + arguments:
+        require(
             self.judge(f)[0] != "right",
             "the inputs do not tell a thoughtless answer from a right one: "
-            f"{short_form(f(*self.inputs[0]))} for the first",
+            f"{short_repr(f(*self.inputs[0]))} for the first",
         )
-    refuse(
+    require(
         all(self.judge(lambda *a, r=r: r)[0] == "open" for r in (..., None)),
         "an untouched stub is not recognised",
     )
@@ -193,16 +192,10 @@ def proves(self: Exercise) -> bool:
 def code_key(f: Callable):
     "How a function is written: equal for two that differ in nothing but what they close over."
     code = getattr(f, "__code__", None)
-    return (
-        (
-            code.co_code,
-            code.co_names,
-            code.co_freevars,
-            tuple(repr(c) if not hasattr(c, "co_code") else c.co_code for c in code.co_consts),
-        )
-        if code
-        else f
-    )
+    if code is None:
+        return f
+    constants = tuple(getattr(c, "co_code", None) or repr(c) for c in code.co_consts)
+    return code.co_code, code.co_names, code.co_freevars, constants
 
 
 @patch
@@ -229,27 +222,28 @@ def outcome(
         return e
 
 # %% ../../../nbs/toolkit/checks.ipynb #9a537718
-def one_line(x) -> str:
+def one_line_repr(x) -> str:
     "A value on one line; spaces inside a text stay as they are."
     return re.sub(r"\s*\n\s*", " ", repr(as_python(x)))
 
 
-def short_form(
+def short_repr(
     x,  # any value
 ) -> str:
     "A short form of a value, for a message."
-    text = one_line(x)
+    text = one_line_repr(x)
     return text if len(text) <= 80 else text[:77] + "…"
 
 
-def difference_shown(
+def differing_reprs(
     got,
     wanted,
 ) -> tuple[str, str]:
     """Short forms of two values that differ, for a message: where both would begin alike, from
     shortly before the difference on.
     """
-    texts, short = (one_line(got), one_line(wanted)), (short_form(got), short_form(wanted))
+    texts = one_line_repr(got), one_line_repr(wanted)
+    short = short_repr(got), short_repr(wanted)
     if short[0] != short[1]:
         return short
     if texts[0] == texts[1]:

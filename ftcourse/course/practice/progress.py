@@ -13,6 +13,7 @@ import contextlib
 import html
 import json
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -37,11 +38,9 @@ def read_progress(file: Path) -> dict | None:
         found = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return (
-        {n: x for n, x in found.items() if re.fullmatch(r"\d\d\.(\d+|quiz)", n)}
-        if isinstance(found, dict)
-        else None
-    )
+    if not isinstance(found, dict):
+        return None
+    return {n: x for n, x in found.items() if re.fullmatch(r"\d\d\.(\d+|quiz)", n)}
 
 
 def solved() -> dict:
@@ -54,13 +53,12 @@ def remember(number: str, name: str) -> None:
 
     Where nothing can be written, nothing is, and the lesson goes on.
     """
-    if number.startswith("00") or number in (found := solved()):
+    found = solved()
+    if number.startswith("00") or number in found:
         return
+    found[number] = {"name": name, "on": str(date.today())}
     with contextlib.suppress(OSError):
-        write_atomic(
-            progress_file(),
-            json.dumps(found | {number: {"name": name, "on": str(date.today())}}, indent=1) + "\n",
-        )
+        write_atomic(progress_file(), json.dumps(found, indent=1) + "\n")
 
 # %% ../../../nbs/toolkit/checks.ipynb #c0ffeed3
 @dataclass(frozen=True)
@@ -72,38 +70,30 @@ class Progress:
 
     def lessons(self) -> list[tuple]:  # (lesson, solved, exercises and quiz, numbers that are open)
         numbers = {**self.there, **self.solved}
-        by = {n[:2]: sorted(x for x in numbers if x[:2] == n[:2]) for n in sorted(numbers)}
-        return [
-            (
-                lesson,
-                sum(x in self.solved for x in mine),
-                len(mine),
-                [x for x in mine if x not in self.solved],
-            )
-            for lesson, mine in by.items()
-        ]
+        found = []
+        for lesson in sorted({n[:2] for n in numbers}):
+            mine = sorted(n for n in numbers if n[:2] == lesson)
+            left = [n for n in mine if n not in self.solved]
+            found.append((lesson, len(mine) - len(left), len(mine), left))
+        return found
 
     def count(self, quizzes: bool) -> str:
-        done, there = (
-            [n for n in numbers if n.endswith(".quiz") == quizzes]
-            for numbers in (self.solved, {**self.there, **self.solved})
-        )
-        return f"{len(done)} of {len(there)} {'quizzes' if quizzes else 'exercises'}"
+        "How many exercises, or quizzes, are solved, of how many."
+        of_kind = lambda numbers: sum(n.endswith(".quiz") == quizzes for n in numbers)
+        there = of_kind({**self.there, **self.solved})
+        return f"{of_kind(self.solved)} of {there} {'quizzes' if quizzes else 'exercises'}"
 
     def to_dict(self) -> dict:
         return {"solved": self.solved, "there": self.there}
 
     def __str__(self):
-        rows = [
-            f"lesson {lesson}   {'●' * done}{'○' * (n - done)}   {done} of {n}"
-            + f"   open: {', '.join(left)}" * bool(left)
-            for lesson, done, n, left in self.lessons()
-        ]
-        return (
-            "\n".join([*rows, f"solved: {self.count(False)}, {self.count(True)}"])
-            if rows
-            else "no exercise is solved yet"
-        )
+        rows = []
+        for lesson, done, n, left in self.lessons():
+            row = f"lesson {lesson}   {'●' * done}{'○' * (n - done)}   {done} of {n}"
+            rows.append(row + f"   open: {', '.join(left)}" * bool(left))
+        if not rows:
+            return "no exercise is solved yet"
+        return "\n".join([*rows, f"solved: {self.count(False)}, {self.count(True)}"])
 
     __repr__ = __str__
 
@@ -126,12 +116,14 @@ def lesson_numbers(
     """The exercises and quizzes that the lessons in a folder have; none where there is no such
     folder.
     """
-    file, there = find_settings(), {}
+    file = find_settings()
     folder = folder or (file and file.parent / "nbs" / "lessons")
-    for code in map(code_in, sorted(Path(folder).glob("*.ipynb")) if folder else []):
-        there |= dict(re.findall(r'\bExercise\(\s*"([\d.]+)",\s*"(\w+)"', code)) | {
-            f"{int(n):02}.quiz": "quiz" for n in re.findall(r"^quiz\((\d+)\)", code, re.M)
-        }
+    there = {}
+    for notebook in sorted(Path(folder).glob("*.ipynb")) if folder else []:
+        code = code_in(notebook)
+        there |= dict(re.findall(r'\bExercise\(\s*"([\d.]+)",\s*"(\w+)"', code))
+        for n in re.findall(r"^quiz\((\d+)\)", code, re.M):
+            there[f"{int(n):02}.quiz"] = "quiz"
     return there
 
 
@@ -153,17 +145,11 @@ class ClassProgress:
     def table(self) -> list[list[str]]:
         "Cells: a heading, then one row per person; each count is followed by what there is."
         total = sum(self.of.values())
-        return [
-            ["who", *self.of, "all"],
-            *(
-                [
-                    who,
-                    *(f"{done.get(n, 0)}/{m}" for n, m in self.of.items()),
-                    f"{sum(done.values())}/{total}",
-                ]
-                for who, done in self.rows.items()
-            ),
-        ]
+        table = [["who", *self.of, "all"]]
+        for who, done in self.rows.items():
+            lessons = [f"{done.get(n, 0)}/{m}" for n, m in self.of.items()]
+            table.append([who, *lessons, f"{sum(done.values())}/{total}"])
+        return table
 
     def note(self) -> str:
         return f"not progress files, left out: {', '.join(self.unread)}" if self.unread else ""
@@ -199,16 +185,11 @@ def class_progress(
         )
     found = {who: read_progress(files[who]) for who in sorted(files)}
     numbers = there or {n: "" for done in found.values() for n in done or {}}
-    by_lesson = lambda ns: {
-        lesson: sum(n[:2] == lesson for n in ns) for lesson in sorted({n[:2] for n in ns})
-    }
-    rows = {
-        who: by_lesson([n for n in done if n in numbers])
-        for who, done in found.items()
-        if done is not None
-    }
-    return ClassProgress(
-        rows,
-        by_lesson(numbers),
-        [str(files[who].relative_to(folder)) for who, done in found.items() if done is None],
-    )
+    by_lesson = lambda ns: dict(sorted(Counter(n[:2] for n in ns).items()))
+    rows, unread = {}, []
+    for who, done in found.items():
+        if done is None:
+            unread.append(str(files[who].relative_to(folder)))
+        else:
+            rows[who] = by_lesson([n for n in done if n in numbers])
+    return ClassProgress(rows, by_lesson(numbers), unread)

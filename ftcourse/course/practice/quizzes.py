@@ -26,6 +26,8 @@ from ..widgets.base import Shown
 # %% ../../../nbs/toolkit/quizzes.ipynb #7e407c6e
 @dataclass(frozen=True)
 class Option:
+    "One of the answers that a question offers."
+
     text: str
     why: str  # an explanation: why it is right, or what speaks against it
     right: bool
@@ -33,10 +35,13 @@ class Option:
 
 @dataclass(frozen=True)
 class Question:
+    "What is asked, and the answers it offers."
+
     ask: str
     options: tuple[Option, ...]  # in the order in which they are shown
 
     def letters(self) -> str:
+        "What the options are called: a, b, c …"
         return "abcdefgh"[: len(self.options)]
 
 
@@ -47,21 +52,18 @@ def questions(lesson: int) -> tuple[Question, ...]:
     there = sorted(f.name[:2] for f in folder.iterdir() if f.name.endswith(".toml"))
     if f"{lesson:02}" not in there:
         raise CourseError(f"lesson {lesson} has no quiz: there is one for {', '.join(there)}")
-    read = tomllib.loads((folder / f"{lesson:02}.toml").read_text(encoding="utf-8"))["question"]
-    return tuple(
-        Question(
-            q["ask"],
-            shuffled(lesson, [Option(*q["right"], True), *(Option(*w, False) for w in q["wrong"])]),
-        )
-        for q in read
-    )
+    text = (folder / f"{lesson:02}.toml").read_text(encoding="utf-8")
+    found = []
+    for q in tomllib.loads(text)["question"]:
+        options = [Option(*q["right"], True), *(Option(*wrong, False) for wrong in q["wrong"])]
+        found.append(Question(q["ask"], shuffled(lesson, options)))
+    return tuple(found)
 
 
 def shuffled(lesson: int, options: list) -> tuple:
     "In an order that is the same on every machine."
-    return tuple(
-        sorted(options, key=lambda o: hashlib.sha256(f"{lesson} {o.text}".encode()).digest())
-    )
+    key = lambda option: hashlib.sha256(f"{lesson} {option.text}".encode()).digest()
+    return tuple(sorted(options, key=key))
 
 # %% ../../../nbs/toolkit/quizzes.ipynb #6bd34ebc
 class Quiz(Shown):
@@ -122,38 +124,30 @@ def how(self: Quiz) -> str:
 
 def feedback(option) -> str:
     "The word on one answer."
-    return (
-        "– no answer yet"
-        if option is None
-        else f"{'✓ Right.' if option.right else '✗ Not this.'} {option.why}"
-    )
+    if option is None:
+        return "– no answer yet"
+    return f"{'✓ Right.' if option.right else '✗ Not this.'} {option.why}"
 
 
 @patch
 def __str__(self: Quiz) -> str:
-    wrapped = lambda text, first, rest: textwrap.fill(
-        text, 100, initial_indent=first, subsequent_indent=" " * rest
+    wrapped = lambda text, mark: textwrap.fill(
+        text, 100, initial_indent=mark, subsequent_indent=" " * len(mark)
     )
     lines = []
-    for n, q in enumerate(self.questions, 1):
-        lines += [
-            wrapped(q.ask, f"{n}. ", 3),
-            *(wrapped(o.text, f"   {x}. ", 6) for x, o in zip(q.letters(), q.options)),
-        ]
+    for n, q in enumerate(self.questions):
+        lines.append(wrapped(q.ask, f"{n + 1}. "))
+        lines += [wrapped(o.text, f"   {x}. ") for x, o in zip(q.letters(), q.options)]
         if self.answers:
-            lines.append(
-                wrapped(
-                    feedback(self.chosen()[n - 1]), f"   {q.letters()[self.answers[n - 1]]}: ", 6
-                )
-            )
+            letter = q.letters()[self.answers[n]]
+            lines.append(wrapped(feedback(self.chosen()[n]), f"   {letter}: "))
     return "\n".join([*lines, self.verdict() if self.answers else how(self)])
 
 
 def marked(text: str) -> str:
     "Text as HTML: escaped, with `code` and *emphasis*."
-    return re.sub(
-        r"\*([^*]+)\*", r"<em>\1</em>", re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
-    )
+    text = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
+    return re.sub(r"\*([^*]+)\*", r"<em>\1</em>", text)
 
 
 @patch
@@ -161,11 +155,10 @@ def static(self: Quiz) -> str:
     rows = []
     for n, q in enumerate(self.questions):
         options = "".join(f"<li>{marked(o.text)}</li>" for o in q.options)
-        answered = (
-            f"<p>{q.letters()[self.answers[n]]}: {marked(feedback(self.chosen()[n]))}</p>"
-            if self.answers
-            else ""
-        )
+        answered = ""
+        if self.answers:
+            letter = q.letters()[self.answers[n]]
+            answered = f"<p>{letter}: {marked(feedback(self.chosen()[n]))}</p>"
         rows.append(f'<li>{marked(q.ask)}<ol type="a">{options}</ol>{answered}</li>')
     return f"<ol>{''.join(rows)}</ol><p>{marked(self.verdict() if self.answers else how(self))}</p>"
 
@@ -195,14 +188,11 @@ def box(self: Quiz):
     parts = []
     for n, q in enumerate(self.questions):
         options = "".join(f"<li>{marked(o.text)}</li>" for o in q.options)
-        parts += [
-            w.HTML(
-                f'<div style="line-height:1.5;margin-top:.8em"><b>{n + 1}.</b> {marked(q.ask)}<ol '
-                f'type="a">{options}</ol></div>'
-            ),
-            self.buttons[n],
-            self.words[n],
-        ]
+        asked = w.HTML(
+            '<div style="line-height:1.5;margin-top:.8em">'
+            f'<b>{n + 1}.</b> {marked(q.ask)}<ol type="a">{options}</ol></div>'
+        )
+        parts += [asked, self.buttons[n], self.words[n]]
     self._made = w.VBox([*parts, w.HBox([self.check, self.last])])
     return self._made
 
@@ -217,13 +207,17 @@ def look(self: Quiz, button=None) -> None:
 
 @patch
 def show(self: Quiz) -> None:
-    colour = {True: "#009E73", False: "#D55E00"}
-    for box, b, a, o in zip(self.words, self.buttons, self.answers, self.chosen()):
-        if b.index != a:
-            b.index = a
-        box.value = (
-            '<p role="status" style="line-height:1.5;border-left:3px solid '
-            f'{colour.get(o and o.right, "#999999")};padding-left:.6em">{marked(feedback(o))}</p>'
+    "Put the answers given so far into the widget, each with its reason."
+    colours = {None: "#999999", True: "#009E73", False: "#D55E00"}
+    for words, buttons, answer, option in zip(
+        self.words, self.buttons, self.answers, self.chosen()
+    ):
+        if buttons.index != answer:
+            buttons.index = answer
+        colour = colours[option and option.right]
+        words.value = (
+            f'<p role="status" style="line-height:1.5;border-left:3px solid {colour};'
+            f'padding-left:.6em">{marked(feedback(option))}</p>'
         )
     self.last.value = f'<span role="status">{marked(self.verdict())}</span>'
 

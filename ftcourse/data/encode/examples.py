@@ -291,24 +291,29 @@ def look_alikes(
 
 # %% ../../../nbs/lessons/03_tokens.ipynb #5d68dafc
 def check_token_ids(
-    examples,  # Examples, or lists of ids
+    examples,  # Examples, lists of ids, or the ids of a batch: a tensor (batch, length)
     rows_in_embedding: int,  # of the model: model.get_input_embeddings().num_embeddings
     tokenizer_size: int | None = None,  # len(tokenizer); default: what the examples know
 ) -> None:
     """Raises `CourseError` when an id has no row in the embedding: on a GPU that would be a crash
     without a reason, or garbage.
     """
+    if hasattr(examples, "tolist"):
+        if int(examples.min()) >= 0 and int(examples.max()) < rows_in_embedding:
+            return
+        examples = examples.tolist()
     if not hasattr(examples, "bounds"):
         examples = Examples.from_lists([getattr(e, "ids", e) for e in examples])
-    outside = np.unique(examples.ids[(examples.ids >= rows_in_embedding) | (examples.ids < 0)])
+    is_outside = (examples.ids >= rows_in_embedding) | (examples.ids < 0)
+    outside = np.unique(examples.ids[is_outside])
     if not len(outside):
         return
-    first = np.flatnonzero(np.isin(examples.ids, outside))[0]
-    at = int(np.searchsorted(examples.bounds, first, "right")) - 1
-    size = max(tokenizer_size or examples.vocab_size or 0, int(outside.max()) + 1)
+    example = np.searchsorted(examples.bounds, np.argmax(is_outside), "right") - 1
+    needed = int(outside.max()) + 1
+    tokens = tokenizer_size or examples.vocab_size or needed
     raise CourseError(
         f"token id outside the embedding: {', '.join(map(str, outside[:10]))} (first in row "
-        f"{examples.rows[at]}), but the embedding has {rows_in_embedding} "
-        f"rows and the tokenizer {size} tokens. After adding tokens, enlarge it: "
-        f"model.network.resize_token_embeddings({size})"
+        f"{examples.rows[example]}), but the embedding has {rows_in_embedding} "
+        f"rows and the tokenizer {tokens} tokens. After adding tokens, enlarge it: "
+        f"model.network.resize_token_embeddings({max(tokens, needed)})"
     )

@@ -98,10 +98,10 @@ def best_spans(
     end = np.asarray(end, float)
     allowed = np.asarray(allowed, bool)
     first = np.arange(len(start))[:, None]
-    last = first + np.arange(
-        min(max_tokens, len(start))
-    )  # (tokens, lengths): in this order, equals are in theirs
-    inside, last = last < len(start), np.minimum(last, len(start) - 1)
+    # (tokens, lengths): in this order, equals are in theirs
+    last = first + np.arange(min(max_tokens, len(start)))
+    inside = last < len(start)
+    last = np.minimum(last, len(start) - 1)
     scores = np.where(inside & allowed[first] & allowed[last], start[first] + end[last], -np.inf)
     order = np.argsort(-scores, axis=None, kind="stable")[:n]
     return [
@@ -153,11 +153,9 @@ class Answer:
         return self.null - self.spans[0].score
 
     def __repr__(self):
-        rest = "".join(f"\n  {s.score:7.2f}  {s.text!r} at {s.start}" for s in self.spans)
-        return (
-            f"{self.text!r}  (null {self.null:.2f}, gap {self.gap:+.2f}, threshold "
-            f"{self.threshold})" + rest
-        )
+        numbers = f"null {self.null:.2f}, gap {self.gap:+.2f}, threshold {self.threshold}"
+        spans = [f"\n  {s.score:7.2f}  {s.text!r} at {s.start}" for s in self.spans]
+        return f"{self.text!r}  ({numbers}){''.join(spans)}"
 
 # %% ../../../nbs/lessons/13_question_answering.ipynb #79fca6bd
 def decode(
@@ -177,12 +175,10 @@ def decode(
     for start, end, offsets in outputs:
         offsets = np.asarray(offsets).reshape(-1, 2)
         null = min(null, float(start[0]) + float(end[0]))
-        for score, first, last in best_spans(
-            start, end, (offsets[:, 0] >= 0) & (offsets[:, 1] > offsets[:, 0]), n, max_tokens
-        ):
-            place = answer_span(
-                offsets, first, last, context
-            )  # the same words, seen by two windows, are one span
+        of_context = (offsets[:, 0] >= 0) & (offsets[:, 1] > offsets[:, 0])
+        for score, first, last in best_spans(start, end, of_context, n, max_tokens):
+            # the same words, seen by two windows, are one span
+            place = answer_span(offsets, first, last, context)
             best[place] = max(score, best.get(place, -np.inf))
     if not best:
         raise CourseError(
@@ -191,12 +187,8 @@ def decode(
         )
     ranked = sorted(best.items(), key=lambda found: (-found[1], found[0]))[:n]
     spans = tuple(Span(context[a:b], a, b, score) for (a, b), score in ranked)
-    return Answer(
-        "" if threshold is not None and null - spans[0].score > threshold else spans[0].text,
-        spans,
-        null,
-        threshold,
-    )
+    is_silent = threshold is not None and null - spans[0].score > threshold
+    return Answer("" if is_silent else spans[0].text, spans, null, threshold)
 
 # %% ../../../nbs/lessons/13_question_answering.ipynb #dc989106
 def best_null_threshold(
@@ -214,9 +206,8 @@ def best_null_threshold(
         raise CourseError("there are no rows to choose a threshold by")
     order = np.argsort(gaps, kind="stable")
     gaps = gaps[order]
-    scores = (silent.sum() + np.concatenate([[0.0], np.cumsum((answered - silent)[order])])) / len(
-        gaps
-    )  # with the first 0, 1, … rows answered
+    gain = np.concatenate([[0.0], np.cumsum((answered - silent)[order])])
+    scores = (silent.sum() + gain) / len(gaps)  # with the first 0, 1, … rows answered
     cuts = np.concatenate([[gaps[0] - 1], (gaps[:-1] + gaps[1:]) / 2, [gaps[-1] + 1]])
     parts = np.concatenate([[True], gaps[1:] > gaps[:-1], [True]])  # equal gaps cannot be parted
     at = max(np.flatnonzero(parts), key=lambda i: (round(scores[i], 9), -abs(cuts[i])))
