@@ -122,20 +122,20 @@ def trained(model, task: Task, hp, cure: Cure, held: Task | None = None):
     """
     from ftcourse.data.encode.texts import encode_task
     from ftcourse.metrics.evaluation import validator
-    from ftcourse.models.load import load_model
-    from ftcourse.recipes import batches_of
+    from ftcourse.recipes import set_up
     from ftcourse.train.loop import fit, train_steps
 
     every = max(1, hp.max_steps // 20)
-    tuned, points = load_model(model, task=task, seed=hp.seed, dropout=hp.dropout), []
-    batches = batches_of(task, tuned.tokenizer, hp)
     if cure.stop:
-        look = validator(
-            encode_task(held, "train", tuned.tokenizer, hp.max_length), metric=cure.stop
-        )
-        tuned.history = fit(tuned, batches, hp.replace(eval_every=every, patience=8), validate=look)
+        hp = hp.replace(eval_every=every, patience=8)
+    setup = set_up(model, task, hp, validated=False)
+    tuned, points = setup.model, []
+    if cure.stop:
+        rows = encode_task(held, "train", tuned.tokenizer, setup.hp.max_length)
+        setup.validate = validator(rows, metric=cure.stop)
+        tuned.history = fit(**setup.arguments())
         return tuned
-    for step in train_steps(tuned, batches, hp):
+    for step in train_steps(**setup.arguments()):
         if cure.average and step.n % every == 0 and step.n > hp.max_steps // 4:
             points.append(tuned.copy())
     return average_weights(points) if cure.average else tuned

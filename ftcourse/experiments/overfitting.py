@@ -154,17 +154,16 @@ def watch(
     Seconds are CPU seconds of training.
     """
     from ftcourse.metrics.evaluation import evaluate
-    from ftcourse.models.load import load_model
-    from ftcourse.recipes import batches_of
+    from ftcourse.recipes import set_up
     from ftcourse.train.loop import train_steps
 
-    hp = long_run(lr, updates, seed, **hyper)
     at = set(at)
     seen = []
     spent = 0.0
     since = time.process_time()
-    tuned = load_model(model, task=task, seed=seed, dropout=hp.dropout)
-    for step in train_steps(tuned, batches_of(task, tuned.tokenizer, hp), hp):
+    setup = set_up(model, task, long_run(lr, updates, seed, **hyper), validated=False)
+    tuned = setup.model
+    for step in train_steps(**setup.arguments()):
         if step.n not in at:
             continue
         spent += time.process_time() - since

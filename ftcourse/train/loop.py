@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "seeded_update", "endless_batches", "Loop", "run_fingerprint", "train_steps", "iterate", "fit"
+    "seeded_update", "endless_batches", "Loop", "run_fingerprint", "train_steps", "iterate", "BestWeights", "fit"
 ]
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #50b22540
@@ -260,6 +260,8 @@ def train_steps(
     run: Run | str | Path | None = None,
     # model -> {"loss": …, main metric: …}: every `eval_every` updates or each epoch, and at the end
     validate: Callable | None = None,
+    # for AdamW, each with params, weight_decay and scale; default: `trainable_param_groups`
+    groups: list[dict] | None = None,
 ) -> Iterator[Step]:  # one Step after each update
     """Train, one update at a time; `break` when you like.
 
@@ -289,7 +291,7 @@ def train_steps(
             processes=acc.num_processes,
         )
     acc.wait_for_everyone()
-    groups = trainable_param_groups(model, hp)
+    groups = groups or trainable_param_groups(model, hp)
     objective = acc.prepare_model(Objective(network, loss, model))
     optimizer = acc.prepare_optimizer(adamw(groups))
     return iterate(
@@ -328,6 +330,35 @@ def iterate(loop: Loop, batches: Iterable) -> Iterator[Step]:
             loop.run.close()
         loop.network.train(was_training)
 
+# %% ../../nbs/lessons/07_training_loop.ipynb #005b7bbe
+class BestWeights:
+    "The weights of a run's best validation: a copy in memory, or those of the run folder."
+
+    def __init__(self, model, run: Run | None = None):
+        self.network = model if isinstance(model, nn.Module) else model.network
+        self.run = run
+        self.weights = None
+
+    def update(self, history: History) -> None:
+        "Copy the weights where the last step has the best validation so far."
+        if history.steps[-1].validation and not self.run and not history.stale:
+            self.weights = {k: t.detach().clone() for k, t in weights_of(self.network).items()}
+
+    def restore(self, history: History, hp: HyperParams) -> None:
+        """Put the best weights into the network, which has those of the last step.
+
+        Raises `CourseError` where no validation was finite; warns where nothing was learned.
+        """
+        found, weights = history.validations, self.weights
+        if found:
+            best_validation(found)  # raises when none is finite
+        if self.run:
+            elsewhere = found and self.run.best() != self.run.newest()
+            weights = self.run.load(self.run.best())[0] if elsewhere else None
+        warn_unlearned(history, hp)
+        if weights:
+            put_weights(self.network, weights)
+
 # %% ../../nbs/lessons/07_training_loop.ipynb #005b7bbf
 def fit(
     model,  # as for `train_steps`; changed in place
@@ -349,12 +380,11 @@ def fit(
     A run folder that is finished returns at once. Raises what `train_steps` raises, and
     `CourseError` when no validation gave a finite metric.
     """
-    network, best = model if isinstance(model, nn.Module) else model.network, None
     run, history = Run(run) if isinstance(run, (str, Path)) else run, History()
+    best = BestWeights(model, run)
     for step in train_steps(model, batches, hp, loss=loss, total=total, run=run, validate=validate):
         history.steps.append(step)
-        if step.validation and not run and not history.stale:
-            best = {k: t.detach().clone() for k, t in weights_of(network).items()}
+        best.update(history)
         if callable(progress):
             progress(step)
         elif progress and (step.validation or step.n % 10 == 0):
@@ -364,15 +394,6 @@ def fit(
                     f"{scores_text(step.validation)}"
                 ).rstrip()
             )
-    if run:
-        history = run.history()
-    if history.validations:
-        best_validation(history.validations)  # raises when none is finite
-    if run:
-        best = (
-            run.load(run.best())[0] if history.validations and run.best() != run.newest() else None
-        )
-    warn_unlearned(history, hp)
-    if best:
-        put_weights(network, best)
+    history = run.history() if run else history
+    best.restore(history, hp)
     return history

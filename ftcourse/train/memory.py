@@ -88,6 +88,6 @@ def in_memory(
     warn(
         f"{here.name} holds {rows} of the longest rows at once, not {hp.batch_size}: batches of "
         f"{rows}, {pieces * hp.accumulate} of them per update",
-        stacklevel=3,
+        stacklevel=4,
     )
     return resized(batches, rows), hp.replace(batch_size=rows, accumulate=pieces * hp.accumulate)

@@ -91,14 +91,14 @@ def test_a_causal_model_trains_and_writes():
 def test_what_cannot_be_used_is_refused_before_training():
     import pytest
 
-    for wrong in [
-        lambda: fine_tune_model("tiny-bert", "reviews", learning_rate=1),
-        lambda: fine_tune_model("tiny-bert", "no-such-set"),
-        lambda: train_model("world", objective="nsp"),
-        lambda: evaluate_model("tiny-bert", "reviews", split="dev"),
-        lambda: fine_tune_model("tiny-bart", "reviews"),
-    ]:
-        with pytest.raises(CourseError):
+    for said, wrong in {
+        "'learning_rate'": lambda: fine_tune_model("tiny-bert", "reviews", learning_rate=1),
+        "no-such-set": lambda: fine_tune_model("tiny-bert", "no-such-set"),
+        "objective='nsp'": lambda: train_model("world", objective="nsp"),
+        "'dev'": lambda: evaluate_model("tiny-bert", "reviews", split="dev"),
+        "tiny-bart": lambda: fine_tune_model("tiny-bart", "reviews"),
+    }.items():
+        with pytest.raises(CourseError, match=said):
             wrong()
 
 # %% nbs/lessons/01_fine_tuning.ipynb #6bf29784

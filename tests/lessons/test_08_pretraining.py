@@ -118,7 +118,7 @@ def test_the_shipped_files_are_those_of_their_cards_and_load_as_plain_folders():
 def test_the_same_call_pretrains_the_same_weights():
     import torch
 
-    from ftcourse.models.pretraining.tiny_models import pretrain
+    from ftcourse.experiments.tiny_models import pretrain
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -132,8 +132,8 @@ def test_the_same_call_pretrains_the_same_weights():
 
 # %% nbs/lessons/08_pretraining.ipynb #8ac0204e
 def test_the_built_in_encoder_tells_good_from_bad_without_a_label():
+    from ftcourse.experiments.tiny_models import mood_probe
     from ftcourse.models.load import load_model
-    from ftcourse.models.pretraining.tiny_models import mood_probe
 
     knowing = load_model("tiny-bert", head="lm")
     assert mood_probe(knowing.network, knowing.tokenizer) > 0.9

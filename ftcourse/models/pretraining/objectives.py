@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = [
-    "END", "PretrainingExample", "pair", "whole_or_part", "runs_of", "recurring", "span_reading",
-    "encoder_readings", "decoder_readings", "stream", "Heads", "encoder_loss", "decoder_loss"
+    "END", "PretrainingExample", "pair", "whole_or_part", "ngrams", "recurring_span", "span_reading",
+    "encoder_readings", "decoder_readings", "endless_readings", "Heads", "encoder_loss", "decoder_loss"
 ]
 
 # %% ../../../nbs/lessons/08_pretraining.ipynb #3b26e768
@@ -75,11 +75,11 @@ def whole_or_part(
     )
 
 # %% ../../../nbs/lessons/08_pretraining.ipynb #05d68f18
-def runs_of(ids: list[int], n: int) -> list[tuple]:
+def ngrams(ids: list[int], n: int) -> list[tuple]:
     return list(zip(*(ids[i:] for i in range(n))))
 
 
-def recurring(
+def recurring_span(
     rng: random.Random,
     parts: list[list[int]],  # sentences
     rare: list[bool],  # (vocab,)
@@ -90,9 +90,9 @@ def recurring(
     for g in rng.sample(range(len(parts)), len(parts)):
         rest, found, taken = [t for j, s in enumerate(parts) if j != g for t in s], [], set()
         for n in (3, 2, 1):
-            there = runs_of(rest, n)
+            there = ngrams(rest, n)
             counts = Counter(there)
-            for i, run in enumerate(runs_of(parts[g], n)):
+            for i, run in enumerate(ngrams(parts[g], n)):
                 if counts[run] == 1 and i not in taken and all(rare[t] for t in run):
                     found.append((parts[g], rest, i, there.index(run), n))
                     taken.update(range(i, i + n))
@@ -109,7 +109,7 @@ def span_reading(
     """
     parts = re.sub(r"\? ", "?\0", document)  # keep question and answer together
     parts = [s.replace("\0", " ") for s in END.split(parts)]
-    found = recurring(rng, encoded(tokenizer, parts), rare)
+    found = recurring_span(rng, encoded(tokenizer, parts), rare)
     if not found:
         return None
     part, rest, i, j, n = found
@@ -167,7 +167,7 @@ def decoder_readings(
     return readings
 
 
-def stream(readings, batch_size: int, seed: int) -> Iterator[list[PretrainingExample]]:
+def endless_readings(readings, batch_size: int, seed: int) -> Iterator[list[PretrainingExample]]:
     "Batches without end: chunk after chunk, like lengths together, in a random order."
     for chunk in range(10**9):
         rows = sorted(readings(chunk), key=lambda r: len(r.ids))
@@ -195,7 +195,7 @@ class Heads(nn.Module):
         target = torch.zeros(len(bags), len(rare))
         for row, bag in zip(target, bags):
             row[bag] = 1
-        target = target * rare
+        target = (target * rare).to(states.device)
         some = target.sum(1) > 0
         logp = F.linear(self.bag(states[some]), words, self.bias).log_softmax(-1)
         return -(target[some] / target[some].sum(1, keepdim=True) * logp).sum(), int(some.sum())
@@ -223,6 +223,7 @@ def encoder_loss(
     for j, r in enumerate(batch):
         if r.blank:
             seen[j, r.blank[0] : r.blank[1]] = tokenizer.mask_token_id
+    seen, labels, mask, types = (t.to(network.device) for t in (seen, labels, mask, types))
     out, hidden = network.bert(seen, attention_mask=mask.long(), token_type_ids=types), labels >= 0
     bags = [j for j, r in enumerate(batch) if r.bag]
     spans = [j for j, r in enumerate(batch) if r.answer]
@@ -240,7 +241,7 @@ def encoder_loss(
         losses["span"] = heads.span_loss(
             out.last_hidden_state[spans],
             mask[spans],
-            torch.tensor([batch[j].answer for j in spans]),
+            torch.tensor([batch[j].answer for j in spans], device=network.device),
         )
     return losses
 
@@ -249,7 +250,7 @@ def decoder_loss(
     network, heads: Heads, tokenizer, counts: Counts, batch: list[PretrainingExample]
 ) -> dict[str, tuple]:
     "The next word; and at the end of one sentence, the bag of what is still to come."
-    ids = pad([r.ids for r in batch], tokenizer.pad_token_id)
+    ids = pad([r.ids for r in batch], tokenizer.pad_token_id).to(network.device)
     mask = ids != tokenizer.pad_token_id
     states = network.transformer(ids, attention_mask=mask.long(), use_cache=False).last_hidden_state
     real = mask[:, 1:]
