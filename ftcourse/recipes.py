@@ -107,13 +107,13 @@ def set_up(
     has, batches into the memory of the card.
     """
     from ftcourse.models.load import load_model
-    from ftcourse.train.memory import in_memory
+    from ftcourse.train.memory import shrink_to_memory
 
     # a head that does not fit is made anew
     model = load_model(model, task=task, seed=hp.seed, dropout=hp.dropout)
     model.thresholds = None  # chosen for other weights
     hp = fit_max_length(hp, model)
-    batches, hp = in_memory(model, batches_of(task, model.tokenizer, hp), hp, loss=task.loss)
+    batches, hp = shrink_to_memory(model, batches_of(task, model.tokenizer, hp), hp, loss=task.loss)
     validate = validation_of(task, model.tokenizer, hp, hp.seed) if validated else None
     return RunSetup(model, batches, hp, task.loss, validate)
 

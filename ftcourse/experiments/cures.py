@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = [
-    "CURES", "BETTER", "Cure", "labelled", "cure_task", "concatenate_training", "trained", "run_cure", "Cures",
-    "with_sign", "try_cures", "cures_from", "shipped", "shipped_cures"
+    "CURES", "BETTER", "Cure", "labelled_rows", "cure_task", "concatenate_training", "train_with_cure", "run_cure",
+    "Cures", "with_sign", "try_cures", "cures_from", "shipped_record", "shipped_cures"
 ]
 
 # %% ../../nbs/lessons/17_overfitting.ipynb #e89898d4
@@ -71,7 +71,7 @@ CURES = {
 }
 
 # %% ../../nbs/lessons/17_overfitting.ipynb #17000021
-def labelled(
+def labelled_rows(
     task: Task,
     labels: int,
     more: int,
@@ -105,7 +105,7 @@ def cure_task(
     # validation
 ) -> Task:
     "What one long run learns from, and what it is scored on."
-    few, _ = labelled(task, labels, 0, noise, seed)
+    few, _ = labelled_rows(task, labels, 0, noise, seed)
     test = task.test.shuffle(seed=seed).select(range(min(test_rows, len(task.test))))
     return replace(few, splits=type(few.splits)(train=few.train, test=test))
 
@@ -116,7 +116,7 @@ def concatenate_training(one: Task, other: Task) -> Task:
     return with_train(one, {name: a[name] + b[name] for name in a})
 
 # %% ../../nbs/lessons/17_overfitting.ipynb #17000022
-def trained(model, task: Task, hp, cure: Cure, held: Task | None = None):
+def train_with_cure(model, task: Task, hp, cure: Cure, held: Task | None = None):
     """A model trained with a cure; `held` has the labels that choose the weights, as its training
     rows.
     """
@@ -159,7 +159,7 @@ def run_cure(
 
     The test rows are drawn by the seed, right labels all, and choose nothing.
     """
-    _, more = labelled(task, labels, round(labels * cure.labels) - labels, noise, seed)
+    _, more = labelled_rows(task, labels, round(labels * cure.labels) - labels, noise, seed)
     few = cure_task(task, labels, noise, seed, test_rows)
     if more and not cure.stop:
         few = concatenate_training(few, more)
@@ -168,7 +168,7 @@ def run_cure(
         lr * cure.rate, max(1, round(updates * cure.length)), seed, **hyper | dict(cure.hyper)
     )
     begin = time.process_time()
-    tuned = trained(model, taught, hp, cure, more)
+    tuned = train_with_cure(model, taught, hp, cure, more)
     seconds = time.process_time() - begin
     return scores(tuned, few) | {
         "train": scores(tuned, few, "train")["accuracy"],
@@ -269,7 +269,7 @@ def try_cures(
     labels: int = 64,
     noise: float = 0.2,
     seeds: int | Iterable[int] = 5,  # of the rows, the noise, the head and the order
-    **how,  # keywords of `treat`
+    **how,  # keywords of `run_cure`
 ) -> Cures:
     """The same long run without and with each cure, on the same seeds.
 
@@ -317,11 +317,11 @@ def cures_from(
     return made
 
 
-def shipped() -> dict:
+def shipped_record() -> dict:
     "What `measure/overfitting.py` found, with where and when; it ships with the package."
     return json.loads((assets() / "cures.json").read_text(encoding="utf-8"))
 
 
 def shipped_cures() -> dict:  # {(labels, share of wrong ones): Cures}
     "The course's own measurement of every cure."
-    return cures_from(shipped())
+    return cures_from(shipped_record())

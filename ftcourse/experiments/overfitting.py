@@ -75,7 +75,7 @@ def with_label_noise(
 
 
 def wrong_rows(task: Task) -> np.ndarray:  # (rows,) bool
-    "Which training rows carry a label that `noisy` made wrong."
+    "Which training rows carry a label that `with_label_noise` made wrong."
     if WAS not in task.train.column_names:
         return np.zeros(len(task.train), bool)
     return task.label_ids("train") != np.asarray(task.train[WAS][:])
@@ -103,7 +103,7 @@ def class_scores(
 
 
 def scores(model, task: Task, split: str = "test") -> dict[str, float]:
-    "`scores_of` a model on a split with labels."
+    "Accuracy, loss and calibration of a model on a split with labels."
     from ftcourse.metrics.evaluation import evaluate
 
     return class_scores(evaluate(model, task, split=split))
@@ -318,12 +318,14 @@ def average_weights(
 
     Raises `CourseError` for none, and for weights of other shapes, names or labels.
     """
-    from ftcourse.train.checkpoints import put_weights, weights_of
+    from torch.optim.swa_utils import get_swa_avg_fn
+
+    from ftcourse.train.checkpoints import copy_weights, named_weights
 
     points = list(points)
     if not points:
         raise CourseError("there is nothing to average: give at least one model")
-    states = [weights_of(p.network) if hasattr(p, "network") else p for p in points]
+    states = [named_weights(p.network) if hasattr(p, "network") else p for p in points]
     first = states[0]
     for i, s in enumerate(states[1:], 2):
         odd = sorted(first.keys() ^ s.keys()) or [k for k in first if first[k].shape != s[k].shape]
@@ -336,16 +338,16 @@ def average_weights(
         raise CourseError(
             "these models have other labels, or their labels in another order: use reorder first"
         )
-    mean = {
-        k: (sum(s[k].detach().double() for s in states) / len(states)).to(v.dtype)
-        if v.is_floating_point()
-        else v.clone()
-        for k, v in first.items()
-    }
+    average, mean = get_swa_avg_fn(), {k: v.detach().clone() for k, v in first.items()}
+    for k in (k for k, v in first.items() if v.is_floating_point()):
+        running = first[k].detach().double()  # in 32 bits, 15 points leave errors of 1e-7
+        for n, s in enumerate(states[1:], 1):
+            running = average(running, s[k].detach().double(), n)
+        mean[k] = running.to(first[k].dtype)
     if not hasattr(points[0], "network"):
         return mean
     made = points[0].copy()
-    put_weights(made.network, mean)
+    copy_weights(made.network, mean)
     return made
 
 # %% ../../nbs/lessons/17_overfitting.ipynb #17000029

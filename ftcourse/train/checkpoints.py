@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "kept", "Run", "weights_of", "put_weights"
+    "checkpoints_to_keep", "Run", "named_weights", "copy_weights"
 ]
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #6bc26c45
@@ -25,7 +25,7 @@ from ..core.files import _sync, write_atomic
 from .history import History, Step
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #e3730783
-def kept(
+def checkpoints_to_keep(
     saves: Sequence[tuple],  # (step, rank or None) of each checkpoint there is, oldest first
     # how many to keep; the best and the newest are kept even where that is one too many
     limit: int,
@@ -173,7 +173,7 @@ def save(
     weights: Mapping[str, Tensor],  # parameters and buffers by name
     optimizer: Mapping[str, Tensor],  # its state by name
     state: dict,  # plain values: "step", "rank", "finished", and what else is needed to go on
-    keep: int = 2,  # checkpoints to keep, see `kept`
+    keep: int = 2,  # checkpoints to keep, see `checkpoints_to_keep`
 ) -> Path:
     "Write a checkpoint, wholly or not at all; then delete those that need not be kept."
     target = self.path(state["step"])
@@ -207,7 +207,7 @@ def _prune(self: Run, keep: int) -> None:
     which the newest.
     """
     found = self.checkpoints()
-    plan = kept([(s["step"], s["rank"] and tuple(s["rank"])) for s in found], keep)
+    plan = checkpoints_to_keep([(s["step"], s["rank"] and tuple(s["rank"])) for s in found], keep)
     write_atomic(
         self.folder / "best.json",
         json.dumps({"best": int(self.best().name[5:]), "newest": found[-1]["step"], "kept": plan})
@@ -248,18 +248,18 @@ def load(
     return load_file(found / "model.safetensors"), load_file(found / "optimizer.safetensors"), state
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #1b90bb0b
-def weights_of(network: torch.nn.Module) -> dict[str, Tensor]:
+def named_weights(network: torch.nn.Module) -> dict[str, Tensor]:
     "Parameters and buffers by name, each once even where two layers share it."
     return {**dict(network.named_parameters()), **dict(network.named_buffers())}
 
 
 @torch.no_grad()
-def put_weights(
+def copy_weights(
     network: torch.nn.Module,  # changed in place
-    weights: Mapping[str, Tensor],  # as `weights_of` gives them
+    weights: Mapping[str, Tensor],  # as `named_weights` gives them
 ) -> None:
     "Copy weights into a network. Raises `CourseError` where they are not its own."
-    own = weights_of(network)
+    own = named_weights(network)
     odd = sorted(own.keys() ^ weights.keys()) or [
         k for k in own if own[k].shape != weights[k].shape
     ]

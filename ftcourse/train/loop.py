@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "seeded_update", "endless_batches", "Loop", "run_fingerprint", "train_steps", "iterate", "BestWeights", "fit"
+    "seeded_update", "endless_batches", "Loop", "run_fingerprint", "train_steps", "run_loop", "BestWeights", "fit"
 ]
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #50b22540
@@ -25,11 +25,16 @@ from torch import nn
 
 from ..core.errors import CourseError
 from ..core.hparams import HyperParams
-from .checkpoints import Run, put_weights, weights_of
+from .checkpoints import Run, copy_weights, named_weights
 from .history import History, Step, best_validation, finite_scores, rank, scores_text
-from .optimizer import adamw, optimizer_tensors, put_optimizer, trainable_param_groups
+from ftcourse.train.optimizer import (
+    adamw,
+    load_optimizer_tensors,
+    optimizer_tensors,
+    trainable_param_groups,
+)
 from .schedule import check_warmup, learning_rate, planned_steps, warn_unlearned
-from .update import Objective, accelerator_for, default_loss, share, update
+from .update import Objective, accelerator_for, default_loss, local_batches, update
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #ed3b3d73
 @contextlib.contextmanager
@@ -132,7 +137,7 @@ def advance(self: Loop, stream: Iterator) -> Step:
         + f", rows {', '.join(rows[:64])}{', …' * (len(rows) > 64)}" * bool(rows)
     )
     value, count, norm = update(
-        self.objective, share(micro, self.acc), self.optimizer, hp, self.acc, where, n
+        self.objective, local_batches(micro, self.acc), self.optimizer, hp, self.acc, where, n
     )
     self.whole = False
     self.optimizer.step()
@@ -140,7 +145,7 @@ def advance(self: Loop, stream: Iterator) -> Step:
     seconds = time.perf_counter() - began
     passed = epoch + (position / self.per_epoch if self.per_epoch else 0)
     self.done = n >= self.total
-    due = self.due(n)
+    due = self.validation_due(n)
     scores = finite_scores(self.validate(self.model)) if due and self.validate else None
     step = Step(
         n,
@@ -164,7 +169,7 @@ def advance(self: Loop, stream: Iterator) -> Step:
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #54c00936
 @patch
-def due(self: Loop, n: int) -> bool:
+def validation_due(self: Loop, n: int) -> bool:
     """Whether the model is to be validated after update `n`: every `eval_every` updates, else after
     each epoch; and at the end.
     """
@@ -187,7 +192,7 @@ def save(self: Loop, finished: bool = False) -> None:
     )
     if self.acc.is_main_process:
         self.run.save(
-            weights_of(self.network), optimizer_tensors(self.optimizer), state, self.hp.keep
+            named_weights(self.network), optimizer_tensors(self.optimizer), state, self.hp.keep
         )
     self.acc.wait_for_everyone()
     self.saved, self.saved_at = self.n, time.monotonic()
@@ -200,8 +205,8 @@ def resume(self: Loop) -> None:
     if self.run is None or self.run.newest() is None:
         return
     weights, tensors, state = self.run.load()
-    put_weights(self.network, weights)
-    put_optimizer(self.optimizer, tensors)
+    copy_weights(self.network, weights)
+    load_optimizer_tensors(self.optimizer, tensors)
     if self.acc.scaler and state["scaler"]:
         self.acc.scaler.load_state_dict(state["scaler"])
     self.history = self.run.history()
@@ -234,7 +239,7 @@ def run_fingerprint(network: nn.Module, batches) -> dict:
     found = {
         "weights": digest(
             t.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy()
-            for t in weights_of(network).values()
+            for t in named_weights(network).values()
         )
     }
     if hasattr(batches, "__len__"):
@@ -294,7 +299,7 @@ def train_steps(
     groups = groups or trainable_param_groups(model, hp)
     objective = acc.prepare_model(Objective(network, loss, model))
     optimizer = acc.prepare_optimizer(adamw(groups))
-    return iterate(
+    return run_loop(
         Loop(
             model,
             network,
@@ -311,7 +316,7 @@ def train_steps(
     )
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #6fa184b3
-def iterate(loop: Loop, batches: Iterable) -> Iterator[Step]:
+def run_loop(loop: Loop, batches: Iterable) -> Iterator[Step]:
     "Drive a loop to its end, or until the consumer stops."
     was_training = loop.network.training
     loop.resume()
@@ -342,7 +347,7 @@ class BestWeights:
     def update(self, history: History) -> None:
         "Copy the weights where the last step has the best validation so far."
         if history.steps[-1].validation and not self.run and not history.stale:
-            self.weights = {k: t.detach().clone() for k, t in weights_of(self.network).items()}
+            self.weights = {k: t.detach().clone() for k, t in named_weights(self.network).items()}
 
     def restore(self, history: History, hp: HyperParams) -> None:
         """Put the best weights into the network, which has those of the last step.
@@ -357,7 +362,7 @@ class BestWeights:
             weights = self.run.load(self.run.best())[0] if elsewhere else None
         warn_unlearned(history, hp)
         if weights:
-            put_weights(self.network, weights)
+            copy_weights(self.network, weights)
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #005b7bbf
 def fit(

@@ -76,10 +76,10 @@ def test_watching_a_run_changes_nothing_and_the_loop_by_hand_is_the_same_run():
     ):
         pass
     assert all(
-        (a0 == b0).all()
-        for a0, b0 in zip(mine.network.state_dict().values(), seen.network.state_dict().values())
+        (weight == mine.network.state_dict()[name]).all()
+        for name, weight in seen.network.state_dict().items()
     )
-    assert [l0["update"] for l0 in looks] == [2, 6]
+    assert [look["update"] for look in looks] == [2, 6]
     assert looks[-1]["test"] == scores(seen, small)
     assert set(looks[0]) == {"update", "train", "test", "memorised", "seconds"}
     assert 0 < looks[0]["seconds"] < looks[1]["seconds"]
@@ -133,8 +133,8 @@ def test_copies_belong_to_training_rows_only_keep_their_label_and_their_memory_a
     assert more.test is rows.test
     assert (wrong_rows(more).reshape(3, 40) == wrong_rows(rows)).all()
     assert all(
-        set(b1.split()) <= set(a1.split()) and b1
-        for a1, b1 in zip(rows.train["text"], more.train["text"][40:80])
+        set(changed.split()) <= set(text.split()) and changed
+        for text, changed in zip(rows.train["text"], more.train["text"][40:80])
     )
     assert (
         list(augmented(rows, copies=2, seed=5).train["text"])
@@ -162,48 +162,53 @@ def test_the_mean_of_weights_is_the_mean_by_hand_equals_pytorch_s_and_refuses_wh
     import re
 
     import pytest
-    import torch as t0
+    import torch
     from torch.optim.swa_utils import AveragedModel
 
     from ftcourse import load_model as load
     from ftcourse.core.errors import CourseError as no
-    from ftcourse.train.checkpoints import weights_of as weights
+    from ftcourse.train.checkpoints import named_weights as weights
 
-    three = [load("tiny-bert", task="reviews", seed=s0) for s0 in range(3)]
-    for i, m0 in enumerate(three):
-        with t0.no_grad():
-            [p0.add_(0.1 * i) for p0 in m0.network.parameters()]
+    three = [load("tiny-bert", task="reviews", seed=seed) for seed in range(3)]
+    for i, model in enumerate(three):
+        with torch.no_grad():
+            [p.add_(0.1 * i) for p in model.network.parameters()]
     made, theirs = average_weights(three), AveragedModel(three[0].network)
-    for m0 in three:
-        theirs.update_parameters(m0.network)
+    for model in three:
+        theirs.update_parameters(model.network)
     hand = {
-        k: t0.stack([weights(m0.network)[k] for m0 in three]).double().mean(0)
+        k: torch.stack([weights(model.network)[k] for model in three]).double().mean(0)
         for k in dict(made.network.named_parameters())
     }
     assert all(
-        (p0.double() - hand[k]).abs().max() < 1e-6 for k, p0 in made.network.named_parameters()
+        (p.double() - hand[k]).abs().max() < 1e-6 for k, p in made.network.named_parameters()
+    )
+    # rounded once, from 64 bits, it is the mean to the last bit
+    stacked = {k: torch.stack([weights(m.network)[k].double() for m in three]) for k in hand}
+    assert all(
+        torch.equal(p, stacked[k].mean(0).float()) for k, p in made.network.named_parameters()
     )
     assert all(
-        (a0 - b0).abs().max() < 1e-6
-        for a0, b0 in zip(made.network.parameters(), theirs.module.parameters())
+        (a - b).abs().max() < 1e-6
+        for a, b in zip(made.network.parameters(), theirs.module.parameters())
     )
     assert made is not three[0]
     assert all(
-        (a0 == b0).all()
-        for a0, b0 in zip(
+        (a == b).all()
+        for a, b in zip(
             average_weights(three[:1]).network.parameters(), three[0].network.parameters()
         )
     )
     assert average_weights(
         [
-            {"w": t0.tensor([1.0, 3.0]), "n": t0.tensor(4)},
-            {"w": t0.tensor([3.0, 5.0]), "n": t0.tensor(4)},
+            {"w": torch.tensor([1.0, 3.0]), "n": torch.tensor(4)},
+            {"w": torch.tensor([3.0, 5.0]), "n": torch.tensor(4)},
         ]
     )["w"].tolist() == [2.0, 4.0]
     for bad, said in (
         ([], "nothing to average"),
-        ([{"w": t0.zeros(2)}, {"w": t0.zeros(3)}], "number 2"),
-        ([{"w": t0.zeros(2)}, {"v": t0.zeros(2)}], "another network"),
+        ([{"w": torch.zeros(2)}, {"w": torch.zeros(3)}], "number 2"),
+        ([{"w": torch.zeros(2)}, {"v": torch.zeros(2)}], "another network"),
         ([three[0], load("tiny-bert", task="topics")], "another network"),
         ([three[0], three[1].copy().reorder(three[0].labels[::-1])], "labels"),
     ):
@@ -245,54 +250,46 @@ def test_no_cure_sees_the_rows_that_score_it_and_each_does_what_it_says():
 
     def spy(model, task, hp, cure, held=None):
         asked.append((task, hp, held))
-        return (
-            real(model, task, hp, cure, held)
-            if cure.stop or cure.average
-            else load_model(model, task=task, seed=hp.seed)
-        )  # the others change what they are given, not how it is trained
+        if cure.stop or cure.average:
+            return real(model, task, hp, cure, held)
+        # the others change what they are given, not how it is trained
+        return load_model(model, task=task, seed=hp.seed)
 
-    real = room.trained
-    with mock.patch.object(room, "trained", spy):
+    real = room.train_with_cure
+    with mock.patch.object(room, "train_with_cure", spy):
         import warnings
 
-        warnings.simplefilter(
-            "ignore"
-        )  # four updates are too few to learn anything, and that is said
-        for cure0 in cures.values():
-            treat(
-                load_task("reviews"),
-                cure0,
-                "tiny-bert",
-                16,
-                0.25,
-                3,
-                updates=4,
-                lr=1e-3,
-                test_rows=20,
-            )
+        few = dict(labels=16, noise=0.25, seed=3, updates=4, lr=1e-3, test_rows=20)
+        with warnings.catch_warnings():
+            # four updates are too few to learn anything, and that is said
+            warnings.simplefilter("ignore")
+            for cure in cures.values():
+                treat(load_task("reviews"), cure, "tiny-bert", **few)
     first = set(asked[0][0].train["text"])
-    for (name, cure0), (task0, hp0, held0) in zip(cures.items(), asked):
-        seen = set(task0.train["text"]) | set(held0.train["text"] if held0 and cure0.stop else ())
-        assert not seen & set(task0.test["text"]), name
-        assert first <= set(task0.train["text"]), name
+    for (name, cure), (task, hp, held) in zip(cures.items(), asked):
+        seen = set(task.train["text"]) | set(held.train["text"] if held and cure.stop else ())
+        assert not seen & set(task.test["text"]), name
+        assert first <= set(task.train["text"]), name
         assert len(first) == 16, name
-        assert wrong_rows(task0).mean() == 0.25, name
-        assert not cure0.stop or (
-            len(held0.train) == 16
-            and wrong_rows(held0).sum() == 4
-            and not first & set(held0.train["text"])
+        assert wrong_rows(task).mean() == 0.25, name
+        assert not cure.stop or (
+            len(held.train) == 16
+            and wrong_rows(held).sum() == 4
+            and not first & set(held.train["text"])
         ), name
-        assert hp0.max_steps == (1 if name == "shorter run" else 4), name
-        assert hp0.lr == 1e-3 * (0.2 if name == "smaller rate" else 1), name
-    sizes = {n0: len(a0[0].train) for n0, a0 in zip(cures, asked)}
+        assert hp.max_steps == (1 if name == "shorter run" else 4), name
+        assert hp.lr == 1e-3 * (0.2 if name == "smaller rate" else 1), name
+    sizes = {name: len(call[0].train) for name, call in zip(cures, asked)}
     assert sizes["word dropout"] == 64
     assert sizes["twice the labels"] == 32
-    assert {sizes[n0] for n0 in sizes if n0 not in ("word dropout", "twice the labels")} == {16}
-    changed = {
-        n0: (a0[1].weight_decay, a0[1].dropout, a0[1].label_smoothing, a0[1].train)
-        for n0, a0 in zip(cures, asked)
+    assert {sizes[name] for name in sizes if name not in ("word dropout", "twice the labels")} == {
+        16
     }
-    assert [n0 for n0 in changed if changed[n0] != changed["nothing"]] == [
+    changed = {
+        name: (call[1].weight_decay, call[1].dropout, call[1].label_smoothing, call[1].train)
+        for name, call in zip(cures, asked)
+    }
+    assert [name for name in changed if changed[name] != changed["nothing"]] == [
         "weight decay",
         "dropout",
         "head only",
@@ -329,7 +326,7 @@ def test_a_table_of_cures_says_differences_seed_by_seed_and_calls_better_what_is
         },
         {"a": 2.0},
     )
-    assert [made.verdict("a", s2) for s2 in ("accuracy", "loss", "ece")] == [
+    assert [made.verdict("a", score) for score in ("accuracy", "loss", "ece")] == [
         "better",
         "worse",
         "not shown",
@@ -350,8 +347,8 @@ def test_a_table_of_cures_says_differences_seed_by_seed_and_calls_better_what_is
     single = Cures(
         "one seed",
         {
-            k2: Seeds([0], {s2: v2[:1] for s2, v2 in r2.values.items()})
-            for k2, r2 in made.runs.items()
+            name: Seeds([0], {score: values[:1] for score, values in run.values.items()})
+            for name, run in made.runs.items()
         },
     )
     assert single.verdict("a") == "not shown"
@@ -390,7 +387,7 @@ def test_every_cure_runs_over_the_same_seeds_and_the_shipped_table_is_one_of_the
     }
     from ftcourse.experiments.cures import CURES as cures
     from ftcourse.experiments.cures import run_cure as treat
-    from ftcourse.experiments.cures import shipped as shipped
+    from ftcourse.experiments.cures import shipped_record
 
     assert (
         few.runs["head only"]["loss"][1]
@@ -410,14 +407,14 @@ def test_every_cure_runs_over_the_same_seeds_and_the_shipped_table_is_one_of_the
     assert len(there[64, 0.2].runs["nothing"].seeds) >= 5
     assert set(there[64, 0.2].runs) == set(cures)
     assert all(
-        0 <= x3 <= 1
-        for c3 in there.values()
-        for r3 in c3.runs.values()
-        for k3 in ("accuracy", "ece", "train")
-        for x3 in r3[k3]
+        0 <= x <= 1
+        for cures_there in there.values()
+        for run in cures_there.runs.values()
+        for score in ("accuracy", "ece", "train")
+        for x in run[score]
     )
     assert {"made by", "date", "machine", "weights", "task", "model", "updates", "lr"} <= set(
-        shipped()
+        shipped_record()
     )
 
 # %% nbs/lessons/17_overfitting.ipynb #17000108
@@ -430,9 +427,7 @@ def test_the_best_of_equal_guessers_is_worth_what_the_formula_says():
     assert abs(expected_best(2, 1) - 0.75) < 1e-12
     assert expected_best(5, 10, 1.0) == 1.0
     assert expected_best(5, 10, 0.0) == 0.0
-    by_hand = (
-        sum(max(a4, b4) * comb(3, a4) * comb(3, b4) / 64 for a4 in range(4) for b4 in range(4)) / 3
-    )
+    by_hand = sum(max(a, b) * comb(3, a) * comb(3, b) / 64 for a in range(4) for b in range(4)) / 3
     assert abs(expected_best(2, 3) - by_hand) < 1e-12
     drawn = np.random.default_rng(0).binomial(40, 0.5, (4000, 100)).max(1) / 40
     assert abs(expected_best(100, 40) - drawn.mean()) < 4 * drawn.std() / 4000**0.5
@@ -441,7 +436,7 @@ def test_the_best_of_equal_guessers_is_worth_what_the_formula_says():
     from ftcourse.core.errors import CourseError as none
 
     for bad in ((0, 10, 0.5), (3, 0, 0.5), (3, 10, 1.5)):
-        with pytest.raises(none):
+        with pytest.raises(none, match="give at least one of each"):
             expected_best(*bad)
 
 # %% nbs/lessons/17_overfitting.ipynb #17000121

@@ -216,6 +216,32 @@ def test_a_run_of_the_panel_its_code_and_the_plain_call_end_with_equal_weights()
     with pytest.raises(CourseError, match="no run 3"):
         coded.model(3)
 
+# %% nbs/toolkit/widgets.ipynb #b8693c16
+def test_on_a_small_card_the_panel_makes_each_update_of_smaller_batches():
+    from unittest import mock
+
+    import ftcourse.train.memory as memory
+    from ftcourse.train.hardware import GraphicsCard
+
+    def full(n):
+        if n > 3:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 1.00 GiB")
+
+    with mock.patch.multiple(
+        memory,
+        graphics_card=lambda: GraphicsCard("Tesla T4", (7, 5), 15.0),
+        attempt_of=lambda *given: full,
+    ):
+        cut_up = small_panel()
+        in_pieces = cut_up.run(wait=True)
+    assert "Tesla T4 holds 2 of the longest rows at once, not 4" in in_pieces.note
+    assert [s.count for s in in_pieces.history.steps] == [4] * 6  # rows per update, as asked for
+    assert in_pieces.total == 6
+    assert in_pieces.hp.batch_size == 4
+    whole_batches = small_panel().run(wait=True)
+    assert whole_batches.note == ""
+    assert [s.count for s in whole_batches.history.steps] == [4] * 6
+
 # %% nbs/toolkit/widgets.ipynb #7987d9ea
 def test_stop_takes_effect_within_one_update_and_resume_ends_as_if_nothing_had_happened():
     import pytest
@@ -497,12 +523,12 @@ def test_the_numbers_of_the_explorers():
     assert np.allclose(nucleus(np.log([0.5, 0.3, 0.2]), 1.0, 1.0)[1], [0.5, 0.3, 0.2])
     assert nucleus(np.log([0.5, 0.3, 0.2]), 0.05, 0.01)[1].tolist() == [1, 0, 0]
     numbers_only = type("R", (), dict(kind="regress", labels=[]))
-    for refused in (
-        lambda: plot_softmax((1.0, float("nan"))),
-        lambda: nucleus(np.zeros(2), 0, 1),
-        lambda: plot_threshold(numbers_only),
-    ):
-        with pytest.raises(CourseError):
+    for said, refused in {
+        "give 2 finite numbers": lambda: plot_softmax((1.0, float("nan"))),
+        "temperature=0": lambda: nucleus(np.zeros(2), 0, 1),
+        "a threshold parts two labels": lambda: plot_threshold(numbers_only),
+    }.items():
+        with pytest.raises(CourseError, match=said):
             refused()
     close_all("all")
 

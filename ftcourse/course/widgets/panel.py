@@ -144,7 +144,7 @@ def model(
     """The Model of a run, with the weights of its best validation: that of the newest run is in
     memory, others come from their folder. Raises `CourseError` where there is neither.
     """
-    from ftcourse.train.checkpoints import Run, put_weights
+    from ftcourse.train.checkpoints import Run, copy_weights
 
     trial = self.trial(number)
     if trial.state != "finished":
@@ -163,7 +163,7 @@ def model(
         )  # loading draws from the generators that it trains with
     with hearing():
         self.begin(trial)
-    put_weights(trial.model.network, Run(trial.folder).load(Run(trial.folder).best())[0])
+    copy_weights(trial.model.network, Run(trial.folder).load(Run(trial.folder).best())[0])
     trial.model.history = trial.history
     model = trial.model
     trial.let_go()

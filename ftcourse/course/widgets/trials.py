@@ -91,7 +91,7 @@ def save_trial(
 
 def load_trials(
     folder: Path | None,
-    of: dict,  # as `keep` was given it
+    of: dict,  # as `save_trial` was given it
 ) -> list[Trial]:
     "The runs that a folder holds. Raises `CourseError` where they are of another task or model."
     from ftcourse.train.checkpoints import Run

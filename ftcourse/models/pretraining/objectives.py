@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = [
-    "END", "PretrainingExample", "pair", "whole_or_part", "ngrams", "recurring_span", "span_reading",
-    "encoder_readings", "decoder_readings", "endless_readings", "Heads", "encoder_loss", "decoder_loss"
+    "SENTENCE_END", "PretrainingExample", "pair_example", "whole_or_part", "ngrams", "recurring_span",
+    "span_reading", "encoder_readings", "decoder_readings", "endless_readings", "Heads", "encoder_loss",
+    "decoder_loss"
 ]
 
 # %% ../../../nbs/lessons/08_pretraining.ipynb #3b26e768
@@ -26,7 +27,7 @@ from .masking import mask_tokens
 from .start import Counts, encoded
 
 # %% ../../../nbs/lessons/08_pretraining.ipynb #ef8f312a
-END = re.compile(r"(?<=[.!?]) (?=[A-Z0-9])")
+SENTENCE_END = re.compile(r"(?<=[.!?]) (?=[A-Z0-9])")
 
 # %% ../../../nbs/lessons/08_pretraining.ipynb #869565e2
 class PretrainingExample(NamedTuple):
@@ -40,7 +41,7 @@ class PretrainingExample(NamedTuple):
     answer: tuple | None = None  # (start, end) of where it stands again
 
 
-def pair(tokenizer, a: list[int], b: list[int], bag: list[int]) -> PretrainingExample:
+def pair_example(tokenizer, a: list[int], b: list[int], bag: list[int]) -> PretrainingExample:
     a, b = a[:62] if b else a[:120], b[:62]
     ids = [tokenizer.cls_token_id, *a, tokenizer.sep_token_id] + (
         [*b, tokenizer.sep_token_id] if b else []
@@ -61,13 +62,13 @@ def whole_or_part(
     if rng.random() < apart and len(sentences) > 1:
         n = rng.randint(1, 3)
         shown, rest = sentences[i : i + n], sentences[:i] + sentences[i + n :]
-        return pair(
+        return pair_example(
             tokenizer, [t for s in shown for t in s], [], [t for s in rest for t in s] or flat
         )
     if rng.random() < 0.5 or len(sentences) < 2:
-        return pair(tokenizer, flat, [], flat)
+        return pair_example(tokenizer, flat, [], flat)
     cut = rng.randint(1, len(sentences) - 1)
-    return pair(
+    return pair_example(
         tokenizer,
         [t for s in sentences[:cut] for t in s],
         [t for s in sentences[cut:] for t in s],
@@ -108,7 +109,7 @@ def span_reading(
     A question is taken with the answer after it.
     """
     parts = re.sub(r"\? ", "?\0", document)  # keep question and answer together
-    parts = [s.replace("\0", " ") for s in END.split(parts)]
+    parts = [s.replace("\0", " ") for s in SENTENCE_END.split(parts)]
     found = recurring_span(rng, encoded(tokenizer, parts), rare)
     if not found:
         return None
@@ -140,7 +141,7 @@ def encoder_readings(
     blank to fill from the passage.
     """
     rng = random.Random(f"encoder/{seed}")
-    texts = [END.split(d) for d in documents(n, seed=f"pretrain/{seed}")]
+    texts = [SENTENCE_END.split(d) for d in documents(n, seed=f"pretrain/{seed}")]
     flat = iter(encoded(tokenizer, [s for d in texts for s in d]))
     readings = [whole_or_part(tokenizer, rng, [next(flat) for _ in d], apart) for d in texts]
     spans = (
