@@ -40,10 +40,11 @@ class Cure:
     hyper: Mapping = field(default_factory=dict)  # hyperparameters
     rate: float = 1.0  # times the learning rate
     length: float = 1.0  # times the updates
-    labels: float = 1.0  # times the labels; what is beyond the first is trained on, or
-    stop: str = (
-        ""  # kept apart as a validation split, whose "accuracy" or "loss" chooses the weights
-    )
+    # times the labels; what is beyond the first is trained on, or kept apart: see `stop`
+    labels: float = 1.0
+    # "accuracy" or "loss": the labels beyond the first are a validation split, whose score by that
+    # name chooses the weights
+    stop: str = ""
     rows: Callable | None = None  # (task, seed) -> a task with other training rows
     average: bool = False  # score the mean of the weights along the run
 
@@ -90,9 +91,11 @@ def labelled_rows(
     part = lambda rows: replace(
         pool, splits=type(pool.splits)({**pool.splits, "train": pool.train.select(rows)})
     )
-    return with_label_noise(part(range(labels)), noise, seed=seed), with_label_noise(
-        part(range(labels, labels + more)), noise, seed=f"{seed}/more"
-    ) if more else None
+    first = with_label_noise(part(range(labels)), noise, seed=seed)
+    if not more:
+        return first, None
+    rest = part(range(labels, labels + more))
+    return first, with_label_noise(rest, noise, seed=f"{seed}/more")
 
 
 def cure_task(
@@ -101,10 +104,12 @@ def cure_task(
     noise: float,
     seed: int,
     test_rows: int = 400,
-    # train: `labels` rows, a share of them wrong; test: rows drawn by the seed, all right; no
-    # validation
 ) -> Task:
-    "What one long run learns from, and what it is scored on."
+    """What one long run learns from, and what it is scored on.
+
+    Training rows: `labels`, a share of them wrong. Test rows: drawn by the seed, all right. There
+    is no validation split.
+    """
     few, _ = labelled_rows(task, labels, 0, noise, seed)
     test = task.test.shuffle(seed=seed).select(range(min(test_rows, len(task.test))))
     return replace(few, splits=type(few.splits)(train=few.train, test=test))
@@ -152,10 +157,9 @@ def run_cure(
     lr: float = 5e-4,
     test_rows: int = 400,
     **hyper,
-    # accuracy, loss, ece on test rows; train: accuracy on the labels it was given; seconds of CPU
-    # time
 ) -> dict[str, float]:
-    """One long run on few labels with one cure.
+    """One long run on few labels with one cure: accuracy, loss and ece on test rows; as `train` the
+    accuracy on the labels it was given; seconds of CPU time.
 
     The test rows are drawn by the seed, right labels all, and choose nothing.
     """

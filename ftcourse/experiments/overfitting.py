@@ -147,11 +147,11 @@ def watch(
     seed: int = 0,
     split: str = "test",  # watched beside the training rows; nothing is chosen by it
     **hyper,
-    # the model after the last update; one dict per look: update, train, SPLIT, memorised, seconds
-) -> tuple:
+) -> tuple:  # the model after the last update, and one dict per look
     """Train without a validation, and look now and then how the training rows and others are done.
 
-    Seconds are CPU seconds of training.
+    A look has `update`, `train`, the name of the split, `memorised` and `seconds`, which are CPU
+    seconds of training.
     """
     from ftcourse.metrics.evaluation import evaluate
     from ftcourse.recipes import set_up
@@ -240,7 +240,8 @@ def suspects(
     n = len(task.train)
     if not 2 <= folds <= n:
         raise CourseError(f"folds={folds}: from 2 to the number of training rows, {n}")
-    fold, doubt = np.array(random.Random(f"folds/{seed}").sample(range(n), n)) % folds, np.zeros(n)
+    fold = np.array(random.Random(f"folds/{seed}").sample(range(n), n)) % folds
+    doubt = np.zeros(n)
     for f in range(folds):
         part = replace(
             task,
@@ -338,7 +339,8 @@ def average_weights(
         raise CourseError(
             "these models have other labels, or their labels in another order: use reorder first"
         )
-    average, mean = get_swa_avg_fn(), {k: v.detach().clone() for k, v in first.items()}
+    average = get_swa_avg_fn()
+    mean = {k: v.detach().clone() for k, v in first.items()}
     for k in (k for k, v in first.items() if v.is_floating_point()):
         running = first[k].detach().double()  # in 32 bits, 15 points leave errors of 1e-7
         for n, s in enumerate(states[1:], 1):

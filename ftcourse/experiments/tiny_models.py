@@ -152,9 +152,10 @@ def pretrain(
     plan, tokenizer = PLANS[name], shipped_tokenizer("mlm" if name == "tiny-bert" else "clm")
     torch.set_flush_denormal(True)
     counts = count_tokens(tokenizer, list(documents(counted, seed="counts")))
-    network, log = empty_network(name, tokenizer, plan["layers"], plan.get("hidden", 128)), []
+    network = empty_network(name, tokenizer, plan["layers"], plan.get("hidden", 128))
     heads = Heads(network.config.hidden_size, counts.share)
     start_from_counts(network, counts)
+    log = []
     for stage, n in enumerate([steps] if steps else plan["stages"]):
         if stage:
             torch.manual_seed(seed + stage)

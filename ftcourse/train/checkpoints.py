@@ -101,7 +101,8 @@ def begin(
 
     Raises `CourseError` with the difference when the folder holds another call's run.
     """
-    path, call = self.folder / "config.json", json.loads(json.dumps({**self.info, **call}))
+    path = self.folder / "config.json"
+    call = json.loads(json.dumps({**self.info, **call}))
     if path.exists():
         try:
             old = _flat(json.loads(path.read_text(encoding="utf-8"))["call"])
@@ -125,10 +126,8 @@ def begin(
         write_atomic(path, json.dumps({"call": call, "notes": notes}, indent=1) + "\n")
     for left in (self.folder / "checkpoints").glob(".*"):
         shutil.rmtree(left, ignore_errors=True)  # what a kill cut off
-    if self.newest() is None:
-        (self.folder / "history.jsonl").unlink(
-            missing_ok=True
-        )  # killed before its first checkpoint
+    if self.newest() is None:  # killed before its first checkpoint
+        (self.folder / "history.jsonl").unlink(missing_ok=True)
 
 
 def _flat(d: Mapping, before: str = "") -> dict:
@@ -180,10 +179,8 @@ def save(
     temp = target.with_name(f".{target.name}.{os.getpid()}")
     shutil.rmtree(temp, ignore_errors=True)
     temp.mkdir(parents=True)
-    if self._log:
-        os.fsync(
-            self._log.fileno()
-        )  # the steps that a checkpoint stands on are on disk before it is
+    if self._log:  # the steps that a checkpoint stands on are on disk before it is
+        os.fsync(self._log.fileno())
     for name, tensors in (("model", weights), ("optimizer", optimizer)):
         save_file(
             {k: t.detach().cpu().contiguous() for k, t in tensors.items()},
@@ -220,9 +217,8 @@ def _prune(self: Run, keep: int) -> None:
 
 @patch
 def _discard(self: Run, path: Path) -> None:
-    gone = path.with_name(
-        f".gone-{path.name}.{os.getpid()}"
-    )  # renamed first: half a checkpoint never looks like one
+    # renamed first: half a checkpoint never looks like one
+    gone = path.with_name(f".gone-{path.name}.{os.getpid()}")
     os.replace(path, gone)
     shutil.rmtree(gone, ignore_errors=True)
 

@@ -46,12 +46,8 @@ def seeded_update(
     """Python's, NumPy's and torch's generators, set for one update; outside they go on as if
     nothing had been drawn.
     """
-    key = (
-        int.from_bytes(
-            hashlib.blake2b(f"{seed} {step} {process}".encode(), digest_size=8).digest(), "little"
-        )
-        >> 1
-    )
+    digest = hashlib.blake2b(f"{seed} {step} {process}".encode(), digest_size=8).digest()
+    key = int.from_bytes(digest, "little") >> 1
     outside = random.getstate(), np.random.get_state(), torch.get_rng_state()
     gpu = torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None
     random.seed(key)
@@ -147,17 +143,8 @@ def advance(self: Loop, stream: Iterator) -> Step:
     self.done = n >= self.total
     due = self.validation_due(n)
     scores = finite_scores(self.validate(self.model)) if due and self.validate else None
-    step = Step(
-        n,
-        passed,
-        value,
-        count,
-        rate,
-        norm,
-        sum(getattr(b, "tokens", 0) for b in micro),
-        seconds,
-        scores,
-    )
+    tokens = sum(getattr(b, "tokens", 0) for b in micro)
+    step = Step(n, passed, value, count, rate, norm, tokens, seconds, scores)
     self.history.steps.append(step)
     self.done = self.done or bool(hp.patience and scores and self.history.stale >= hp.patience)
     if self.run and self.acc.is_main_process:

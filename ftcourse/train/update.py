@@ -102,16 +102,13 @@ def update(
         )
     acc.unscale_gradients()
     grads = [p.grad for g in optimizer.param_groups for p in g["params"] if p.grad is not None]
-    factor = (
-        acc.num_processes / count
-    )  # several processes: their gradients were averaged, so undo that; then divide, once
+    # several processes: their gradients were averaged, so undo that; then divide, once
+    factor = acc.num_processes / count
     norm = torch.stack(torch._foreach_norm(grads)).norm() * factor if grads else torch.zeros(())
-    value, norm = torch.stack(
-        [torch.as_tensor(total / count, dtype=norm.dtype, device=norm.device), norm]
-    ).tolist()  # the one wait for the device
-    rescaling = (
-        acc.scaler is not None and math.isfinite(value) and acc.scaler.get_scale() > 1
-    )  # fp16: the scaler skips this step and halves its scale
+    mean = torch.as_tensor(total / count, dtype=norm.dtype, device=norm.device)
+    value, norm = torch.stack([mean, norm]).tolist()  # the one wait for the device
+    # fp16: the scaler skips this step and halves its scale
+    rescaling = acc.scaler is not None and math.isfinite(value) and acc.scaler.get_scale() > 1
     if not (math.isfinite(value) and (math.isfinite(norm) or rescaling)):
         raise_not_finite(value, norm, hp, optimizer.param_groups[0]["lr"], where, n)
     if grads:

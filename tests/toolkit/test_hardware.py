@@ -118,10 +118,6 @@ def test_a_small_card_gets_the_same_update_in_pieces():
             here=Small("Tesla T4", (7, 5), 15),
             attempt=full,
         )
-    assert (found.batch_size, found.accumulate, pieces.batch_size) == (
-        4,
-        8,
-        4,
-    )
+    assert (found.batch_size, found.accumulate, pieces.batch_size) == (4, 8, 4)
     assert "Tesla T4 holds 4" in str(said[0].message)
     assert [s.count for s in fit(small, pieces, found).steps] == [32]  # rows per update, as before

@@ -68,12 +68,8 @@ def test_a_slider_writes_round_numbers_and_what_is_typed_stays_as_it_is_typed():
     moved.sliders["batch_size"].value = 10**1.5
     moved.sliders["max_steps"].value = 100
     assert (moved.hyperparams.batch_size, moved.hyperparams.max_steps) == (32, 100)
-    for (
-        name,
-        box,
-    ) in (
-        moved.inputs.items()
-    ):  # a browser puts every slider on its nearest step: nothing may change by that
+    # a browser puts every slider on its nearest step: nothing may change by that
+    for name, box in moved.inputs.items():
         if slider := moved.sliders[name]:
             before, x = box.value, nearest_step(slider, slider.value) * slider.step + slider.min
             slider.value = (
@@ -282,9 +278,8 @@ def test_a_new_kernel_lists_the_runs_of_the_folder_and_goes_on_with_them():
     best = weights(whole.model)
     before.controls.set(seed=1)
     cut = before.run(wait=True)
-    (kept_in / "002" / "panel.json").write_text(
-        (kept_in / "002" / "panel.json").read_text().replace('"finished"', '"running"')
-    )  # as a killed kernel leaves it
+    note = kept_in / "002" / "panel.json"
+    note.write_text(note.read_text().replace('"finished"', '"running"'))  # as a killed kernel does
     after = small_panel(run=kept_in)
     assert [t.state for t in after.trials] == ["finished", "stopped"]
     assert after.trials[0].score == whole.score
@@ -294,11 +289,7 @@ def test_a_new_kernel_lists_the_runs_of_the_folder_and_goes_on_with_them():
     assert equal(weights(after.resume(wait=True).model), weights(cut.model))
     assert equal(weights(after.model(1)), best)
     two, again = after.compare(1, 2), before.compare(1, 2)
-    assert (two.difference, two.low, two.high) == (
-        again.difference,
-        again.low,
-        again.high,
-    )
+    assert (two.difference, two.low, two.high) == (again.difference, again.low, again.high)
     assert f"({two.low:+.3f} to {two.high:+.3f})" in str(two)
     with pytest.raises(CourseError, match="holds runs of"):
         TrainingPanel("topics", "tiny-bert", run=kept_in)
@@ -402,9 +393,8 @@ def test_a_warm_up_beyond_the_end_is_said_and_the_picture_is_drawn_five_times_a_
     assert bytes(warned.image.value).startswith(b"\x89PNG")
     assert stamps
     stamps.clear()
-    until(
-        lambda: (warned.show("another update", it), len(stamps) == 3)[1]
-    )  # as a run of very short updates would
+    # as a run of very short updates would
+    until(lambda: (warned.show("another update", it), len(stamps) == 3)[1])
     assert all(b - a >= 0.2 for a, b in zip(stamps, stamps[1:]))
     assert "another update" in warned.status.value
 

@@ -157,13 +157,12 @@ def model(
             "folder, run=, to keep them, or make them again with the cell that "
             f"code({trial.number}) returns"
         )
-    if self.busy:
-        raise CourseError(
-            "a run is under way: stop it first"
-        )  # loading draws from the generators that it trains with
+    if self.busy:  # loading draws from the generators that it trains with
+        raise CourseError("a run is under way: stop it first")
     with hearing():
         self.begin(trial)
-    copy_weights(trial.model.network, Run(trial.folder).load(Run(trial.folder).best())[0])
+    run = Run(trial.folder)
+    copy_weights(trial.model.network, run.load(run.best())[0])
     trial.model.history = trial.history
     model = trial.model
     trial.let_go()
@@ -242,7 +241,8 @@ def run(
     Raises `CourseError` where they contradict each other or a run is under way, and with `wait`
     what the run raises.
     """
-    hp, number = self.controls.hyperparams, 1 + max((t.number for t in self.trials), default=0)
+    hp = self.controls.hyperparams
+    number = 1 + max((t.number for t in self.trials), default=0)
     return self.start(Trial(number, hp, self.folder and self.folder / f"{number:03}"), wait)
 
 
@@ -389,7 +389,8 @@ def show(
 @patch
 def allow(self: TrainingPanel, busy: bool | None = None) -> None:
     "Which buttons can be pressed, and which runs chosen."
-    busy, names = self.busy if busy is None else busy, [(t.name, t.number) for t in self.trials]
+    busy = self.busy if busy is None else busy
+    names = [(t.name, t.number) for t in self.trials]
     if tuple(names) != tuple(self.which.options):
         self.which.options = names
         self.which.value = names[-1][1]

@@ -89,7 +89,8 @@ def recurring_span(
     once (Ram et al. 2021, arXiv:2101.00438).
     """
     for g in rng.sample(range(len(parts)), len(parts)):
-        rest, found, taken = [t for j, s in enumerate(parts) if j != g for t in s], [], set()
+        rest = [t for j, s in enumerate(parts) if j != g for t in s]
+        found, taken = [], set()
         for n in (3, 2, 1):
             there = ngrams(rest, n)
             counts = Counter(there)
@@ -213,8 +214,10 @@ def encoder_loss(
     """Hidden words, hidden more often when rare; the bag of the document from [CLS] through the
     pooler; where a missing span stands.
     """
-    ids, types = pad([r.ids for r in batch], tokenizer.pad_token_id), pad([r.types for r in batch])
-    mask, rate = ids != tokenizer.pad_token_id, torch.where(counts.share > 0.004, 0.1, 0.4)[ids]
+    ids = pad([r.ids for r in batch], tokenizer.pad_token_id)
+    types = pad([r.types for r in batch])
+    mask = ids != tokenizer.pad_token_id
+    rate = torch.where(counts.share > 0.004, 0.1, 0.4)[ids]
     for j, r in enumerate(batch):
         if r.blank:
             rate[j] *= 0.25
@@ -225,7 +228,8 @@ def encoder_loss(
         if r.blank:
             seen[j, r.blank[0] : r.blank[1]] = tokenizer.mask_token_id
     seen, labels, mask, types = (t.to(network.device) for t in (seen, labels, mask, types))
-    out, hidden = network.bert(seen, attention_mask=mask.long(), token_type_ids=types), labels >= 0
+    hidden = labels >= 0
+    out = network.bert(seen, attention_mask=mask.long(), token_type_ids=types)
     bags = [j for j, r in enumerate(batch) if r.bag]
     spans = [j for j, r in enumerate(batch) if r.answer]
     losses = {
