@@ -383,6 +383,18 @@ def test_what_you_do_between_two_steps_does_not_change_the_run_nor_the_run_what_
     assert got == want.tolist()
     assert disturbed.training
 
+# %% nbs/lessons/07_training_loop.ipynb #206d8aec
+def test_groups_of_your_own_take_the_place_of_the_usual_ones():
+    whole, part = make_toy(), make_toy()
+    before = bits(part)
+    groups = [dict(params=[*part[2].parameters()], scale=0.5, weight_decay=0.0)]
+    hp = HyperParams(max_steps=3, lr=0.01, warmup=0, weight_decay=0.0)
+    list(train_steps(part, Toy(), hp, loss=loss_toy, groups=groups))
+    list(train_steps(whole, Toy(), hp, loss=loss_toy))
+    assert alike(bits(part)[:2], before[:2])
+    assert not alike(bits(part)[2:], before[2:])
+    assert not alike(bits(whole)[:2], before[:2])
+
 # %% nbs/lessons/07_training_loop.ipynb #29ddb4fe
 def test_frozen_weights_missing_loss_no_batches_and_patience_without_validation():
     import re
