@@ -94,11 +94,13 @@ def test_a_causal_model_trains_and_writes():
 def test_what_cannot_be_used_is_refused_before_training():
     import pytest
 
+    untrained = load_model("tiny-bert", task="reviews")
     for said, wrong in {
         "'learning_rate'": lambda: fine_tune_model("tiny-bert", "reviews", learning_rate=1),
         "no-such-set": lambda: fine_tune_model("tiny-bert", "no-such-set"),
         "objective='nsp'": lambda: train_model("world", objective="nsp"),
-        "'dev'": lambda: evaluate_model("tiny-bert", "reviews", split="dev"),
+        "'dev' is no split": lambda: evaluate_model(untrained, "reviews", split="dev"),
+        "made for mlm": lambda: evaluate_model("tiny-bert", "reviews"),
         "tiny-bart": lambda: fine_tune_model("tiny-bart", "reviews"),
     }.items():
         with pytest.raises(CourseError, match=said):
