@@ -53,7 +53,7 @@ export: $(READY)        ## notebooks -> ftcourse/ and tests/
 	$(RUN) -m tools.export
 
 assets: $(READY)        ## rebuild the built-in models
-	OMP_NUM_THREADS=1 $(RUN) -m ftcourse.models.pretraining.tiny_models ftcourse/assets
+	OMP_NUM_THREADS=1 $(RUN) -m ftcourse.experiments.tiny_models ftcourse/assets
 
 aims: $(READY)          ## measure what the built-in models transfer, over seeds
 	$(RUN) measure/aims.py

@@ -4,10 +4,14 @@
 
 # %% auto #0
 __all__ = [
-    "batches_of", "validation_of", "fit_max_length", "fine_tune_model", "evaluate_model", "train_model"
+    "batches_of", "validation_of", "fit_max_length", "RunSetup", "set_up", "fine_tune_model", "evaluate_model",
+    "train_model"
 ]
 
 # %% ../nbs/lessons/01_fine_tuning.ipynb #65d7b4ab
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
 from .core.errors import CourseError
 
 # %% ../nbs/lessons/01_fine_tuning.ipynb #3e8a51c7
@@ -54,13 +58,13 @@ def validation_of(
 
 # %% ../nbs/lessons/01_fine_tuning.ipynb #c0ffee80
 def fit_max_length(
-    hp,
-    model,  # HyperParams; a Model
+    hp,  # HyperParams
+    model,  # a Model
 ):  # HyperParams whose max_length the model has positions for
     """Longer texts than a network has positions for are cut there, as other long texts are, and a
     `max_length` above that is said.
     """
-    from dataclasses import fields, replace
+    from dataclasses import replace
 
     from ftcourse.core.errors import warn
 
@@ -72,9 +76,46 @@ def fit_max_length(
         warn(
             f"max_length={hp.max_length}, but this model has {positions} positions: {positions} "
             "tokens of a text are read",
-            stacklevel=3,
+            stacklevel=4,
         )
     return replace(hp, max_length=positions)
+
+# %% ../nbs/lessons/01_fine_tuning.ipynb #c0ffee87
+@dataclass
+class RunSetup:
+    "What a run needs, ready for `fit` and `train_steps`."
+
+    model: object  # a Model of its own, with a head for the task
+    batches: object  # Batches of the training rows, small enough for the memory
+    hp: object  # HyperParams that fit the model and the memory
+    loss: Callable | None  # the task's own loss, if it has one
+    validate: Callable | None  # model -> its scores
+
+    def arguments(self) -> dict:
+        "Keywords for `fit` and `train_steps`."
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+
+def set_up(
+    model,  # as for `fine_tune_model`; a Model given is copied
+    task,  # a Task
+    hp,  # HyperParams
+    *,
+    validated: bool = True,  # score the model on the validation split, where there is one
+) -> RunSetup:
+    """Load the model, encode the rows, and make both fit: texts into the positions that the model
+    has, batches into the memory of the card.
+    """
+    from ftcourse.models.load import load_model
+    from ftcourse.train.memory import shrink_to_memory
+
+    # a head that does not fit is made anew
+    model = load_model(model, task=task, seed=hp.seed, dropout=hp.dropout)
+    model.thresholds = None  # chosen for other weights
+    hp = fit_max_length(hp, model)
+    batches, hp = shrink_to_memory(model, batches_of(task, model.tokenizer, hp), hp, loss=task.loss)
+    validate = validation_of(task, model.tokenizer, hp, hp.seed) if validated else None
+    return RunSetup(model, batches, hp, task.loss, validate)
 
 # %% ../nbs/lessons/01_fine_tuning.ipynb #530bd485
 def fine_tune_model(
@@ -99,30 +140,15 @@ def fine_tune_model(
     """
     from ftcourse.core.hparams import HyperParams
     from ftcourse.data.load.load import as_task
-    from ftcourse.models.load import load_model
     from ftcourse.train.loop import fit
-    from ftcourse.train.memory import in_memory
 
     hp = HyperParams.from_kwargs(seed=seed, **hyper)
     task = as_task(task, text=text, label=label, kind=kind, on_bad=on_bad)
     if rows:
         task = task.take(rows, seed=seed)
-    model = load_model(
-        model, task=task, seed=hp.seed, dropout=hp.dropout
-    )  # a Model given is copied; a head that does not fit is made anew
-    hp = fit_max_length(hp, model)
-    batches, hp = in_memory(model, batches_of(task, model.tokenizer, hp), hp, loss=task.loss)
-    model.thresholds = None  # chosen for other weights
-    model.history = fit(
-        model,
-        batches,
-        hp,
-        validate=validation_of(task, model.tokenizer, hp, seed),
-        run=run,
-        loss=task.loss,
-        progress=progress,
-    )
-    return model
+    setup = set_up(model, task, hp)
+    setup.model.history = fit(**setup.arguments(), run=run, progress=progress)
+    return setup.model
 
 # %% ../nbs/lessons/01_fine_tuning.ipynb #81bb6438
 def evaluate_model(

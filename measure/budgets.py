@@ -120,8 +120,8 @@ def counted_words(task, job):
 def pretrained(layers, hidden, topics, mix, steps, folder):
     "Make a network as `make assets` does, in one stage; its folder, CPU seconds and probe are written beside it."
     from ftcourse.core.machine import set_threads
+    from ftcourse.experiments import tiny_models as pretrain
     from ftcourse.models.pretraining import objectives
-    from ftcourse.models.pretraining import tiny_models as pretrain
 
     set_threads(1)
     world_of(topics)

@@ -1,4 +1,4 @@
-"""Studies over seeds: sweeps, GLUE, baselines, label curves, overfitting and its cures, attribution, probing."""
+"""Studies over seeds: sweeps, GLUE, baselines, label curves, overfitting, attribution, probing; the tiny models."""
 
 import lazy_loader
 
@@ -15,5 +15,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "cures": ["CURES", "Cures", "try_cures", "shipped_cures"],
         "attribution": ["Attribution", "attribute", "removal_curves"],
         "probing": ["fit_probe", "cka"],
+        "tiny_models": ["pretrain", "heldout_loss", "mood_probe"],
     },
 )

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = [
-    "CURES", "BETTER", "Cure", "labelled", "cure_task", "concatenate_training", "trained", "run_cure", "Cures",
-    "with_sign", "try_cures", "cures_from", "shipped", "shipped_cures"
+    "CURES", "BETTER", "Cure", "labelled_rows", "cure_task", "concatenate_training", "train_with_cure", "run_cure",
+    "Cures", "with_sign", "try_cures", "cures_from", "shipped_record", "shipped_cures"
 ]
 
 # %% ../../nbs/lessons/17_overfitting.ipynb #e89898d4
@@ -40,10 +40,11 @@ class Cure:
     hyper: Mapping = field(default_factory=dict)  # hyperparameters
     rate: float = 1.0  # times the learning rate
     length: float = 1.0  # times the updates
-    labels: float = 1.0  # times the labels; what is beyond the first is trained on, or
-    stop: str = (
-        ""  # kept apart as a validation split, whose "accuracy" or "loss" chooses the weights
-    )
+    # times the labels; what is beyond the first is trained on, or kept apart: see `stop`
+    labels: float = 1.0
+    # "accuracy" or "loss": the labels beyond the first are a validation split, whose score by that
+    # name chooses the weights
+    stop: str = ""
     rows: Callable | None = None  # (task, seed) -> a task with other training rows
     average: bool = False  # score the mean of the weights along the run
 
@@ -71,7 +72,7 @@ CURES = {
 }
 
 # %% ../../nbs/lessons/17_overfitting.ipynb #17000021
-def labelled(
+def labelled_rows(
     task: Task,
     labels: int,
     more: int,
@@ -90,9 +91,11 @@ def labelled(
     part = lambda rows: replace(
         pool, splits=type(pool.splits)({**pool.splits, "train": pool.train.select(rows)})
     )
-    return with_label_noise(part(range(labels)), noise, seed=seed), with_label_noise(
-        part(range(labels, labels + more)), noise, seed=f"{seed}/more"
-    ) if more else None
+    first = with_label_noise(part(range(labels)), noise, seed=seed)
+    if not more:
+        return first, None
+    rest = part(range(labels, labels + more))
+    return first, with_label_noise(rest, noise, seed=f"{seed}/more")
 
 
 def cure_task(
@@ -101,11 +104,13 @@ def cure_task(
     noise: float,
     seed: int,
     test_rows: int = 400,
-    # train: `labels` rows, a share of them wrong; test: rows drawn by the seed, all right; no
-    # validation
 ) -> Task:
-    "What one long run learns from, and what it is scored on."
-    few, _ = labelled(task, labels, 0, noise, seed)
+    """What one long run learns from, and what it is scored on.
+
+    Training rows: `labels`, a share of them wrong. Test rows: drawn by the seed, all right. There
+    is no validation split.
+    """
+    few, _ = labelled_rows(task, labels, 0, noise, seed)
     test = task.test.shuffle(seed=seed).select(range(min(test_rows, len(task.test))))
     return replace(few, splits=type(few.splits)(train=few.train, test=test))
 
@@ -116,26 +121,26 @@ def concatenate_training(one: Task, other: Task) -> Task:
     return with_train(one, {name: a[name] + b[name] for name in a})
 
 # %% ../../nbs/lessons/17_overfitting.ipynb #17000022
-def trained(model, task: Task, hp, cure: Cure, held: Task | None = None):
+def train_with_cure(model, task: Task, hp, cure: Cure, held: Task | None = None):
     """A model trained with a cure; `held` has the labels that choose the weights, as its training
     rows.
     """
     from ftcourse.data.encode.texts import encode_task
     from ftcourse.metrics.evaluation import validator
-    from ftcourse.models.load import load_model
-    from ftcourse.recipes import batches_of
+    from ftcourse.recipes import set_up
     from ftcourse.train.loop import fit, train_steps
 
     every = max(1, hp.max_steps // 20)
-    tuned, points = load_model(model, task=task, seed=hp.seed, dropout=hp.dropout), []
-    batches = batches_of(task, tuned.tokenizer, hp)
     if cure.stop:
-        look = validator(
-            encode_task(held, "train", tuned.tokenizer, hp.max_length), metric=cure.stop
-        )
-        tuned.history = fit(tuned, batches, hp.replace(eval_every=every, patience=8), validate=look)
+        hp = hp.replace(eval_every=every, patience=8)
+    setup = set_up(model, task, hp, validated=False)
+    tuned, points = setup.model, []
+    if cure.stop:
+        rows = encode_task(held, "train", tuned.tokenizer, setup.hp.max_length)
+        setup.validate = validator(rows, metric=cure.stop)
+        tuned.history = fit(**setup.arguments())
         return tuned
-    for step in train_steps(tuned, batches, hp):
+    for step in train_steps(**setup.arguments()):
         if cure.average and step.n % every == 0 and step.n > hp.max_steps // 4:
             points.append(tuned.copy())
     return average_weights(points) if cure.average else tuned
@@ -152,14 +157,13 @@ def run_cure(
     lr: float = 5e-4,
     test_rows: int = 400,
     **hyper,
-    # accuracy, loss, ece on test rows; train: accuracy on the labels it was given; seconds of CPU
-    # time
 ) -> dict[str, float]:
-    """One long run on few labels with one cure.
+    """One long run on few labels with one cure: accuracy, loss and ece on test rows; as `train` the
+    accuracy on the labels it was given; seconds of CPU time.
 
     The test rows are drawn by the seed, right labels all, and choose nothing.
     """
-    _, more = labelled(task, labels, round(labels * cure.labels) - labels, noise, seed)
+    _, more = labelled_rows(task, labels, round(labels * cure.labels) - labels, noise, seed)
     few = cure_task(task, labels, noise, seed, test_rows)
     if more and not cure.stop:
         few = concatenate_training(few, more)
@@ -168,7 +172,7 @@ def run_cure(
         lr * cure.rate, max(1, round(updates * cure.length)), seed, **hyper | dict(cure.hyper)
     )
     begin = time.process_time()
-    tuned = trained(model, taught, hp, cure, more)
+    tuned = train_with_cure(model, taught, hp, cure, more)
     seconds = time.process_time() - begin
     return scores(tuned, few) | {
         "train": scores(tuned, few, "train")["accuracy"],
@@ -269,7 +273,7 @@ def try_cures(
     labels: int = 64,
     noise: float = 0.2,
     seeds: int | Iterable[int] = 5,  # of the rows, the noise, the head and the order
-    **how,  # keywords of `treat`
+    **how,  # keywords of `run_cure`
 ) -> Cures:
     """The same long run without and with each cure, on the same seeds.
 
@@ -317,11 +321,11 @@ def cures_from(
     return made
 
 
-def shipped() -> dict:
+def shipped_record() -> dict:
     "What `measure/overfitting.py` found, with where and when; it ships with the package."
     return json.loads((assets() / "cures.json").read_text(encoding="utf-8"))
 
 
 def shipped_cures() -> dict:  # {(labels, share of wrong ones): Cures}
     "The course's own measurement of every cure."
-    return cures_from(shipped())
+    return cures_from(shipped_record())

@@ -75,7 +75,7 @@ def with_label_noise(
 
 
 def wrong_rows(task: Task) -> np.ndarray:  # (rows,) bool
-    "Which training rows carry a label that `noisy` made wrong."
+    "Which training rows carry a label that `with_label_noise` made wrong."
     if WAS not in task.train.column_names:
         return np.zeros(len(task.train), bool)
     return task.label_ids("train") != np.asarray(task.train[WAS][:])
@@ -103,7 +103,7 @@ def class_scores(
 
 
 def scores(model, task: Task, split: str = "test") -> dict[str, float]:
-    "`scores_of` a model on a split with labels."
+    "Accuracy, loss and calibration of a model on a split with labels."
     from ftcourse.metrics.evaluation import evaluate
 
     return class_scores(evaluate(model, task, split=split))
@@ -147,24 +147,23 @@ def watch(
     seed: int = 0,
     split: str = "test",  # watched beside the training rows; nothing is chosen by it
     **hyper,
-    # the model after the last update; one dict per look: update, train, SPLIT, memorised, seconds
-) -> tuple:
+) -> tuple:  # the model after the last update, and one dict per look
     """Train without a validation, and look now and then how the training rows and others are done.
 
-    Seconds are CPU seconds of training.
+    A look has `update`, `train`, the name of the split, `memorised` and `seconds`, which are CPU
+    seconds of training.
     """
     from ftcourse.metrics.evaluation import evaluate
-    from ftcourse.models.load import load_model
-    from ftcourse.recipes import batches_of
+    from ftcourse.recipes import set_up
     from ftcourse.train.loop import train_steps
 
-    hp = long_run(lr, updates, seed, **hyper)
     at = set(at)
     seen = []
     spent = 0.0
     since = time.process_time()
-    tuned = load_model(model, task=task, seed=seed, dropout=hp.dropout)
-    for step in train_steps(tuned, batches_of(task, tuned.tokenizer, hp), hp):
+    setup = set_up(model, task, long_run(lr, updates, seed, **hyper), validated=False)
+    tuned = setup.model
+    for step in train_steps(**setup.arguments()):
         if step.n not in at:
             continue
         spent += time.process_time() - since
@@ -241,7 +240,8 @@ def suspects(
     n = len(task.train)
     if not 2 <= folds <= n:
         raise CourseError(f"folds={folds}: from 2 to the number of training rows, {n}")
-    fold, doubt = np.array(random.Random(f"folds/{seed}").sample(range(n), n)) % folds, np.zeros(n)
+    fold = np.array(random.Random(f"folds/{seed}").sample(range(n), n)) % folds
+    doubt = np.zeros(n)
     for f in range(folds):
         part = replace(
             task,
@@ -319,12 +319,14 @@ def average_weights(
 
     Raises `CourseError` for none, and for weights of other shapes, names or labels.
     """
-    from ftcourse.train.checkpoints import put_weights, weights_of
+    from torch.optim.swa_utils import get_swa_avg_fn
+
+    from ftcourse.train.checkpoints import copy_weights, named_weights
 
     points = list(points)
     if not points:
         raise CourseError("there is nothing to average: give at least one model")
-    states = [weights_of(p.network) if hasattr(p, "network") else p for p in points]
+    states = [named_weights(p.network) if hasattr(p, "network") else p for p in points]
     first = states[0]
     for i, s in enumerate(states[1:], 2):
         odd = sorted(first.keys() ^ s.keys()) or [k for k in first if first[k].shape != s[k].shape]
@@ -337,16 +339,17 @@ def average_weights(
         raise CourseError(
             "these models have other labels, or their labels in another order: use reorder first"
         )
-    mean = {
-        k: (sum(s[k].detach().double() for s in states) / len(states)).to(v.dtype)
-        if v.is_floating_point()
-        else v.clone()
-        for k, v in first.items()
-    }
+    average = get_swa_avg_fn()
+    mean = {k: v.detach().clone() for k, v in first.items()}
+    for k in (k for k, v in first.items() if v.is_floating_point()):
+        running = first[k].detach().double()  # in 32 bits, 15 points leave errors of 1e-7
+        for n, s in enumerate(states[1:], 1):
+            running = average(running, s[k].detach().double(), n)
+        mean[k] = running.to(first[k].dtype)
     if not hasattr(points[0], "network"):
         return mean
     made = points[0].copy()
-    put_weights(made.network, mean)
+    copy_weights(made.network, mean)
     return made
 
 # %% ../../nbs/lessons/17_overfitting.ipynb #17000029

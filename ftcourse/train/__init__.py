@@ -12,7 +12,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "checkpoints": ["Run"],
         "optimizer": ["adamw"],
         "hardware": ["GraphicsCard", "graphics_card", "precision_for", "rows_at_once"],
-        "memory": ["in_memory"],
+        "memory": ["shrink_to_memory"],
         "hf_trainer": ["trainer_for"],
     },
 )

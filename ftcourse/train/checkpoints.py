@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "kept", "Run", "weights_of", "put_weights"
+    "checkpoints_to_keep", "Run", "named_weights", "copy_weights"
 ]
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #6bc26c45
@@ -25,7 +25,7 @@ from ..core.files import replace_folder, write_atomic
 from .history import History, Step
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #e3730783
-def kept(
+def checkpoints_to_keep(
     saves: Sequence[tuple],  # (step, rank or None) of each checkpoint there is, oldest first
     # how many to keep; the best and the newest are kept even where that is one too many
     limit: int,
@@ -101,7 +101,8 @@ def begin(
 
     Raises `CourseError` with the difference when the folder holds another call's run.
     """
-    path, call = self.folder / "config.json", json.loads(json.dumps({**self.info, **call}))
+    path = self.folder / "config.json"
+    call = json.loads(json.dumps({**self.info, **call}))
     if path.exists():
         try:
             old = _flat(json.loads(path.read_text(encoding="utf-8"))["call"])
@@ -125,10 +126,8 @@ def begin(
         write_atomic(path, json.dumps({"call": call, "notes": notes}, indent=1) + "\n")
     for left in (self.folder / "checkpoints").glob(".*"):
         shutil.rmtree(left, ignore_errors=True)  # what a kill cut off
-    if self.newest() is None:
-        (self.folder / "history.jsonl").unlink(
-            missing_ok=True
-        )  # killed before its first checkpoint
+    if self.newest() is None:  # killed before its first checkpoint
+        (self.folder / "history.jsonl").unlink(missing_ok=True)
 
 
 def _flat(d: Mapping, before: str = "") -> dict:
@@ -173,7 +172,7 @@ def save(
     weights: Mapping[str, Tensor],  # parameters and buffers by name
     optimizer: Mapping[str, Tensor],  # its state by name
     state: dict,  # plain values: "step", "rank", "finished", and what else is needed to go on
-    keep: int = 2,  # checkpoints to keep, see `kept`
+    keep: int = 2,  # checkpoints to keep, see `checkpoints_to_keep`
 ) -> Path:
     "Write a checkpoint, wholly or not at all; then delete those that need not be kept."
     target = self.path(state["step"])
@@ -197,7 +196,7 @@ def _prune(self: Run, keep: int) -> None:
     which the newest.
     """
     found = self.checkpoints()
-    plan = kept([(s["step"], s["rank"] and tuple(s["rank"])) for s in found], keep)
+    plan = checkpoints_to_keep([(s["step"], s["rank"] and tuple(s["rank"])) for s in found], keep)
     write_atomic(
         self.folder / "best.json",
         json.dumps({"best": int(self.best().name[5:]), "newest": found[-1]["step"], "kept": plan})
@@ -210,9 +209,8 @@ def _prune(self: Run, keep: int) -> None:
 
 @patch
 def _discard(self: Run, path: Path) -> None:
-    gone = path.with_name(
-        f".gone-{path.name}.{os.getpid()}"
-    )  # renamed first: half a checkpoint never looks like one
+    # renamed first: half a checkpoint never looks like one
+    gone = path.with_name(f".gone-{path.name}.{os.getpid()}")
     os.replace(path, gone)
     shutil.rmtree(gone, ignore_errors=True)
 
@@ -238,18 +236,18 @@ def load(
     return load_file(found / "model.safetensors"), load_file(found / "optimizer.safetensors"), state
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #1b90bb0b
-def weights_of(network: torch.nn.Module) -> dict[str, Tensor]:
+def named_weights(network: torch.nn.Module) -> dict[str, Tensor]:
     "Parameters and buffers by name, each once even where two layers share it."
     return {**dict(network.named_parameters()), **dict(network.named_buffers())}
 
 
 @torch.no_grad()
-def put_weights(
+def copy_weights(
     network: torch.nn.Module,  # changed in place
-    weights: Mapping[str, Tensor],  # as `weights_of` gives them
+    weights: Mapping[str, Tensor],  # as `named_weights` gives them
 ) -> None:
     "Copy weights into a network. Raises `CourseError` where they are not its own."
-    own = weights_of(network)
+    own = named_weights(network)
     odd = sorted(own.keys() ^ weights.keys()) or [
         k for k in own if own[k].shape != weights[k].shape
     ]

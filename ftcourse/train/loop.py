@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "seeded_update", "endless_batches", "Loop", "run_fingerprint", "train_steps", "iterate", "fit"
+    "seeded_update", "endless_batches", "Loop", "run_fingerprint", "train_steps", "run_loop", "BestWeights", "fit"
 ]
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #50b22540
@@ -25,11 +25,16 @@ from torch import nn
 
 from ..core.errors import CourseError
 from ..core.hparams import HyperParams
-from .checkpoints import Run, put_weights, weights_of
+from .checkpoints import Run, copy_weights, named_weights
 from .history import History, Step, best_validation, finite_scores, rank, scores_text
-from .optimizer import adamw, optimizer_tensors, put_optimizer, trainable_param_groups
+from ftcourse.train.optimizer import (
+    adamw,
+    load_optimizer_tensors,
+    optimizer_tensors,
+    trainable_param_groups,
+)
 from .schedule import check_warmup, learning_rate, planned_steps, warn_unlearned
-from .update import Objective, accelerator_for, default_loss, share, update
+from .update import Objective, accelerator_for, default_loss, local_batches, update
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #ed3b3d73
 @contextlib.contextmanager
@@ -41,12 +46,8 @@ def seeded_update(
     """Python's, NumPy's and torch's generators, set for one update; outside they go on as if
     nothing had been drawn.
     """
-    key = (
-        int.from_bytes(
-            hashlib.blake2b(f"{seed} {step} {process}".encode(), digest_size=8).digest(), "little"
-        )
-        >> 1
-    )
+    digest = hashlib.blake2b(f"{seed} {step} {process}".encode(), digest_size=8).digest()
+    key = int.from_bytes(digest, "little") >> 1
     outside = random.getstate(), np.random.get_state(), torch.get_rng_state()
     gpu = torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None
     random.seed(key)
@@ -132,7 +133,7 @@ def advance(self: Loop, stream: Iterator) -> Step:
         + f", rows {', '.join(rows[:64])}{', …' * (len(rows) > 64)}" * bool(rows)
     )
     value, count, norm = update(
-        self.objective, share(micro, self.acc), self.optimizer, hp, self.acc, where, n
+        self.objective, local_batches(micro, self.acc), self.optimizer, hp, self.acc, where, n
     )
     self.whole = False
     self.optimizer.step()
@@ -140,19 +141,10 @@ def advance(self: Loop, stream: Iterator) -> Step:
     seconds = time.perf_counter() - began
     passed = epoch + (position / self.per_epoch if self.per_epoch else 0)
     self.done = n >= self.total
-    due = self.due(n)
+    due = self.validation_due(n)
     scores = finite_scores(self.validate(self.model)) if due and self.validate else None
-    step = Step(
-        n,
-        passed,
-        value,
-        count,
-        rate,
-        norm,
-        sum(getattr(b, "tokens", 0) for b in micro),
-        seconds,
-        scores,
-    )
+    tokens = sum(getattr(b, "tokens", 0) for b in micro)
+    step = Step(n, passed, value, count, rate, norm, tokens, seconds, scores)
     self.history.steps.append(step)
     self.done = self.done or bool(hp.patience and scores and self.history.stale >= hp.patience)
     if self.run and self.acc.is_main_process:
@@ -164,7 +156,7 @@ def advance(self: Loop, stream: Iterator) -> Step:
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #54c00936
 @patch
-def due(self: Loop, n: int) -> bool:
+def validation_due(self: Loop, n: int) -> bool:
     """Whether the model is to be validated after update `n`: every `eval_every` updates, else after
     each epoch; and at the end.
     """
@@ -187,7 +179,7 @@ def save(self: Loop, finished: bool = False) -> None:
     )
     if self.acc.is_main_process:
         self.run.save(
-            weights_of(self.network), optimizer_tensors(self.optimizer), state, self.hp.keep
+            named_weights(self.network), optimizer_tensors(self.optimizer), state, self.hp.keep
         )
     self.acc.wait_for_everyone()
     self.saved, self.saved_at = self.n, time.monotonic()
@@ -200,8 +192,8 @@ def resume(self: Loop) -> None:
     if self.run is None or self.run.newest() is None:
         return
     weights, tensors, state = self.run.load()
-    put_weights(self.network, weights)
-    put_optimizer(self.optimizer, tensors)
+    copy_weights(self.network, weights)
+    load_optimizer_tensors(self.optimizer, tensors)
     if self.acc.scaler and state["scaler"]:
         self.acc.scaler.load_state_dict(state["scaler"])
     self.history = self.run.history()
@@ -234,7 +226,7 @@ def run_fingerprint(network: nn.Module, batches) -> dict:
     found = {
         "weights": digest(
             t.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy()
-            for t in weights_of(network).values()
+            for t in named_weights(network).values()
         )
     }
     if hasattr(batches, "__len__"):
@@ -260,6 +252,8 @@ def train_steps(
     run: Run | str | Path | None = None,
     # model -> {"loss": …, main metric: …}: every `eval_every` updates or each epoch, and at the end
     validate: Callable | None = None,
+    # for AdamW, each with params, weight_decay and scale; default: `trainable_param_groups`
+    groups: list[dict] | None = None,
 ) -> Iterator[Step]:  # one Step after each update
     """Train, one update at a time; `break` when you like.
 
@@ -289,10 +283,10 @@ def train_steps(
             processes=acc.num_processes,
         )
     acc.wait_for_everyone()
-    groups = trainable_param_groups(model, hp)
+    groups = groups or trainable_param_groups(model, hp)
     objective = acc.prepare_model(Objective(network, loss, model))
     optimizer = acc.prepare_optimizer(adamw(groups))
-    return iterate(
+    return run_loop(
         Loop(
             model,
             network,
@@ -309,7 +303,7 @@ def train_steps(
     )
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #6fa184b3
-def iterate(loop: Loop, batches: Iterable) -> Iterator[Step]:
+def run_loop(loop: Loop, batches: Iterable) -> Iterator[Step]:
     "Drive a loop to its end, or until the consumer stops."
     was_training = loop.network.training
     loop.resume()
@@ -327,6 +321,35 @@ def iterate(loop: Loop, batches: Iterable) -> Iterator[Step]:
         if loop.run:
             loop.run.close()
         loop.network.train(was_training)
+
+# %% ../../nbs/lessons/07_training_loop.ipynb #005b7bbe
+class BestWeights:
+    "The weights of a run's best validation: a copy in memory, or those of the run folder."
+
+    def __init__(self, model, run: Run | None = None):
+        self.network = model if isinstance(model, nn.Module) else model.network
+        self.run = run
+        self.weights = None
+
+    def update(self, history: History) -> None:
+        "Copy the weights where the last step has the best validation so far."
+        if history.steps[-1].validation and not self.run and not history.stale:
+            self.weights = {k: t.detach().clone() for k, t in named_weights(self.network).items()}
+
+    def restore(self, history: History, hp: HyperParams) -> None:
+        """Put the best weights into the network, which has those of the last step.
+
+        Raises `CourseError` where no validation was finite; warns where nothing was learned.
+        """
+        found, weights = history.validations, self.weights
+        if found:
+            best_validation(found)  # raises when none is finite
+        if self.run:
+            elsewhere = found and self.run.best() != self.run.newest()
+            weights = self.run.load(self.run.best())[0] if elsewhere else None
+        warn_unlearned(history, hp)
+        if weights:
+            copy_weights(self.network, weights)
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #005b7bbf
 def fit(
@@ -349,12 +372,11 @@ def fit(
     A run folder that is finished returns at once. Raises what `train_steps` raises, and
     `CourseError` when no validation gave a finite metric.
     """
-    network, best = model if isinstance(model, nn.Module) else model.network, None
     run, history = Run(run) if isinstance(run, (str, Path)) else run, History()
+    best = BestWeights(model, run)
     for step in train_steps(model, batches, hp, loss=loss, total=total, run=run, validate=validate):
         history.steps.append(step)
-        if step.validation and not run and not history.stale:
-            best = {k: t.detach().clone() for k, t in weights_of(network).items()}
+        best.update(history)
         if callable(progress):
             progress(step)
         elif progress and (step.validation or step.n % 10 == 0):
@@ -364,15 +386,6 @@ def fit(
                     f"{scores_text(step.validation)}"
                 ).rstrip()
             )
-    if run:
-        history = run.history()
-    if history.validations:
-        best_validation(history.validations)  # raises when none is finite
-    if run:
-        best = (
-            run.load(run.best())[0] if history.validations and run.best() != run.newest() else None
-        )
-    warn_unlearned(history, hp)
-    if best:
-        put_weights(network, best)
+    history = run.history() if run else history
+    best.restore(history, hp)
     return history

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "attempt_of", "resized", "in_memory"
+    "attempt_of", "resized", "shrink_to_memory"
 ]
 
 # %% ../../nbs/toolkit/hardware.ipynb #98d85b89
@@ -65,7 +65,7 @@ def resized(batches, batch_size: int, rows: list | None = None):
     )
 
 # %% ../../nbs/toolkit/hardware.ipynb #4a5d0017
-def in_memory(
+def shrink_to_memory(
     model,
     batches,
     hp: HyperParams,  # what `fit` is about to be given
@@ -88,6 +88,6 @@ def in_memory(
     warn(
         f"{here.name} holds {rows} of the longest rows at once, not {hp.batch_size}: batches of "
         f"{rows}, {pieces * hp.accumulate} of them per update",
-        stacklevel=3,
+        stacklevel=4,
     )
     return resized(batches, rows), hp.replace(batch_size=rows, accumulate=pieces * hp.accumulate)

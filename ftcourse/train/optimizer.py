@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "layerwise_param_groups", "trainable_param_groups", "adamw", "optimizer_tensors", "put_optimizer"
+    "layerwise_param_groups", "trainable_param_groups", "adamw", "optimizer_tensors", "load_optimizer_tensors"
 ]
 
 # %% ../../nbs/lessons/05_models.ipynb #1a7d156f
@@ -96,7 +96,7 @@ def optimizer_tensors(optimizer) -> dict[str, Tensor]:
     }
 
 
-def put_optimizer(optimizer, tensors: dict[str, Tensor]) -> None:
+def load_optimizer_tensors(optimizer, tensors: dict[str, Tensor]) -> None:
     "Take back what `optimizer_tensors` gave."
     state = {}
     for name, t in tensors.items():

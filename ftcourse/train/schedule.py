@@ -88,5 +88,5 @@ def warn_unlearned(
         warn(
             f"the best of {len(history.validations)} validations is that of step {best}, whose "
             "learning rate was 0: nothing was learned. Try more epochs, a higher lr, or warmup=0",
-            stacklevel=4,
+            stacklevel=5,
         )

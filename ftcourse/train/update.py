@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = [
-    "NotFinite", "refuse", "gradients", "update", "accelerator_for", "Objective", "default_loss", "share"
+    "NotFinite", "raise_not_finite", "gradients", "update", "accelerator_for", "Objective", "default_loss",
+    "local_batches"
 ]
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #6b4bc909
@@ -33,7 +34,7 @@ class NotFinite(CourseError):
         self.step = step
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #043403a4
-def refuse(value: float, norm: float, hp: HyperParams, lr: float, where: str, n: int):
+def raise_not_finite(value: float, norm: float, hp: HyperParams, lr: float, where: str, n: int):
     "Raise `NotFinite` with what happened, where, and what to try."
     what = (
         f"loss is {value}"
@@ -101,18 +102,15 @@ def update(
         )
     acc.unscale_gradients()
     grads = [p.grad for g in optimizer.param_groups for p in g["params"] if p.grad is not None]
-    factor = (
-        acc.num_processes / count
-    )  # several processes: their gradients were averaged, so undo that; then divide, once
+    # several processes: their gradients were averaged, so undo that; then divide, once
+    factor = acc.num_processes / count
     norm = torch.stack(torch._foreach_norm(grads)).norm() * factor if grads else torch.zeros(())
-    value, norm = torch.stack(
-        [torch.as_tensor(total / count, dtype=norm.dtype, device=norm.device), norm]
-    ).tolist()  # the one wait for the device
-    rescaling = (
-        acc.scaler is not None and math.isfinite(value) and acc.scaler.get_scale() > 1
-    )  # fp16: the scaler skips this step and halves its scale
+    mean = torch.as_tensor(total / count, dtype=norm.dtype, device=norm.device)
+    value, norm = torch.stack([mean, norm]).tolist()  # the one wait for the device
+    # fp16: the scaler skips this step and halves its scale
+    rescaling = acc.scaler is not None and math.isfinite(value) and acc.scaler.get_scale() > 1
     if not (math.isfinite(value) and (math.isfinite(norm) or rescaling)):
-        refuse(value, norm, hp, optimizer.param_groups[0]["lr"], where, n)
+        raise_not_finite(value, norm, hp, optimizer.param_groups[0]["lr"], where, n)
     if grads:
         torch._foreach_mul_(grads, factor * (min(1.0, hp.clip / (norm + 1e-6)) if hp.clip else 1.0))
     return value, count, norm
@@ -181,7 +179,7 @@ def default_loss(model, batches, hp: HyperParams) -> Callable:
     return lambda model, batch: model.loss(batch, **extra)
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #03a1bb33
-def share(micro: list, acc: Accelerator) -> list[tuple]:
+def local_batches(micro: list, acc: Accelerator) -> list[tuple]:
     """(batch, weight) for this process, on its device.
 
     One that would have none repeats a batch with weight 0, for all must take part.

@@ -33,9 +33,11 @@ def test_the_three_lines_run_as_printed():
     N = fine_tune_model(N, few)
     outcome = evaluate_model(N, held_out, rows=50)
     assert outcome.rows == 50
-    assert 0 <= outcome["accuracy"] <= 1
+    assert round(50 * outcome["accuracy"], 6).is_integer()  # a share of the 50 rows
     assert outcome.interval("accuracy")[0] <= outcome["accuracy"] <= outcome.interval("accuracy")[1]
-    assert set(N.predict(["Good.", "Bad."])) <= {"negative", "positive"}
+    said = N.predict(["Good.", "Bad."])
+    assert len(said) == 2
+    assert set(said) <= {"negative", "positive"}
 
 # %% nbs/lessons/01_fine_tuning.ipynb #c2cfd3a4
 def test_fine_tuning_beats_a_random_start_with_32_labels_on_three_seeds():
@@ -53,9 +55,8 @@ def test_fine_tuning_beats_a_random_start_with_32_labels_on_three_seeds():
             )
             scores[start].append(evaluate_model(tuned, little, rows=300)["accuracy"])
     assert sum(scores["pretrained"]) / 3 > 0.85, scores
-    assert max(scores["random"]) < 0.7, (
-        scores
-    )  # five fresh seeds stand in measure/aims.md; these bounds lie well outside their intervals
+    # five fresh seeds stand in measure/aims.md; these bounds lie well outside their intervals
+    assert max(scores["random"]) < 0.7, scores
 
 # %% nbs/lessons/01_fine_tuning.ipynb #fbbec017
 def test_the_same_call_gives_the_same_weights():
@@ -85,20 +86,24 @@ def test_labels_in_another_order_keep_their_meaning():
 # %% nbs/lessons/01_fine_tuning.ipynb #d6cda52e
 def test_a_causal_model_trains_and_writes():
     writer = train_model("world", objective="clm", rows=64, max_steps=3)
-    assert isinstance(writer.generate("The", max_new=5), str)
+    written = writer.generate("The", max_new=5)
+    assert written.startswith("The")
+    assert len(written) > len("The")
 
 # %% nbs/lessons/01_fine_tuning.ipynb #88cb888a
 def test_what_cannot_be_used_is_refused_before_training():
     import pytest
 
-    for wrong in [
-        lambda: fine_tune_model("tiny-bert", "reviews", learning_rate=1),
-        lambda: fine_tune_model("tiny-bert", "no-such-set"),
-        lambda: train_model("world", objective="nsp"),
-        lambda: evaluate_model("tiny-bert", "reviews", split="dev"),
-        lambda: fine_tune_model("tiny-bart", "reviews"),
-    ]:
-        with pytest.raises(CourseError):
+    untrained = load_model("tiny-bert", task="reviews")
+    for said, wrong in {
+        "'learning_rate'": lambda: fine_tune_model("tiny-bert", "reviews", learning_rate=1),
+        "no-such-set": lambda: fine_tune_model("tiny-bert", "no-such-set"),
+        "objective='nsp'": lambda: train_model("world", objective="nsp"),
+        "'dev' is no split": lambda: evaluate_model(untrained, "reviews", split="dev"),
+        "made for mlm": lambda: evaluate_model("tiny-bert", "reviews"),
+        "tiny-bart": lambda: fine_tune_model("tiny-bart", "reviews"),
+    }.items():
+        with pytest.raises(CourseError, match=said):
             wrong()
 
 # %% nbs/lessons/01_fine_tuning.ipynb #6bf29784

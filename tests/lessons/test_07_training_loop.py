@@ -3,7 +3,7 @@ from dataclasses import dataclass
 from ftcourse.core.errors import CourseError
 from ftcourse.core.hparams import HyperParams
 from ftcourse.train.checkpoints import Run
-from ftcourse.train.checkpoints import kept
+from ftcourse.train.checkpoints import checkpoints_to_keep
 from ftcourse.train.history import History
 from ftcourse.train.history import Step
 from ftcourse.train.history import best_validation
@@ -34,21 +34,18 @@ def test_adamw_by_hand_is_the_optimizer_s():
     torch.manual_seed(0)
     weight, slopes = nn.Parameter(torch.randn(4, 3)), torch.randn(20, 4, 3)
     opt = adamw([dict(params=[weight], weight_decay=0.1, scale=1.0)])
-    w0, m0, s0 = weight.detach().clone().double(), 0.0, 0.0
-    for t0, g0 in enumerate(slopes, 1):
+    w, m, v = weight.detach().clone().double(), 0.0, 0.0
+    for t, slope in enumerate(slopes, 1):
         for group in opt.param_groups:
-            group["lr"] = 0.01 * t0
-        weight.grad = g0.clone()
+            group["lr"] = 0.01 * t
+        weight.grad = slope.clone()
         opt.step()
-        g0, m0, s0 = (
-            g0.double(),
-            0.9 * m0 + 0.1 * g0.double(),
-            0.999 * s0 + 0.001 * g0.double() ** 2,
-        )
-        w0 = w0 * (1 - 0.01 * t0 * 0.1) - 0.01 * t0 * (m0 / (1 - 0.9**t0)) / (
-            (s0 / (1 - 0.999**t0)).sqrt() + 1e-8
-        )
-    torch.testing.assert_close(weight.detach().double(), w0, rtol=1e-5, atol=1e-6)
+        g = slope.double()
+        m = 0.9 * m + 0.1 * g
+        v = 0.999 * v + 0.001 * g**2
+        step = (m / (1 - 0.9**t)) / ((v / (1 - 0.999**t)).sqrt() + 1e-8)
+        w = w * (1 - 0.01 * t * 0.1) - 0.01 * t * step
+    torch.testing.assert_close(weight.detach().double(), w, rtol=1e-5, atol=1e-6)
 
 # %% nbs/lessons/07_training_loop.ipynb #c021f0ed
 def test_frozen_parameters_do_not_learn_and_biases_do_not_decay():
@@ -79,13 +76,13 @@ def test_the_schedules_are_those_of_transformers():
         for warm, total in [(0, 7), (2, 10), (5, 5), (9, 4)]:
             opt = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1e-3)
             sched = make(opt, warm, total)
-            for i0 in range(total):
+            for i in range(total):
                 assert math.isclose(
-                    learning_rate(i0, HyperParams(lr=1e-3, warmup=warm, schedule=name), total),
+                    learning_rate(i, HyperParams(lr=1e-3, warmup=warm, schedule=name), total),
                     opt.param_groups[0]["lr"],
                     rel_tol=1e-12,
                     abs_tol=1e-18,
-                ), (name, warm, total, i0)
+                ), (name, warm, total, i)
                 opt.step()
                 sched.step()
 
@@ -148,12 +145,12 @@ def test_clipping_shortens_the_whole_gradient_and_leaves_short_ones_alone():
 def test_l08_an_update_without_a_supervised_target_is_refused_with_its_rows():
     import pytest
 
-    p0 = nn.Parameter(torch.zeros(1))
+    p = nn.Parameter(torch.zeros(1))
     with pytest.raises(CourseError, match="step 3, rows 8, 9") as e:
         update(
-            lambda b: (p0.sum() * 0, 0),
+            lambda b: (p.sum() * 0, 0),
             [(None, 1)],
-            adamw([dict(params=[p0], scale=1.0)]),
+            adamw([dict(params=[p], scale=1.0)]),
             HyperParams(),
             accelerator_for("no"),
             "step 3, rows 8, 9",
@@ -176,17 +173,17 @@ def test_r05_nan_is_never_the_best():
 def test_a_history_survives_json_and_pickle_and_a_line_cut_off_is_left_out():
     import pickle
 
-    h0 = History(
+    history = History(
         [
             Step(1, 0.5, 0.7, 16, 0.0, 1.2, 300, 0.1),
             Step(2, 1.0, 0.6, 16, 1e-3, math.inf, 300, 0.1, {"loss": 0.65, "accuracy": None}),
         ]
     )
-    assert History.from_json(h0.to_json()) == h0 == pickle.loads(pickle.dumps(h0))
-    assert h0.losses == [0.7, 0.6]
-    assert h0.best is None
-    assert h0.stale == 1
-    assert History.from_json(h0.to_json()[:-5]).steps == h0.steps[:1]
+    assert History.from_json(history.to_json()) == history == pickle.loads(pickle.dumps(history))
+    assert history.losses == [0.7, 0.6]
+    assert history.best is None
+    assert history.stale == 1
+    assert History.from_json(history.to_json()[:-5]).steps == history.steps[:1]
     assert History().table().startswith("  step")
 
 # %% nbs/lessons/07_training_loop.ipynb #fe3019e6
@@ -204,9 +201,9 @@ def test_dice_are_a_function_of_seed_step_and_process_and_leave_the_outside_alon
     np.random.seed(1)
     random.seed(1)
     np.random.randn(1), random.gauss(0, 1)
-    a0, b0, c0, d0 = throw(0, 1), throw(0, 1), throw(0, 2), throw(0, 1, 1)
-    assert a0 == b0
-    assert len({a0, c0, d0, throw(1, 1)}) == 4
+    one, again, next_step, other_process = throw(0, 1), throw(0, 1), throw(0, 2), throw(0, 1, 1)
+    assert one == again
+    assert len({one, next_step, other_process, throw(1, 1)}) == 4
     assert (torch.rand(1).item(), np.random.randn(), random.gauss(0, 1)) == plain
 
 # %% nbs/lessons/07_training_loop.ipynb #bf08862b
@@ -214,10 +211,10 @@ def test_feed_can_begin_anywhere_and_refuses_what_runs_dry():
     import pytest
 
     whole = [x for _, x in zip(range(9), endless_batches(list("abcde"), 2))]
-    for i0 in range(8):
-        assert [x for _, x in zip(range(3), endless_batches(list("abcde"), 2, *whole[i0][1:]))][
+    for i in range(8):
+        assert [x for _, x in zip(range(3), endless_batches(list("abcde"), 2, *whole[i][1:]))][
             0
-        ] == whole[i0 + 1]
+        ] == whole[i + 1]
     dry = endless_batches(iter("ab"), 1)
     next(dry)
     next(dry)
@@ -234,12 +231,14 @@ def test_r04_best_and_newest_are_kept():
         (1, [[10], [20], [20, 30], [20, 40], [20, 50]]),
     ]:
         now, got = [], []
-        for n0, _ in scores:
-            now = kept([(n, (s,)) for n, s in scores if n in now or n == n0], limit)
+        for step, _ in scores:
+            now = checkpoints_to_keep(
+                [(n, (s,)) for n, s in scores if n in now or n == step], limit
+            )
             got.append(now)
         assert got == want
-    assert kept([(1, None), (2, None), (3, None)], 1) == [3]
-    assert kept([(1, (math.inf,)), (2, None)], 1) == [1, 2]
+    assert checkpoints_to_keep([(1, None), (2, None), (3, None)], 1) == [3]
+    assert checkpoints_to_keep([(1, (math.inf,)), (2, None)], 1) == [1, 2]
 
 # %% nbs/lessons/07_training_loop.ipynb #11859b6c
 def test_a_run_folder_keeps_best_and_newest_cleans_up_and_refuses_other_arguments():
@@ -253,11 +252,11 @@ def test_a_run_folder_keeps_best_and_newest_cleans_up_and_refuses_other_argument
         assert run.newest() is None
         assert run.best() is None
         assert not run.finished
-        for n0, a0 in [(10, 0.6), (20, 0.72), (30, 0.7), (40, 0.65), (50, 0.71)]:
+        for step, accuracy in [(10, 0.6), (20, 0.72), (30, 0.7), (40, 0.65), (50, 0.71)]:
             run.save(
-                {"w": torch.full((2,), n0)},
+                {"w": torch.full((2,), step)},
                 {},
-                dict(step=n0, rank=rank({"accuracy": a0}), finished=n0 == 50),
+                dict(step=step, rank=rank({"accuracy": accuracy}), finished=step == 50),
                 keep=1,
             )
         assert run.best().name == "step-20"
@@ -332,8 +331,8 @@ def test_training_stops_at_the_first_loss_that_is_nan_with_the_weights_of_the_st
     toy, net, seen = Toy(), make_toy(), []
     toy.x[list(toy.epoch(0))[2].rows[0]] = math.nan
     with pytest.raises(NotFinite, match=r"lr 0\.01") as e:
-        for s0 in train_steps(net, toy, HyperParams(lr=0.01), loss=loss_toy):
-            seen.append(s0.n)
+        for step in train_steps(net, toy, HyperParams(lr=0.01), loss=loss_toy):
+            seen.append(step.n)
             last = bits(net)
     assert e.value.step == 3
     assert seen == [1, 2]
@@ -360,29 +359,41 @@ def test_accumulation_gives_the_steps_of_the_large_batch():
                 bits(net),
             )
         )
-    (big, a0), (small, b0) = runs
+    (big, big_weights), (small, small_weights) = runs
     assert [s.count for s in big] == [s.count for s in small] == [12, 12, 12, 4] * 2
     assert all(
         math.isclose(s.loss, t.loss, rel_tol=1e-5)
         and math.isclose(s.grad_norm, t.grad_norm, rel_tol=1e-4)
         for s, t in zip(big, small)
     )
-    assert all(torch.allclose(p, q, atol=1e-5) for p, q in zip(a0, b0))
+    assert all(torch.allclose(p, q, atol=1e-5) for p, q in zip(big_weights, small_weights))
 
 # %% nbs/lessons/07_training_loop.ipynb #206d8aeb
 def test_what_you_do_between_two_steps_does_not_change_the_run_nor_the_run_what_you_draw():
-    a0, b0 = make_toy(), make_toy()
-    list(train_steps(a0, Toy(), HyperParams(lr=0.01), loss=loss_toy))
+    plain, disturbed = make_toy(), make_toy()
+    list(train_steps(plain, Toy(), HyperParams(lr=0.01), loss=loss_toy))
     torch.manual_seed(5)
     want = torch.rand(18)
     torch.manual_seed(5)
     got = []
-    for _ in train_steps(b0, Toy(), HyperParams(lr=0.01), loss=loss_toy):
+    for _ in train_steps(disturbed, Toy(), HyperParams(lr=0.01), loss=loss_toy):
         got.append(torch.rand(1).item())
-        b0.eval()
-    assert alike(bits(a0), bits(b0))
+        disturbed.eval()
+    assert alike(bits(plain), bits(disturbed))
     assert got == want.tolist()
-    assert b0.training
+    assert disturbed.training
+
+# %% nbs/lessons/07_training_loop.ipynb #206d8aec
+def test_groups_of_your_own_take_the_place_of_the_usual_ones():
+    whole, part = make_toy(), make_toy()
+    before = bits(part)
+    groups = [dict(params=[*part[2].parameters()], scale=0.5, weight_decay=0.0)]
+    hp = HyperParams(max_steps=3, lr=0.01, warmup=0, weight_decay=0.0)
+    list(train_steps(part, Toy(), hp, loss=loss_toy, groups=groups))
+    list(train_steps(whole, Toy(), hp, loss=loss_toy))
+    assert alike(bits(part)[:2], before[:2])
+    assert not alike(bits(part)[2:], before[2:])
+    assert not alike(bits(whole)[:2], before[:2])
 
 # %% nbs/lessons/07_training_loop.ipynb #29ddb4fe
 def test_frozen_weights_missing_loss_no_batches_and_patience_without_validation():
@@ -441,20 +452,20 @@ def test_the_best_weights_come_back_and_patience_stops():
         import tempfile
 
         with tempfile.TemporaryDirectory() as temp:
-            calls0, net = [], make_toy()
-            h0 = fit(
+            calls_made, net = [], make_toy()
+            history = fit(
                 net,
                 Toy(),
                 HyperParams(epochs=6, lr=0.01, patience=2),
                 loss=loss_toy,
-                validate=scripted([0.9, math.nan, 0.5, 0.6, 0.7, 0.1], calls0),
+                validate=scripted([0.9, math.nan, 0.5, 0.6, 0.7, 0.1], calls_made),
                 run=where and Path(temp) / where,
             )
-            assert len(calls0) == 5
-            assert h0.best == {"step": 18, "loss": 0.5}
-            assert [v["loss"] for v in h0.validations] == [0.9, None, 0.5, 0.6, 0.7]
-            assert alike(bits(net), calls0[2])
-            assert len(h0.steps) == 30
+            assert len(calls_made) == 5
+            assert history.best == {"step": 18, "loss": 0.5}
+            assert [v["loss"] for v in history.validations] == [0.9, None, 0.5, 0.6, 0.7]
+            assert alike(bits(net), calls_made[2])
+            assert len(history.steps) == 30
     with pytest.raises(CourseError, match="no finite metric"):
         fit(
             make_toy(),
@@ -471,10 +482,10 @@ def test_r02_a_stopped_run_goes_on_to_the_same_bits_and_a_finished_one_returns_a
     import tempfile
 
     hp, one = HyperParams(epochs=2, lr=1e-5, warmup=2, max_steps=10), make_toy()
-    all0 = fit(one, Toy(), hp, loss=loss_toy)
+    in_one_go = fit(one, Toy(), hp, loss=loss_toy)
     with tempfile.TemporaryDirectory() as temp, contextlib.redirect_stdout(io.StringIO()) as out:
-        for s0 in train_steps(make_toy(), Toy(), hp, loss=loss_toy, run=temp + "/r"):
-            if s0.n == 5:
+        for step in train_steps(make_toy(), Toy(), hp, loss=loss_toy, run=temp + "/r"):
+            if step.n == 5:
                 break
         two = make_toy()
         rest = list(train_steps(two, Toy(), hp, loss=loss_toy, run=temp + "/r"))
@@ -486,7 +497,7 @@ def test_r02_a_stopped_run_goes_on_to_the_same_bits_and_a_finished_one_returns_a
     )
     assert alike(bits(one), bits(two))
     assert alike(bits(one), bits(three))
-    assert done.losses == all0.losses
+    assert done.losses == in_one_go.losses
     assert "continuing at step 6, lr 6.25e-06" in out.getvalue()
     assert "finished after 10 steps" in out.getvalue()
 
@@ -510,21 +521,21 @@ def test_a_model_of_the_course_trains_resumes_and_reloads_its_best():
         def new():
             return load_model("tiny-bert", task=task, seed=0)
 
-        b0 = Batches(encode_task(task, "train", new().tokenizer, 64), 8, seed=0)
+        batches = Batches(encode_task(task, "train", new().tokenizer, 64), 8, seed=0)
         hp = HyperParams(
             epochs=2, lr=1e-3, class_weights="balanced", label_smoothing=0.1, train="last-1"
         )
         one = new()
         two = new()
-        h0 = fit(one, b0, hp)
+        in_one_go = fit(one, batches, hp)
         with tempfile.TemporaryDirectory() as temp:
-            for s0 in train_steps(new(), b0, hp, run=Path(temp) / "r"):
-                if s0.n == 3:
+            for step in train_steps(new(), batches, hp, run=Path(temp) / "r"):
+                if step.n == 3:
                     break
-            again = fit(two, b0, hp, run=Path(temp) / "r")
+            again = fit(two, batches, hp, run=Path(temp) / "r")
             for other, word in [(hp.replace(lr=1e-4), "hyperparameters.lr 0.001 → 0.0001")]:
                 with pytest.raises(CourseError, match=re.escape(word)):
-                    fit(new(), b0, other, run=Path(temp) / "r")
+                    fit(new(), batches, other, run=Path(temp) / "r")
             with pytest.raises(CourseError, match="examples"):
                 fit(
                     new(),
@@ -532,7 +543,7 @@ def test_a_model_of_the_course_trains_resumes_and_reloads_its_best():
                     hp.replace(max_steps=8),
                     run=Path(temp) / "r",
                 )
-    assert again.losses == h0.losses
+    assert again.losses == in_one_go.losses
     assert all(
         torch.equal(p, q) for p, q in zip(one.network.parameters(), two.network.parameters())
     )

@@ -118,7 +118,7 @@ def test_the_shipped_files_are_those_of_their_cards_and_load_as_plain_folders():
 def test_the_same_call_pretrains_the_same_weights():
     import torch
 
-    from ftcourse.models.pretraining.tiny_models import pretrain
+    from ftcourse.experiments.tiny_models import pretrain
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -130,10 +130,28 @@ def test_the_same_call_pretrains_the_same_weights():
     finally:
         torch.set_num_threads(threads)
 
+# %% nbs/lessons/08_pretraining.ipynb #f2a40a7a
+def test_several_losses_are_one_the_sum_of_their_means_and_each_is_kept_for_the_log():
+    from types import SimpleNamespace
+
+    import torch
+
+    from ftcourse.experiments.tiny_models import PretrainingLoss
+
+    weight = torch.tensor(2.0, requires_grad=True)
+    parts = {"words": (weight * 6, 3), "bag": (weight * 5, 2), "span": (weight * 0, 0)}
+    loss = PretrainingLoss(lambda model, batch: parts)
+    total, count = loss(None, [SimpleNamespace(ids=[1, 2, 3]), SimpleNamespace(ids=[4])])
+    assert (total.item(), count) == (2 * (6 / 3 + 5 / 2), 1)
+    total.backward()
+    assert weight.grad == 6 / 3 + 5 / 2
+    assert loss.seen == {"words": [(12.0, 3)], "bag": [(10.0, 2)]}
+    assert loss.tokens == 4
+
 # %% nbs/lessons/08_pretraining.ipynb #8ac0204e
 def test_the_built_in_encoder_tells_good_from_bad_without_a_label():
+    from ftcourse.experiments.tiny_models import mood_probe
     from ftcourse.models.load import load_model
-    from ftcourse.models.pretraining.tiny_models import mood_probe
 
     knowing = load_model("tiny-bert", head="lm")
     assert mood_probe(knowing.network, knowing.tokenizer) > 0.9

@@ -17,8 +17,8 @@ import warnings
 def test_the_words_that_took_the_place_of_old_ones_are_there():
     from dataclasses import fields
 
-    known_ = {f.name for f in fields(TrainingArguments)}
-    assert not known_ & {
+    known = {f.name for f in fields(TrainingArguments)}
+    assert not known & {
         "logging_dir",
         "evaluation_strategy",
         "no_cuda",
@@ -34,7 +34,7 @@ def test_the_words_that_took_the_place_of_old_ones_are_there():
         "warmup_steps",
         "train_sampling_strategy",
         "per_device_train_batch_size",
-    } <= known_
+    } <= known
 
 # %% nbs/lessons/15_trainer.ipynb #3f662bee
 def test_hyperparameters_are_said_in_the_trainer_s_words_and_what_it_has_no_word_for_is_refused():
@@ -42,8 +42,8 @@ def test_hyperparameters_are_said_in_the_trainer_s_words_and_what_it_has_no_word
 
     import pytest
 
-    with TemporaryDirectory() as d_:
-        plan_ = HyperParams(
+    with TemporaryDirectory() as folder:
+        plan = HyperParams(
             epochs=2,
             lr=1e-3,
             head_lr=1.0,
@@ -53,58 +53,58 @@ def test_hyperparameters_are_said_in_the_trainer_s_words_and_what_it_has_no_word
             batch_size=8,
             warmup=7,
         )
-        said_ = arguments(plan_, d_, eval_strategy="epoch")
+        said = arguments(plan, folder, eval_strategy="epoch")
         assert (
-            said_.num_train_epochs,
-            said_.learning_rate,
-            said_.max_grad_norm,
-            said_.gradient_accumulation_steps,
-            said_.per_device_train_batch_size,
+            said.num_train_epochs,
+            said.learning_rate,
+            said.max_grad_norm,
+            said.gradient_accumulation_steps,
+            said.per_device_train_batch_size,
         ) == (2, 1e-3, 0.5, 2, 8)
-        assert said_.lr_scheduler_type == "constant_with_warmup"
-        assert said_.get_warmup_steps(100) == 7
-        assert said_.eval_strategy == "epoch"
-        assert said_.max_steps == -1
-        assert arguments(plan_.replace(warmup=0.1), d_).get_warmup_steps(30) == 3
-        with pytest.raises(CourseError, match="head_lr=1.0, train='full'"):
-            arguments(HyperParams(train="head"), d_)
+        assert said.lr_scheduler_type == "constant_with_warmup"
+        assert said.get_warmup_steps(100) == 7
+        assert said.eval_strategy == "epoch"
+        assert said.max_steps == -1
+        assert arguments(plan.replace(warmup=0.1), folder).get_warmup_steps(30) == 3
+        with pytest.raises(CourseError, match=r"head_lr=1\.0, train='full'"):
+            arguments(HyperParams(train="head"), folder)
 
 # %% nbs/lessons/15_trainer.ipynb #29979b58
 def test_only_kinds_with_a_loss_of_their_own_go_to_the_trainer_and_validation_rows_are_scored():
     import pytest
 
-    lm_ = load_model("tiny-gpt", head="lm")
+    causal = load_model("tiny-gpt", head="lm")
     with pytest.raises(CourseError, match="train it with fit"):
-        trainer_for(lm_, [], HyperParams(head_lr=1.0), "nowhere")
+        trainer_for(causal, [], HyperParams(head_lr=1.0), "nowhere")
     from tempfile import TemporaryDirectory
 
-    cl_ = load_model("tiny-bert", head="classify", labels=["a", "b"], seed=0)
-    with TemporaryDirectory() as d_:
-        made_ = lambda hp, **more: trainer_for(cl_, [], hp, d_, **more).args
-        assert made_(HyperParams(head_lr=1.0, eval_every=7)).eval_strategy == "no"
+    classifier = load_model("tiny-bert", head="classify", labels=["a", "b"], seed=0)
+    with TemporaryDirectory() as folder:
+        made = lambda hp, **more: trainer_for(classifier, [], hp, folder, **more).args
+        assert made(HyperParams(head_lr=1.0, eval_every=7)).eval_strategy == "no"
         assert (
-            made_(HyperParams(head_lr=1.0, eval_every=7), eval_dataset=[]).eval_strategy,
-            made_(HyperParams(head_lr=1.0, eval_every=7), eval_dataset=[]).eval_steps,
+            made(HyperParams(head_lr=1.0, eval_every=7), eval_dataset=[]).eval_strategy,
+            made(HyperParams(head_lr=1.0, eval_every=7), eval_dataset=[]).eval_steps,
         ) == ("steps", 7)
-        assert made_(HyperParams(head_lr=1.0), eval_dataset=[]).eval_strategy == "epoch"
+        assert made(HyperParams(head_lr=1.0), eval_dataset=[]).eval_strategy == "epoch"
         assert (
-            made_(HyperParams(head_lr=1.0), eval_dataset=[], eval_strategy="no").eval_strategy
+            made(HyperParams(head_lr=1.0), eval_dataset=[], eval_strategy="no").eval_strategy
             == "no"
         )
 
 # %% nbs/lessons/15_trainer.ipynb #4d6c79e5
 def test_a_decoder_gives_the_same_answer_alone_and_padded_on_either_side():
-    d_ = load_model("tiny-gpt", head="classify", labels=["a", "b"], seed=0)
-    long_ = [
+    decoder = load_model("tiny-gpt", head="classify", labels=["a", "b"], seed=0)
+    texts = [
         "The soup was lovely.",
         "To be honest, the omelette felt overcooked, and the waiter was slow.",
     ]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        want_ = d_.probabilities(long_[:1])[0]
-        for side_ in ("right", "left"):
-            d_.tokenizer.padding_side = side_
-            assert abs(d_.probabilities(long_)[0] - want_).max() < 1e-5
+        want = decoder.probabilities(texts[:1])[0]
+        for side in ("right", "left"):
+            decoder.tokenizer.padding_side = side
+            assert abs(decoder.probabilities(texts)[0] - want).max() < 1e-5
 
 # %% nbs/lessons/15_trainer.ipynb #2aa3bedd
 def test_with_the_same_rows_groups_and_no_dropout_both_loops_compute_the_same_losses():
@@ -112,9 +112,9 @@ def test_with_the_same_rows_groups_and_no_dropout_both_loops_compute_the_same_lo
 
     import numpy as np
 
-    few_ = load_task("reviews").take(32, seed=3)
-    with TemporaryDirectory() as d_:
-        for name_, plan_ in (
+    few = load_task("reviews").take(32, seed=3)
+    with TemporaryDirectory() as folder:
+        for name, plan in (
             ("tiny-bert", HyperParams(epochs=2, lr=5e-4, head_lr=1.0, seed=3)),
             (
                 "tiny-gpt",
@@ -129,44 +129,44 @@ def test_with_the_same_rows_groups_and_no_dropout_both_loops_compute_the_same_lo
                 ),
             ),
         ):
-            a_ = load_model(name_, task=few_, seed=3, dropout=0.0)
-            b_, ex_ = a_.copy(), encode_task(few_, "train", a_.tokenizer, 128)
-            order_ = [
-                np.concatenate(Batches(ex_, plan_.batch_size, seed=3).order(k)) for k in range(2)
+            ours = load_model(name, task=few, seed=3, dropout=0.0)
+            theirs, rows = ours.copy(), encode_task(few, "train", ours.tokenizer, 128)
+            order = [
+                np.concatenate(Batches(rows, plan.batch_size, seed=3).order(k)) for k in range(2)
             ]
-            steps_ = list(train_steps(a_, Batches(ex_, plan_.batch_size, seed=3), plan_))
-            t_ = trainer_for(
-                b_,
-                ex_.select(np.concatenate(order_)),
-                plan_.replace(epochs=1),
-                d_,
+            steps = list(train_steps(ours, Batches(rows, plan.batch_size, seed=3), plan))
+            trainer = trainer_for(
+                theirs,
+                rows.select(np.concatenate(order)),
+                plan.replace(epochs=1),
+                folder,
                 train_sampling_strategy="sequential",
             )
-            t_.train()
-            logs_ = [x for x in t_.state.log_history if "loss" in x]
-            assert len(steps_) == len(logs_) == 4
-            assert max(abs(s.loss - x["loss"]) for s, x in zip(steps_, logs_)) < 1e-5
-            assert max(abs(s.lr - x["learning_rate"]) for s, x in zip(steps_, logs_)) < 1e-12
-            assert max(abs(s.grad_norm - x["grad_norm"]) for s, x in zip(steps_, logs_)) < 1e-3
+            trainer.train()
+            logs = [x for x in trainer.state.log_history if "loss" in x]
+            assert len(steps) == len(logs) == 4
+            assert max(abs(s.loss - x["loss"]) for s, x in zip(steps, logs)) < 1e-5
+            assert max(abs(s.lr - x["learning_rate"]) for s, x in zip(steps, logs)) < 1e-12
+            assert max(abs(s.grad_norm - x["grad_norm"]) for s, x in zip(steps, logs)) < 1e-3
 
 # %% nbs/lessons/15_trainer.ipynb #82258bf3
 def test_loss_for_divides_by_the_targets_of_the_whole_update():
-    c_ = load_model("tiny-bert", head="classify", labels=["a", "b", "c"], seed=0)
+    model = load_model("tiny-bert", head="classify", labels=["a", "b", "c"], seed=0)
     from types import SimpleNamespace
 
-    z_ = torch.tensor([[2.0, 0.0, -1.0], [0.0, 1.0, 0.0], [1.0, 1.0, 1.0]])
-    y_ = torch.tensor([0, 2, 1])
-    say_ = loss_for(c_)
-    mean_ = torch.nn.functional.cross_entropy(z_, y_)
-    assert torch.isclose(say_(SimpleNamespace(logits=z_), y_), mean_)
+    logits = torch.tensor([[2.0, 0.0, -1.0], [0.0, 1.0, 0.0], [1.0, 1.0, 1.0]])
+    labels = torch.tensor([0, 2, 1])
+    loss = loss_for(model)
+    mean = torch.nn.functional.cross_entropy(logits, labels)
+    assert torch.isclose(loss(SimpleNamespace(logits=logits), labels), mean)
     assert torch.isclose(
-        say_(SimpleNamespace(logits=z_[:1]), y_[:1], 3)
-        + say_(SimpleNamespace(logits=z_[1:]), y_[1:], torch.tensor(3)),
-        mean_,
+        loss(SimpleNamespace(logits=logits[:1]), labels[:1], 3)
+        + loss(SimpleNamespace(logits=logits[1:]), labels[1:], torch.tensor(3)),
+        mean,
     )
     assert torch.isclose(
-        loss_for(c_, 0.1)(SimpleNamespace(logits=z_), y_),
-        torch.nn.functional.cross_entropy(z_, y_, label_smoothing=0.1),
+        loss_for(model, 0.1)(SimpleNamespace(logits=logits), labels),
+        torch.nn.functional.cross_entropy(logits, labels, label_smoothing=0.1),
     )
 
 # %% nbs/lessons/15_trainer.ipynb #486c0905

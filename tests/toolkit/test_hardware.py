@@ -72,7 +72,7 @@ def test_what_fits_is_tried_on_the_longest_rows_and_leaves_the_model_as_it_was()
     from ftcourse.recipes import batches_of
     from ftcourse.train.hardware import GraphicsCard as One
     from ftcourse.train.memory import attempt_of as tries
-    from ftcourse.train.memory import in_memory as fitted
+    from ftcourse.train.memory import shrink_to_memory as fitted
 
     task = load_task("reviews").take(32)
     model, hp = load_model("tiny-bert", task=task), HyperParams(batch_size=16)
@@ -101,7 +101,7 @@ def test_a_small_card_gets_the_same_update_in_pieces():
     from ftcourse.recipes import batches_of as batched
     from ftcourse.train.hardware import GraphicsCard as Small
     from ftcourse.train.loop import fit
-    from ftcourse.train.memory import in_memory as cut
+    from ftcourse.train.memory import shrink_to_memory as cut
 
     def full(n):
         if n > 6:
@@ -118,10 +118,6 @@ def test_a_small_card_gets_the_same_update_in_pieces():
             here=Small("Tesla T4", (7, 5), 15),
             attempt=full,
         )
-    assert (found.batch_size, found.accumulate, pieces.batch_size) == (
-        4,
-        8,
-        4,
-    )
+    assert (found.batch_size, found.accumulate, pieces.batch_size) == (4, 8, 4)
     assert "Tesla T4 holds 4" in str(said[0].message)
     assert [s.count for s in fit(small, pieces, found).steps] == [32]  # rows per update, as before

@@ -68,12 +68,8 @@ def test_a_slider_writes_round_numbers_and_what_is_typed_stays_as_it_is_typed():
     moved.sliders["batch_size"].value = 10**1.5
     moved.sliders["max_steps"].value = 100
     assert (moved.hyperparams.batch_size, moved.hyperparams.max_steps) == (32, 100)
-    for (
-        name,
-        box,
-    ) in (
-        moved.inputs.items()
-    ):  # a browser puts every slider on its nearest step: nothing may change by that
+    # a browser puts every slider on its nearest step: nothing may change by that
+    for name, box in moved.inputs.items():
         if slider := moved.sliders[name]:
             before, x = box.value, nearest_step(slider, slider.value) * slider.step + slider.min
             slider.value = (
@@ -216,6 +212,32 @@ def test_a_run_of_the_panel_its_code_and_the_plain_call_end_with_equal_weights()
     with pytest.raises(CourseError, match="no run 3"):
         coded.model(3)
 
+# %% nbs/toolkit/widgets.ipynb #b8693c16
+def test_on_a_small_card_the_panel_makes_each_update_of_smaller_batches():
+    from unittest import mock
+
+    import ftcourse.train.memory as memory
+    from ftcourse.train.hardware import GraphicsCard
+
+    def full(n):
+        if n > 3:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 1.00 GiB")
+
+    with mock.patch.multiple(
+        memory,
+        graphics_card=lambda: GraphicsCard("Tesla T4", (7, 5), 15.0),
+        attempt_of=lambda *given: full,
+    ):
+        cut_up = small_panel()
+        in_pieces = cut_up.run(wait=True)
+    assert "Tesla T4 holds 2 of the longest rows at once, not 4" in in_pieces.note
+    assert [s.count for s in in_pieces.history.steps] == [4] * 6  # rows per update, as asked for
+    assert in_pieces.total == 6
+    assert in_pieces.hp.batch_size == 4
+    whole_batches = small_panel().run(wait=True)
+    assert whole_batches.note == ""
+    assert [s.count for s in whole_batches.history.steps] == [4] * 6
+
 # %% nbs/toolkit/widgets.ipynb #7987d9ea
 def test_stop_takes_effect_within_one_update_and_resume_ends_as_if_nothing_had_happened():
     import pytest
@@ -256,9 +278,8 @@ def test_a_new_kernel_lists_the_runs_of_the_folder_and_goes_on_with_them():
     best = weights(whole.model)
     before.controls.set(seed=1)
     cut = before.run(wait=True)
-    (kept_in / "002" / "panel.json").write_text(
-        (kept_in / "002" / "panel.json").read_text().replace('"finished"', '"running"')
-    )  # as a killed kernel leaves it
+    note = kept_in / "002" / "panel.json"
+    note.write_text(note.read_text().replace('"finished"', '"running"'))  # as a killed kernel does
     after = small_panel(run=kept_in)
     assert [t.state for t in after.trials] == ["finished", "stopped"]
     assert after.trials[0].score == whole.score
@@ -268,11 +289,7 @@ def test_a_new_kernel_lists_the_runs_of_the_folder_and_goes_on_with_them():
     assert equal(weights(after.resume(wait=True).model), weights(cut.model))
     assert equal(weights(after.model(1)), best)
     two, again = after.compare(1, 2), before.compare(1, 2)
-    assert (two.difference, two.low, two.high) == (
-        again.difference,
-        again.low,
-        again.high,
-    )
+    assert (two.difference, two.low, two.high) == (again.difference, again.low, again.high)
     assert f"({two.low:+.3f} to {two.high:+.3f})" in str(two)
     with pytest.raises(CourseError, match="holds runs of"):
         TrainingPanel("topics", "tiny-bert", run=kept_in)
@@ -376,9 +393,8 @@ def test_a_warm_up_beyond_the_end_is_said_and_the_picture_is_drawn_five_times_a_
     assert bytes(warned.image.value).startswith(b"\x89PNG")
     assert stamps
     stamps.clear()
-    until(
-        lambda: (warned.show("another update", it), len(stamps) == 3)[1]
-    )  # as a run of very short updates would
+    # as a run of very short updates would
+    until(lambda: (warned.show("another update", it), len(stamps) == 3)[1])
     assert all(b - a >= 0.2 for a, b in zip(stamps, stamps[1:]))
     assert "another update" in warned.status.value
 
@@ -497,12 +513,12 @@ def test_the_numbers_of_the_explorers():
     assert np.allclose(nucleus(np.log([0.5, 0.3, 0.2]), 1.0, 1.0)[1], [0.5, 0.3, 0.2])
     assert nucleus(np.log([0.5, 0.3, 0.2]), 0.05, 0.01)[1].tolist() == [1, 0, 0]
     numbers_only = type("R", (), dict(kind="regress", labels=[]))
-    for refused in (
-        lambda: plot_softmax((1.0, float("nan"))),
-        lambda: nucleus(np.zeros(2), 0, 1),
-        lambda: plot_threshold(numbers_only),
-    ):
-        with pytest.raises(CourseError):
+    for said, refused in {
+        "give 2 finite numbers": lambda: plot_softmax((1.0, float("nan"))),
+        "temperature=0": lambda: nucleus(np.zeros(2), 0, 1),
+        "a threshold parts two labels": lambda: plot_threshold(numbers_only),
+    }.items():
+        with pytest.raises(CourseError, match=said):
             refused()
     close_all("all")
 

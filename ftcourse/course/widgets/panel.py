@@ -106,39 +106,25 @@ def begin(self: TrainingPanel, trial: Trial) -> None:
 
     Raises `CourseError` where the folder holds another call's run.
     """
-    from ftcourse.models.load import load_model
-    from ftcourse.recipes import batches_of, fit_max_length, validation_of
-    from ftcourse.train.loop import train_steps
+    from ftcourse.recipes import set_up
+    from ftcourse.train.checkpoints import Run
+    from ftcourse.train.loop import BestWeights, train_steps
     from ftcourse.train.schedule import planned_steps
 
     task = self.task.take(self.rows, seed=trial.hp.seed) if self.rows else self.task
-    trial.model = load_model(self.given[1], task=task, seed=trial.hp.seed, dropout=trial.hp.dropout)
-    hp, trial.model.thresholds = fit_max_length(trial.hp, trial.model), None
-    batches = batches_of(task, trial.model.tokenizer, hp)
-    validate = validation_of(task, trial.model.tokenizer, hp, hp.seed)
-    trial.total = planned_steps(batches, hp)
+    setup = set_up(self.given[1], task, trial.hp)
+    trial.model = setup.model
+    trial.total = planned_steps(setup.batches, setup.hp)
     if trial.history and trial.history.steps and not trial.folder:
         warn("It began anew: its weights were let go when a later run began")
-    trial.steps = train_steps(
-        trial.model, batches, hp, loss=task.loss, run=trial.folder, validate=validate
-    )
+    trial.best = BestWeights(trial.model, trial.folder and Run(trial.folder))
+    trial.steps = train_steps(**setup.arguments(), run=trial.folder)
 
 
 @patch
 def finish(self: TrainingPanel, trial: Trial) -> None:
     "Put the best weights into the model, and score it."
-    from ftcourse.train.checkpoints import Run, put_weights
-    from ftcourse.train.history import best_validation
-    from ftcourse.train.schedule import warn_unlearned
-
-    found, run = trial.history.validations, trial.folder and Run(trial.folder)
-    if found:
-        best_validation(found)  # raises when none is finite
-    if run:
-        trial.best = run.load(run.best())[0] if found and run.best() != run.newest() else None
-    warn_unlearned(trial.history, trial.hp)
-    if trial.best:
-        put_weights(trial.model.network, trial.best)
+    trial.best.restore(trial.history, trial.hp)
     trial.model.history = trial.history
     trial.steps = None
     trial.best = None
@@ -158,7 +144,7 @@ def model(
     """The Model of a run, with the weights of its best validation: that of the newest run is in
     memory, others come from their folder. Raises `CourseError` where there is neither.
     """
-    from ftcourse.train.checkpoints import Run, put_weights
+    from ftcourse.train.checkpoints import Run, copy_weights
 
     trial = self.trial(number)
     if trial.state != "finished":
@@ -171,13 +157,12 @@ def model(
             "folder, run=, to keep them, or make them again with the cell that "
             f"code({trial.number}) returns"
         )
-    if self.busy:
-        raise CourseError(
-            "a run is under way: stop it first"
-        )  # loading draws from the generators that it trains with
+    if self.busy:  # loading draws from the generators that it trains with
+        raise CourseError("a run is under way: stop it first")
     with hearing():
         self.begin(trial)
-    put_weights(trial.model.network, Run(trial.folder).load(Run(trial.folder).best())[0])
+    run = Run(trial.folder)
+    copy_weights(trial.model.network, run.load(run.best())[0])
     trial.model.history = trial.history
     model = trial.model
     trial.let_go()
@@ -199,27 +184,22 @@ def report(self: TrainingPanel, trial: Trial):
 @patch
 def train(self: TrainingPanel, trial: Trial) -> None:
     "The body of the thread: one run, until it ends or Stop is pressed."
-    from ftcourse.train.checkpoints import weights_of
     from ftcourse.train.history import History
 
     trial.history, first = trial.history or History(), None
     if trial.steps is None:
         self.begin(trial)
     for step in trial.steps:
-        del trial.history.steps[
-            step.n - 1 :
-        ]  # what a killed kernel had done after its last checkpoint is done again
+        # what a killed kernel had done after its last checkpoint is done again
+        del trial.history.steps[step.n - 1 :]
         trial.history.steps.append(step)
-        if step.validation and not trial.folder and not trial.history.stale:
-            trial.best = {k: t.detach().clone() for k, t in weights_of(trial.model.network).items()}
+        trial.best.update(trial.history)
         if self.halt.is_set():
             trial.state = "stopped"
             self.say(f"{trial.name} stopped after {step.n} updates, and is being kept")
             break
-        first = first or (
-            time.monotonic(),
-            step.n,
-        )  # before it came the loading, which says nothing of the pace
+        # before the first came the loading, which says nothing of the pace
+        first = first or (time.monotonic(), step.n)
         left = (time.monotonic() - first[0]) / max(1, step.n - first[1]) * (trial.total - step.n)
         self.show(
             f"{trial.name}: update {step.n} of {trial.total}, loss {step.loss:.3f}"
@@ -261,7 +241,8 @@ def run(
     Raises `CourseError` where they contradict each other or a run is under way, and with `wait`
     what the run raises.
     """
-    hp, number = self.controls.hyperparams, 1 + max((t.number for t in self.trials), default=0)
+    hp = self.controls.hyperparams
+    number = 1 + max((t.number for t in self.trials), default=0)
     return self.start(Trial(number, hp, self.folder and self.folder / f"{number:03}"), wait)
 
 
@@ -408,7 +389,8 @@ def show(
 @patch
 def allow(self: TrainingPanel, busy: bool | None = None) -> None:
     "Which buttons can be pressed, and which runs chosen."
-    busy, names = self.busy if busy is None else busy, [(t.name, t.number) for t in self.trials]
+    busy = self.busy if busy is None else busy
+    names = [(t.name, t.number) for t in self.trials]
     if tuple(names) != tuple(self.which.options):
         self.which.options = names
         self.which.value = names[-1][1]

@@ -25,9 +25,8 @@ class Trial:
     folder: Path | None = None  # its run folder; without one it lives as long as the kernel
     state: str = "new"  # running, stopped, finished or failed
     history: object = None  # History so far
-    score: dict | None = (
-        None  # name, value, low, high: the main score of the split that the panel compares by
-    )
+    # name, value, low, high: the main score of the split that the panel compares by
+    score: dict | None = None
     seconds: float = 0.0  # of training and scoring
     total: int = 0  # updates planned
     note: str = ""  # a warning that was given
@@ -35,7 +34,7 @@ class Trial:
     model: object = None  # of the newest run alone; `panel.model` has those of the others
     report: object = None
     steps: object = None  # the iterator, while there is more to come
-    best: dict | None = None  # weights of the best validation, where no folder keeps them
+    best: object = None  # `BestWeights`, while there is more to come
 
     def let_go(self) -> None:
         "Keep what the table, the curves and the code need, and no weights."
@@ -92,7 +91,7 @@ def save_trial(
 
 def load_trials(
     folder: Path | None,
-    of: dict,  # as `keep` was given it
+    of: dict,  # as `save_trial` was given it
 ) -> list[Trial]:
     "The runs that a folder holds. Raises `CourseError` where they are of another task or model."
     from ftcourse.train.checkpoints import Run

@@ -1,4 +1,4 @@
-"""Pretraining: masking, tokenizers, where a network starts, its objectives, and the two tiny models made so."""
+"""Pretraining: masking, tokenizers, where a network starts, and its objectives."""
 
 import lazy_loader
 
@@ -8,6 +8,5 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "masking": ["MaskedBatches"],
         "tokenizers": ["new_tokenizer", "shipped_tokenizer", "character_tokenizer"],
         "start": ["new_model", "empty_network", "start_from_counts"],
-        "tiny_models": ["pretrain", "heldout_loss"],
     },
 )

@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = [
-    "END", "PretrainingExample", "pair", "whole_or_part", "runs_of", "recurring", "span_reading",
-    "encoder_readings", "decoder_readings", "stream", "Heads", "encoder_loss", "decoder_loss"
+    "SENTENCE_END", "PretrainingExample", "pair_example", "whole_or_part", "ngrams", "recurring_span",
+    "span_reading", "encoder_readings", "decoder_readings", "endless_readings", "Heads", "encoder_loss",
+    "decoder_loss"
 ]
 
 # %% ../../../nbs/lessons/08_pretraining.ipynb #3b26e768
@@ -26,7 +27,7 @@ from .masking import mask_tokens
 from .start import Counts, encoded
 
 # %% ../../../nbs/lessons/08_pretraining.ipynb #ef8f312a
-END = re.compile(r"(?<=[.!?]) (?=[A-Z0-9])")
+SENTENCE_END = re.compile(r"(?<=[.!?]) (?=[A-Z0-9])")
 
 # %% ../../../nbs/lessons/08_pretraining.ipynb #869565e2
 class PretrainingExample(NamedTuple):
@@ -40,7 +41,7 @@ class PretrainingExample(NamedTuple):
     answer: tuple | None = None  # (start, end) of where it stands again
 
 
-def pair(tokenizer, a: list[int], b: list[int], bag: list[int]) -> PretrainingExample:
+def pair_example(tokenizer, a: list[int], b: list[int], bag: list[int]) -> PretrainingExample:
     a, b = a[:62] if b else a[:120], b[:62]
     ids = [tokenizer.cls_token_id, *a, tokenizer.sep_token_id] + (
         [*b, tokenizer.sep_token_id] if b else []
@@ -61,13 +62,13 @@ def whole_or_part(
     if rng.random() < apart and len(sentences) > 1:
         n = rng.randint(1, 3)
         shown, rest = sentences[i : i + n], sentences[:i] + sentences[i + n :]
-        return pair(
+        return pair_example(
             tokenizer, [t for s in shown for t in s], [], [t for s in rest for t in s] or flat
         )
     if rng.random() < 0.5 or len(sentences) < 2:
-        return pair(tokenizer, flat, [], flat)
+        return pair_example(tokenizer, flat, [], flat)
     cut = rng.randint(1, len(sentences) - 1)
-    return pair(
+    return pair_example(
         tokenizer,
         [t for s in sentences[:cut] for t in s],
         [t for s in sentences[cut:] for t in s],
@@ -75,11 +76,11 @@ def whole_or_part(
     )
 
 # %% ../../../nbs/lessons/08_pretraining.ipynb #05d68f18
-def runs_of(ids: list[int], n: int) -> list[tuple]:
+def ngrams(ids: list[int], n: int) -> list[tuple]:
     return list(zip(*(ids[i:] for i in range(n))))
 
 
-def recurring(
+def recurring_span(
     rng: random.Random,
     parts: list[list[int]],  # sentences
     rare: list[bool],  # (vocab,)
@@ -88,11 +89,12 @@ def recurring(
     once (Ram et al. 2021, arXiv:2101.00438).
     """
     for g in rng.sample(range(len(parts)), len(parts)):
-        rest, found, taken = [t for j, s in enumerate(parts) if j != g for t in s], [], set()
+        rest = [t for j, s in enumerate(parts) if j != g for t in s]
+        found, taken = [], set()
         for n in (3, 2, 1):
-            there = runs_of(rest, n)
+            there = ngrams(rest, n)
             counts = Counter(there)
-            for i, run in enumerate(runs_of(parts[g], n)):
+            for i, run in enumerate(ngrams(parts[g], n)):
                 if counts[run] == 1 and i not in taken and all(rare[t] for t in run):
                     found.append((parts[g], rest, i, there.index(run), n))
                     taken.update(range(i, i + n))
@@ -108,8 +110,8 @@ def span_reading(
     A question is taken with the answer after it.
     """
     parts = re.sub(r"\? ", "?\0", document)  # keep question and answer together
-    parts = [s.replace("\0", " ") for s in END.split(parts)]
-    found = recurring(rng, encoded(tokenizer, parts), rare)
+    parts = [s.replace("\0", " ") for s in SENTENCE_END.split(parts)]
+    found = recurring_span(rng, encoded(tokenizer, parts), rare)
     if not found:
         return None
     part, rest, i, j, n = found
@@ -140,7 +142,7 @@ def encoder_readings(
     blank to fill from the passage.
     """
     rng = random.Random(f"encoder/{seed}")
-    texts = [END.split(d) for d in documents(n, seed=f"pretrain/{seed}")]
+    texts = [SENTENCE_END.split(d) for d in documents(n, seed=f"pretrain/{seed}")]
     flat = iter(encoded(tokenizer, [s for d in texts for s in d]))
     readings = [whole_or_part(tokenizer, rng, [next(flat) for _ in d], apart) for d in texts]
     spans = (
@@ -167,7 +169,7 @@ def decoder_readings(
     return readings
 
 
-def stream(readings, batch_size: int, seed: int) -> Iterator[list[PretrainingExample]]:
+def endless_readings(readings, batch_size: int, seed: int) -> Iterator[list[PretrainingExample]]:
     "Batches without end: chunk after chunk, like lengths together, in a random order."
     for chunk in range(10**9):
         rows = sorted(readings(chunk), key=lambda r: len(r.ids))
@@ -195,7 +197,7 @@ class Heads(nn.Module):
         target = torch.zeros(len(bags), len(rare))
         for row, bag in zip(target, bags):
             row[bag] = 1
-        target = target * rare
+        target = (target * rare).to(states.device)
         some = target.sum(1) > 0
         logp = F.linear(self.bag(states[some]), words, self.bias).log_softmax(-1)
         return -(target[some] / target[some].sum(1, keepdim=True) * logp).sum(), int(some.sum())
@@ -212,8 +214,10 @@ def encoder_loss(
     """Hidden words, hidden more often when rare; the bag of the document from [CLS] through the
     pooler; where a missing span stands.
     """
-    ids, types = pad([r.ids for r in batch], tokenizer.pad_token_id), pad([r.types for r in batch])
-    mask, rate = ids != tokenizer.pad_token_id, torch.where(counts.share > 0.004, 0.1, 0.4)[ids]
+    ids = pad([r.ids for r in batch], tokenizer.pad_token_id)
+    types = pad([r.types for r in batch])
+    mask = ids != tokenizer.pad_token_id
+    rate = torch.where(counts.share > 0.004, 0.1, 0.4)[ids]
     for j, r in enumerate(batch):
         if r.blank:
             rate[j] *= 0.25
@@ -223,7 +227,9 @@ def encoder_loss(
     for j, r in enumerate(batch):
         if r.blank:
             seen[j, r.blank[0] : r.blank[1]] = tokenizer.mask_token_id
-    out, hidden = network.bert(seen, attention_mask=mask.long(), token_type_ids=types), labels >= 0
+    seen, labels, mask, types = (t.to(network.device) for t in (seen, labels, mask, types))
+    hidden = labels >= 0
+    out = network.bert(seen, attention_mask=mask.long(), token_type_ids=types)
     bags = [j for j, r in enumerate(batch) if r.bag]
     spans = [j for j, r in enumerate(batch) if r.answer]
     losses = {
@@ -240,7 +246,7 @@ def encoder_loss(
         losses["span"] = heads.span_loss(
             out.last_hidden_state[spans],
             mask[spans],
-            torch.tensor([batch[j].answer for j in spans]),
+            torch.tensor([batch[j].answer for j in spans], device=network.device),
         )
     return losses
 
@@ -249,7 +255,7 @@ def decoder_loss(
     network, heads: Heads, tokenizer, counts: Counts, batch: list[PretrainingExample]
 ) -> dict[str, tuple]:
     "The next word; and at the end of one sentence, the bag of what is still to come."
-    ids = pad([r.ids for r in batch], tokenizer.pad_token_id)
+    ids = pad([r.ids for r in batch], tokenizer.pad_token_id).to(network.device)
     mask = ids != tokenizer.pad_token_id
     states = network.transformer(ids, attention_mask=mask.long(), use_cache=False).last_hidden_state
     real = mask[:, 1:]
