@@ -17,8 +17,8 @@ from .core.errors import CourseError
 # %% ../nbs/lessons/01_fine_tuning.ipynb #3e8a51c7
 def batches_of(
     task,  # a Task
-    tokenizer,
-    hp,  # of the model; HyperParams: max_length, batch_size, buckets and seed are read
+    tokenizer,  # of the model
+    hp,  # max_length, batch_size, buckets and seed are read
 ):  # Batches of its training rows, padded as the tokenizer asks
     "A task's training rows as a model reads them."
     from ftcourse.data.batches import Batches
@@ -37,8 +37,8 @@ def batches_of(
 # %% ../nbs/lessons/01_fine_tuning.ipynb #90d7c2be
 def validation_of(
     task,  # a Task
-    tokenizer,
-    hp,  # of the model; HyperParams: max_length is read
+    tokenizer,  # of the model
+    hp,  # max_length is read
     seed: int = 0,  # of the rows drawn
 ):  # model -> its scores, as `fit` takes it; None for a task without a validation split
     """A function that scores a model on the validation split, on no more rows than there are to
@@ -126,10 +126,10 @@ def fine_tune_model(
     rows: int | None = None,  # training rows to use, drawn with the labels in proportion; None: all
     seed: int = 0,  # of the rows, the head and the order
     run=None,  # a run folder: the same call on it resumes, and returns at once when it has finished
-    text=None,
-    label=None,
-    kind=None,
-    on_bad: str = "error",  # how to read `task`: see `load_task`
+    text=None,  # how to read `task`: see `load_task`
+    label=None,  # see `load_task`
+    kind=None,  # see `load_task`
+    on_bad: str = "error",  # see `load_task`
     progress=False,  # print a line per validation; or a function that is given each Step
     **hyper,  # fields of HyperParams: epochs, lr, batch_size, …
 ):
@@ -158,10 +158,10 @@ def evaluate_model(
     split: str = "test",  # which split of it is scored
     rows: int | None = None,  # score so many rows only, drawn by a fixed seed
     batch_size: int = 64,  # changes the speed, never the scores
-    text=None,
-    label=None,
-    kind=None,
-    on_bad: str = "error",  # how to read `test_set`: see `load_task`
+    text=None,  # how to read `test_set`: see `load_task`
+    label=None,  # see `load_task`
+    kind=None,  # see `load_task`
+    on_bad: str = "error",  # see `load_task`
 ):
     """A `Report`: scores as fractions with 95% intervals, confusion, the hardest errors.
 
@@ -188,8 +188,8 @@ def train_model(
     rows: int | None = None,  # documents to read; None: all
     seed: int = 0,
     run=None,  # a run folder, as in fine_tune_model
-    layers: int = 2,
-    hidden: int = 128,  # size of the network
+    layers: int = 2,  # of the network
+    hidden: int = 128,  # width of the network
     # a fast tokenizer; None: the built-in vocabulary for "world", one learned from the text
     # otherwise
     tokenizer=None,

@@ -21,8 +21,8 @@ from .errors import CourseError
 def option(
     default,  # value when you say nothing
     help: str,  # one sentence
-    low: float | None = None,  # of a number: the least value that is allowed
-    high: float | None = None,  # the largest
+    low: float | None = None,  # smallest value allowed
+    high: float | None = None,  # largest value allowed
     scale: str = "linear",  # "linear" or "log": how a slider should move
     choices: tuple = (),  # the allowed words, where it is a choice
 ):

@@ -11,6 +11,7 @@ models are too small to gain from two): sooner done, but the seconds are then th
 # no notebook that was edited meanwhile; nbstripout strips metadata as `clean_nb` does, but no bars, cut streams or
 # paths in outputs that are kept. Both would stand beside this file, not in its place.
 
+import ast
 import os
 import sys
 import time
@@ -151,12 +152,24 @@ def join_streams(outputs):
     return found
 
 
+def only_imports(source):
+    "Whether an exported cell holds a module's docstring and imports, and nothing else."
+    if not source.startswith("#| export"):
+        return False
+    body = ast.parse(source).body
+    return bool(body) and all(
+        isinstance(n, (ast.Import, ast.ImportFrom)) or isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)
+        for n in body
+    )
+
+
 def folded(source):
-    """Metadata of a cell: where an exercise's answers stand, and what only Colab needs, JupyterLab shows the cell
-    folded.
+    """Metadata of a cell: where an exercise's answers stand, what only Colab needs, and the imports of a module that is
+    exported, JupyterLab shows the cell folded.
     """
     answers = source.startswith("#| test_setup") and "Exercise(" in source
-    return {"jupyter": {"source_hidden": True}} if source.startswith("#| hide") or answers else {}
+    hidden = source.startswith("#| hide") or answers or only_imports(source)
+    return {"jupyter": {"source_hidden": True}} if hidden else {}
 
 
 def without_places(text):

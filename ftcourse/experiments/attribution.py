@@ -177,7 +177,7 @@ class Case:
 def chosen_value(
     kind: str,  # of the model
     z,  # its outputs for some rows
-    target,
+    target,  # as in `Case`
     of: str,  # as in `Case`
 ) -> Tensor:  # (rows,)
     """The one number that is explained.
@@ -237,7 +237,7 @@ def output_of(
 
 def case(
     model,  # a Model
-    text,  # or a pair, where the model reads pairs
+    text,  # a text, or a pair where the model reads pairs
     label=None,  # which output: see `output_of`
     of: str = "log odds",  # or "logit", "probability"
     base: str | None = None,  # what stands for a missing word: see `baseline`
@@ -398,7 +398,7 @@ def attribute(
     method: str = "integrated gradients",  # a name in `METHODS`
     label=None,  # which output: see `output_of`; None: what the model answers
     steps: int = 32,  # of integrated gradients
-    of: str = "log odds",
+    of: str = "log odds",  # as in `case`
     base: str | None = None,  # as in `case`
 ) -> Attribution:
     """What each word did for an output.

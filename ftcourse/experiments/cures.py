@@ -149,9 +149,9 @@ def train_with_cure(model, task: Task, hp, cure: Cure, held: Task | None = None)
 def run_cure(
     task: Task,
     cure: Cure,
-    model="tiny-bert",
-    labels: int = 64,
-    noise: float = 0.2,  # training labels, and which share of them is wrong
+    model="tiny-bert",  # a Model or a name
+    labels: int = 64,  # training labels
+    noise: float = 0.2,  # share of them that is wrong
     seed: int = 0,
     updates: int = 100,
     lr: float = 5e-4,

@@ -47,8 +47,8 @@ class Sweep:
 
 # %% ../../nbs/toolkit/experiments.ipynb #afe212d6
 def sweep(
-    model,
-    task,  # as `fine_tune_model` takes them
+    model,  # as `fine_tune_model` takes it
+    task,  # as `fine_tune_model` takes it
     grid: Mapping = GOOGLE_GRID,  # {hyperparameter: values}
     rows: int | None = None,
     seed: int = 0,

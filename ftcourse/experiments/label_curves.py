@@ -127,7 +127,7 @@ class Curve(dict):
 # %% ../../nbs/lessons/16_how_much_data.ipynb #16b00051
 def label_curve(
     task,  # what `load_task` takes
-    model=None,  # a Model or a name, by default your profile's encoder
+    model=None,  # a Model or a name; None: your profile's encoder
     arm: str = "pretrained",  # or "frozen" (all but the head), "random" (weights), "bag of words"
     labels=(8, 16, 32, 64, 128),  # how many; the smaller sets of a seed lie inside its larger ones
     seeds: int | list = 5,  # how many, or which: of the rows, the head and the order
@@ -205,8 +205,8 @@ def labels_for(
 # %% ../../nbs/lessons/16_how_much_data.ipynb #16b00009
 def pays_after(
     pretraining: float,  # what it cost, once
-    scratch: float,  # what a task costs from random weights, in the same unit
-    tuned: float,  # and from pretrained ones
+    scratch: float,  # what a task costs from random weights
+    tuned: float,  # what it costs from pretrained ones, in the same unit
 ) -> float:  # inf where a task saves nothing
     "How many tasks it takes until pretraining is paid for by what each of them saves."
     return math.ceil(pretraining / (scratch - tuned)) if scratch > tuned else math.inf
@@ -217,8 +217,8 @@ def labels_needed(
     target: float,  # above guessing, up to 1
     # what guessing scores; None: one share per class of a task, and 0.5 where that is not known
     chance: float | None = None,
-    law: str = "logistic",
-    level: float = 0.9,
+    law: str = "logistic",  # see `fit_curve`
+    level: float = 0.9,  # see `fit_curve`
     seed: int = 0,  # see `fit_curve`
     **how,  # for a task: what `label_curve` takes
 ):  # a `Needed`: labels, low, high; prints as a sentence

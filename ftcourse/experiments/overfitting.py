@@ -139,8 +139,8 @@ def long_run(
 
 # %% ../../nbs/lessons/17_overfitting.ipynb #17000014
 def watch(
-    model,
-    task: Task,  # what `fine_tune_model` takes; a Task with the splits that are watched
+    model,  # what `fine_tune_model` takes
+    task: Task,  # a Task with the splits that are watched
     at: Iterable[int],  # after which updates to look
     lr: float = 5e-4,
     updates: int = 100,

@@ -86,7 +86,7 @@ def hidden_states(
 # %% ../../nbs/lessons/18_interpretability.ipynb #18a00142
 def fit_probe(
     x,  # (n, width) vectors
-    y,  # (n,) class numbers
+    y,  # (n,) class numbers from 0
     # on the weights of standardised vectors: a probe is to read, not to memorise; above 0
     decay: float = 1e-2,
 ):  # a fitted pipeline of scikit-learn: `predict(x)`, `predict_proba(x)`, `score(x, y)`
@@ -153,7 +153,7 @@ def control_labels(
 # %% ../../nbs/lessons/18_interpretability.ipynb #18a00161
 def weight_change(
     before,  # a Model
-    after,  # another of the same architecture
+    after,  # a Model of the same architecture
 ) -> dict[str, float]:  # {part: length of its change, as a fraction of its length before}
     "How far each part of a network moved. Raises `CourseError` for networks of different shapes."
     where, old = parts(after.network), dict(before.network.named_parameters())
@@ -173,8 +173,8 @@ def weight_change(
 
 
 def cka(
-    x,  # (rows, width) the rows as one layer, or one model, has them
-    y,  # (rows, width) the same rows as another has them
+    x,  # (rows, width): the rows as one layer, or one model, has them
+    y,  # (rows, width): the same rows as another has them
 ) -> float:  # 0 to 1
     """Linear centred kernel alignment: how alike two sets of vectors are, whatever the axes and the
     scale (Kornblith et al. 2019, section 3).

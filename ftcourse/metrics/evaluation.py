@@ -116,8 +116,8 @@ def predict_rows(
 def merge_windows(
     model,  # a Model of kind span
     examples,  # Examples: windows, several of which may have the same row
-    total,  # (windows,) sum of the loss of each window
-    count,  # (windows,) count of its targets
+    total,  # sum of the loss of each window
+    count,  # supervised targets of each window
     windows,  # of each, as `Model.window` returns it
 ) -> dict:  # as from `predict_rows`, one entry per row
     "Windows of one row put together."

@@ -111,9 +111,8 @@ def load_model(
     seed: int = 0,  # of everything that is drawn: the new head, or all weights
     dropout: float | None = None,  # in place of the checkpoint's
     revision: str | None = None,  # of a hub id: a commit, a tag, a branch
-    tokenizer=None,
-    # another tokenizer, or its folder: it has to fit, unless the embedding is enlarged to its size
-    resize: bool = False,
+    tokenizer=None,  # another tokenizer, or its folder: it has to fit
+    resize: bool = False,  # enlarge the embedding to the size of the tokenizer
 ) -> Model:
     """A network with the right head, its tokenizer and its labels.
 

@@ -228,8 +228,8 @@ def read_squad(
 # %% ../../nbs/lessons/13_question_answering.ipynb #77b9e653
 def data_file(
     name: str,  # path below the data folder
-    task: str,
-    get: str,  # which task needs it, and where it comes from
+    task: str,  # which task needs it
+    get: str,  # where it comes from
 ) -> Path:
     "A file of the data folder. Raises `CourseError` that says how to get it."
     place = real_data(name)

@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 
+from ftcourse.course.notebooks import only_imports
 from tools import stamp
 from tools.site import html, links
 from tools.site.pages import ROOT, Section, html_name, pages, sidebar
@@ -56,6 +57,8 @@ def fold(source, folded):
         return "Solution"
     if "Quiz(" in source and folded:
         return "Answers"
+    if only_imports(source):
+        return "Imports of the module"
     return "Code" if folded or head.startswith("#| test_setup") else ""
 
 

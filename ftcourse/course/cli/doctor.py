@@ -167,7 +167,7 @@ def examine(
 # %% ../../../nbs/toolkit/doctor.ipynb #d0c70008
 def faults(
     key: str,  # of a profile, such as encoder
-    name: str,  # what the profile has there
+    name: str,  # its value
     place: str,  # what `source_of` says of it
     hub: bool,  # whether the hub answers
     load: bool,  # whether to load what it has

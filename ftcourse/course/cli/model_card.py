@@ -109,9 +109,9 @@ def card_text(
 
 # %% ../../../nbs/toolkit/cli.ipynb #765fdae0
 def save_with_card(
-    model,
-    task,
-    report,
+    model,  # as for `card_text`
+    task,  # as for `card_text`
+    report,  # as for `card_text`
     hp,  # as for `card_text`
     folder,  # where to: made, or a model's folder, which is replaced
 ) -> Path:

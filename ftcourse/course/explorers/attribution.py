@@ -112,8 +112,8 @@ def static(self: AttributionView) -> str:
 
 # %% ../../../nbs/toolkit/attribution_explorer.ipynb #18b00009
 def show_attribution(
-    model,
-    text,  # as `attribute` takes them
+    model,  # as `attribute` takes it
+    text,  # as `attribute` takes it
     method: str = "integrated gradients",
     label=None,
     steps: int = 32,

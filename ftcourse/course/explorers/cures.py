@@ -144,8 +144,8 @@ def cures_picture(tables):
 
 # %% ../../../nbs/toolkit/cure_explorer.ipynb #7e170008
 def plot_cures(
-    labels: int = 64,
-    noise: float = 0.2,  # a cell that was measured
+    labels: int = 64,  # training labels, as measured
+    noise: float = 0.2,  # share of wrong labels, as measured
     cure: str = "shorter run",  # the one that is looked at
     tables: Mapping | None = None,  # {(labels, noise): Cures}; None: `shipped_cures()`
 ):

@@ -15,7 +15,7 @@ from ..widgets.base import Explorer, escape_dollars, slide, tooltip
 
 # %% ../../../nbs/toolkit/widgets.ipynb #e40f1e67
 def next_logits(
-    model,
+    model,  # a Model of kind lm
     prompt: str,  # a Model of kind lm
 ) -> np.ndarray:  # (vocab,)
     """Logits of the token after `prompt`, read as `Model.generate` reads it.

@@ -77,10 +77,8 @@ def calibration_picture(probs, true):
 
 # %% ../../../nbs/toolkit/task_explorers.ipynb #7e500008
 def plot_calibration(
-    probs,
-    # (n, classes) probabilities and (n,) class numbers: of a Report, `report.probs` and
-    # `report.true`
-    true,
+    probs,  # (n, classes) probabilities, such as `report.probs`
+    true,  # (n,) class numbers, such as `report.true`
     temperature: float = 1.0,
     bins: int = 10,
 ):

@@ -168,9 +168,9 @@ def static(self: PickedSpan) -> str:
 def show_span(
     model,  # a Model of kind span
     question: str,
-    context: str,  # a context that fits into one window
-    first: int | None = None,
-    last: int | None = None,  # tokens of the context, from 0; None: those of the best span
+    context: str,  # one that fits into one window
+    first: int | None = None,  # first token of the context, from 0; None: that of the best span
+    last: int | None = None,  # last token; None: that of the best span
     threshold: float | None = None,  # silent where the gap is above; None: the model's own
 ) -> PickedSpan:
     """What a span is worth to a reader.

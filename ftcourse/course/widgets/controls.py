@@ -63,8 +63,8 @@ def box_text(value) -> str:
 
 
 def from_slider(
-    f,
-    value: float,  # a field; where its slider stands
+    f,  # a field of HyperParams
+    value: float,  # where its slider stands
 ) -> str:
     """What a slider writes into the box: two significant digits on a log scale, inside the range,
     whole where the field is.
@@ -81,8 +81,8 @@ def from_slider(
 
 # %% ../../../nbs/toolkit/widgets.ipynb #9e281577
 def input_for(
-    f,
-    value,  # a field of HyperParams; its value
+    f,  # a field of HyperParams
+    value,  # its value
 ) -> tuple:  # the input that holds the value; a slider that moves it, or None
     "A list for a choice, a tick for yes or no, a box for the rest."
     from ipywidgets import Checkbox, Dropdown, Layout, Text

@@ -139,7 +139,7 @@ def finish(self: TrainingPanel, trial: Trial) -> None:
 @patch
 def model(
     self: TrainingPanel,
-    number: int | None = None,  # of a run that has finished, the newest by default
+    number: int | None = None,  # of a run that has finished; None: the newest
 ):
     """The Model of a run, with the weights of its best validation: that of the newest run is in
     memory, others come from their folder. Raises `CourseError` where there is neither.
@@ -469,8 +469,8 @@ def static(self: TrainingPanel) -> str:
 @patch
 def compare(
     self: TrainingPanel,
-    first: int,
-    second: int,  # numbers of two runs that have finished
+    first: int,  # number of a run that has finished
+    second: int,  # number of another one
 ):  # a Comparison, as lesson 10 makes it
     """Whether two runs differ by more than chance, on the same rows.
 
@@ -491,7 +491,7 @@ def compare(
 @patch
 def code(
     self: TrainingPanel,
-    number: int | None = None,  # of a run, the newest by default
+    number: int | None = None,  # of a run; None: the newest
 ) -> str:
     """The text of a cell that makes a run again, with the same weights.
 

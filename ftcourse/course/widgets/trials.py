@@ -90,7 +90,7 @@ def save_trial(
 
 
 def load_trials(
-    folder: Path | None,
+    folder: Path | None,  # a folder of a panel
     of: dict,  # as `save_trial` was given it
 ) -> list[Trial]:
     "The runs that a folder holds. Raises `CourseError` where they are of another task or model."

@@ -18,8 +18,8 @@ from ...core.errors import CourseError
 # %% ../../../nbs/lessons/03_tokens.ipynb #aad39f01
 def answer_tokens(
     offsets,  # (tokens, 2) characters of the context that each token covers, (-1, -1) outside it
-    start: int,
-    end: int,  # characters of the answer, end excluded
+    start: int,  # first character of the answer
+    end: int,  # end of the answer, excluded
 ) -> tuple[int, int]:  # first and last token, (-100, -100) where no token touches the answer
     "The tokens that touch an answer."
     offsets = np.asarray(offsets)
@@ -31,8 +31,8 @@ def answer_tokens(
 # %% ../../../nbs/lessons/03_tokens.ipynb #ff688721
 def answer_span(
     offsets,  # (tokens, 2), as in an Example
-    first: int,
-    last: int,  # tokens of an answer
+    first: int,  # first token of the answer
+    last: int,  # last token of the answer
     context: str,  # the ORIGINAL text
 ) -> tuple[int, int]:  # characters, so that context[start:end] is the answer
     """Where an answer stands in the untouched text.

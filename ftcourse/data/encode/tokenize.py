@@ -20,8 +20,8 @@ from .spans import answer_of, answer_tokens, windows
 
 # %% ../../../nbs/lessons/03_tokens.ipynb #7f6bfe17
 def longest_first(
-    a: int,
-    b: int,  # tokens of the two texts
+    a: int,  # tokens of the first text
+    b: int,  # tokens of the second
     room: int,  # tokens that fit beside the special ones
 ) -> tuple[int, int]:  # how many of each to keep
     "Shorten the longer text until both fit."

@@ -136,9 +136,9 @@ def suggest_call(columns, sample, kind, where):
 def find_columns(
     columns: list,  # names of the columns that the first rows have
     where: str,  # file or data set, for the message
-    text=None,
-    label=None,
-    kind=None,  # what the caller said
+    text=None,  # text column, as the caller said
+    label=None,  # label column, as the caller said
+    kind=None,  # kind, as the caller said
     sample=(),  # some rows, to suggest from
 ) -> tuple:  # text columns, label column (None: there is none), kind as far as it is known
     """The columns of a task, by what was asked for or by their usual names.
@@ -180,7 +180,7 @@ def find_columns(
 
 # %% ../../../nbs/toolkit/columns.ipynb #e5763781
 def text_problem(
-    row: dict,
+    row: dict,  # a row
     column,  # one of its text columns
 ) -> tuple | None:  # (what, cure), or None for a text that can be used
     "What keeps a cell from being a text."
@@ -281,9 +281,9 @@ def name_classes(
 
 # %% ../../../nbs/toolkit/columns.ipynb #6126cdcc
 def find_answers(
-    row: dict,
-    context: str,  # of the row
-    column,  # that holds its answers
+    row: dict,  # a row
+    context: str,  # its context
+    column,  # the column of its answers
 ) -> tuple:  # {"text": […], "answer_start": […]} or None for none given; (what, cure) or None
     "Answers as SQuAD writes them; a plain answer is looked up in the context."
     x = row.get(column)

@@ -92,12 +92,10 @@ def load_task(
     seed=0,  # of the cut into splits
     validation=0.1,  # fraction cut off where the source has no such split
     test=0.1,  # the same; or the name of the split to score, such as "validation"
-    # how a file is written that does not say so: column names, separator, whether quotes enclose, a
-    # regular expression per line
-    columns=None,
-    sep=None,
-    quoted=None,
-    pattern=None,
+    columns=None,  # column names of a file without a header
+    sep=None,  # separator of a file that does not say it
+    quoted=None,  # whether quotes enclose fields
+    pattern=None,  # regular expression for each line
 ) -> Task:
     """Load a task.
 

@@ -456,11 +456,10 @@ def read_parquet(path):
 def read_rows(
     path,  # .csv, .tsv, .jsonl, .json, .parquet or .txt
     problems: list,  # every row that cannot be read is added to it, as a `Problem`
-    # how a file is written that does not say so itself: see `read_table`, `read_pattern`
-    columns=None,
-    sep=None,
-    quoted=None,
-    pattern=None,
+    columns=None,  # column names of a file without a header: see `read_table`
+    sep=None,  # separator: see `read_table`
+    quoted=None,  # whether quotes enclose fields: see `read_table`
+    pattern=None,  # regular expression for each line: see `read_pattern`
 ) -> Iterator[tuple[int, dict]]:
     """(line, row) of a file, streamed.
 

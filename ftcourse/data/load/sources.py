@@ -144,8 +144,8 @@ def class_rows(classes):
 
 # %% ../../../nbs/toolkit/sources.ipynb #7f368b93
 def source_from_folder(
-    folder: Path,
-    how,  # its tables are written
+    folder: Path,  # a folder
+    how,  # how its tables are written
 ) -> tuple[list[Piece], bool]:  # its pieces; whether names said which split they are
     """Pieces of a folder: files or subfolders named after splits, one subfolder per class, a single
     file, or text files.
