@@ -115,7 +115,9 @@ def test_a_messy_table_by_command_line_to_a_folder_that_transformers_reads(mine)
     assert max(abs(a - b) for a, (_, b) in zip(p, theirs)) < 1e-4  # the same numbers, not only the same answers
     code, said = called("evaluate", folder, data, "--text", "Opinion", "--label", "STARS", "--json")
     assert code == 0
-    assert json.loads(said)["scores"] == found["scores"]
+    whole = evaluate_model(load_model(folder), str(data), text="Opinion", label="STARS")
+    assert json.loads(said)["scores"] == pytest.approx(dict(whole.scores))
+    assert json.loads(said)["rows"] == whole.rows == 160, "a file is scored whole; its test split is what training cut"
 
 
 HEADERS = {  # what stands in the header: what the sentence says
@@ -227,7 +229,8 @@ def test_pushed_by_command_line_and_loaded_back_by_its_id(mine, tmp_path):
         assert there.returncode == 0, there.stderr[-2000:]
         assert json.loads(there.stdout) == here, there.stderr[-2000:]
         scored = run("evaluate", "someone/my-reviews", data, "--text", "Opinion", "--label", "STARS", "--json")
-        assert json.loads(scored.stdout)["scores"] == found["scores"]
+        whole = called("evaluate", folder, data, "--text", "Opinion", "--label", "STARS", "--json")[1]
+        assert json.loads(scored.stdout)["scores"] == json.loads(whole)["scores"]
         assert json.loads((folder / "report.json").read_text())["scores"] == found["scores"]
         by_id = alone(
             PIPELINE.replace("FOLDER", "'someone/my-reviews'").replace("TEXTS", repr(TEXTS)),

@@ -5,7 +5,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "generator": ["generate", "documents", "review_row", "topic_row", "pair_row", "fact_row", "fresh_row"],
-        "glue": ["MINIATURE", "Mini"],
+        "generator": ["generate", "documents", "review_row", "topic_row", "pair_row", "fact_row", "distinct_rows"],
+        "glue": ["MINIATURE", "MiniTask"],
     },
 )
