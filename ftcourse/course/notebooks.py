@@ -117,7 +117,7 @@ def save_notebook(nb, path):
         cell.metadata = nbformat.from_dict(folded(cell.source))
         if cell.cell_type == "code":
             cell.execution_count = None
-            cell.outputs = join_streams(o for o in cell.outputs if not progress_bar(o))
+            cell.outputs = join_streams(o for o in cell.outputs if not is_progress_bar(o))
             for o in cell.outputs:
                 if "execution_count" in o:
                     o.execution_count = None
@@ -132,7 +132,7 @@ def save_notebook(nb, path):
         nbformat.write(nb, new)
 
 
-def progress_bar(o):
+def is_progress_bar(o):
     "Whether an output is a bar: as text, or as the widget that a notebook gets."
     if o.output_type == "stream":
         return o.name == "stderr" and "%|" in o.text

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = [
-    "SIZES", "ADVERTS", "PRICES", "TREE", "COARSE", "CHILDREN", "FINE", "NEWS", "PARQUET", "many_row", "write_rows",
-    "all_splits", "spam_row", "tree_row", "parents", "parent_accuracy", "relabelled", "to_parents",
+    "TOPIC_SIZES", "ADVERTS", "PRICES", "TREE", "COARSE", "CHILDREN", "FINE", "NEWS", "PARQUET", "many_row",
+    "write_rows", "all_splits", "spam_row", "tree_row", "parents", "parent_accuracy", "relabelled", "to_parents",
     "coarse_probabilities", "down_the_tree", "Published", "one_text", "publish"
 ]
 
@@ -55,7 +55,7 @@ def many_row(w: Writer, _=None) -> dict:
     return {"text": " ".join(parts), "topics": [t for t in TOPICS if t in found]}
 
 # %% ../../nbs/lessons/12_topics.ipynb #aa7843fb
-SIZES = {"train": 2000, "validation": 500, "test": 1000}
+TOPIC_SIZES = {"train": 2000, "validation": 500, "test": 1000}
 
 # %% ../../nbs/lessons/12_topics.ipynb #0a3224a3
 def write_rows(
@@ -70,9 +70,9 @@ def write_rows(
 
     Raises `CourseError` for a split that does not exist.
     """
-    if split not in SIZES:
-        raise CourseError(f"there is no split {split!r}: take one of {', '.join(SIZES)}")
-    n = SIZES[split] if n is None else n
+    if split not in TOPIC_SIZES:
+        raise CourseError(f"there is no split {split!r}: take one of {', '.join(TOPIC_SIZES)}")
+    n = TOPIC_SIZES[split] if n is None else n
     w = Writer(random.Random(f"{row.__name__}/{split}/{seed}"), split)
     return distinct_rows(w, row, [labels[i % len(labels)] for i in range(n)], trace=trace)
 
@@ -80,7 +80,7 @@ def write_rows(
 @cache
 def all_splits(row: Callable, labels: tuple = (None,)) -> dict:
     "All splits, written once per session."
-    return {split: write_rows(row, split, labels=labels) for split in SIZES}
+    return {split: write_rows(row, split, labels=labels) for split in TOPIC_SIZES}
 
 # %% ../../nbs/lessons/12_topics.ipynb #a394c450
 define(

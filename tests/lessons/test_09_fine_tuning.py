@@ -57,8 +57,8 @@ def test_what_is_frozen_stays_and_slower_layers_move_less():
             begun, put(few, splits=DatasetDict(train=few.train)), epochs=2, lr=5e-4, seed=2, **how
         )
         where, far = parts_of(begun.network), {}
-        for (name, a0), b0 in zip(begun.network.named_parameters(), ended.network.parameters()):
-            far[where[name]] = far.get(where[name], 0.0) + (a0 - b0).detach().square().sum().item()
+        for (name, a), b in zip(begun.network.named_parameters(), ended.network.parameters()):
+            far[where[name]] = far.get(where[name], 0.0) + (a - b).detach().square().sum().item()
         return far
 
     whole = moved()

@@ -9,7 +9,7 @@ from ftcourse.metrics.thresholds import average_precision
 from ftcourse.metrics.thresholds import choose_thresholds
 from ftcourse.metrics.thresholds import precision_recall_curve
 from ftcourse.tasks.base import real_data
-from ftcourse.tasks.topics import SIZES
+from ftcourse.tasks.topics import TOPIC_SIZES
 from ftcourse.tasks.topics import TREE
 from ftcourse.tasks.topics import all_splits
 from ftcourse.tasks.topics import coarse_probabilities
@@ -228,12 +228,12 @@ def test_the_rows_of_this_lesson_keep_the_rules_of_the_world():
 
     vocabulary = load_model("tiny-bert", head="lm").tokenizer
     for row, kinds in ((many_row, (None,)), (spam_row, ("advert", "review")), (tree_row, TREE)):
-        rows = {split: write_rows(row, split, 400, kinds, trace=True) for split in SIZES}
+        rows = {split: write_rows(row, split, 400, kinds, trace=True) for split in TOPIC_SIZES}
         for known in ("templates", "entities"):
             used = {split: {x for r in found for x in r[known]} for split, found in rows.items()}
             assert used["test"], (row.__name__, known)
             assert not used["test"] & (used["train"] | used["validation"]), (row.__name__, known)
-        found = [r["text"] for split in SIZES for r in rows[split]]
+        found = [r["text"] for split in TOPIC_SIZES for r in rows[split]]
         assert len(set(found)) == len(found)
         assert encode_texts(found, vocabulary).unk_rate == 0
         assert rows["train"] == write_rows(row, "train", 400, kinds, trace=True)

@@ -23,8 +23,8 @@ def test_text_is_escaped_and_signs_are_written():
     assert all(f"({s:+.2f})" in str(shown) for s in shown.found.scores)
     assert page.count("<br><small>") == len(shown.found.words)
     full, empty = (
-        float(shown.found.case.values(x0)[0])
-        for x0 in (
+        float(shown.found.case.values(x)[0])
+        for x in (
             shown.found.case.embedded(),
             shown.found.case.without(np.ones((1, len(shown.found.words)))),
         )

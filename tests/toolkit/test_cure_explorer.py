@@ -57,7 +57,7 @@ def test_the_explorer_follows_its_lists_and_what_it_cannot_show_it_says():
     import pytest
     from matplotlib.pyplot import get_fignums
 
-    open0 = get_fignums()
+    unfilled = get_fignums()
     moved = explore_cures()
     shown = {}
     for name, value in (("cure", "head only"), ("labels", 64), ("noise", 0.0)):
@@ -66,7 +66,7 @@ def test_the_explorer_follows_its_lists_and_what_it_cannot_show_it_says():
         shown[name] = bytes(moved.image.value) != before
     assert shown == {"cure": True, "labels": False, "noise": True}
     assert moved.complaint.value == ""
-    assert get_fignums() == open0
+    assert get_fignums() == unfilled
     with pytest.raises(CourseError, match="were not measured"):
         moved.update(17, 0.2, "head only")
     import subprocess

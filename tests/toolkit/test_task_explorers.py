@@ -20,9 +20,9 @@ def test_a_temperature_changes_how_sure_never_what_is_answered():
     soft = lambda z: np.exp(z) / np.exp(z).sum(-1, keepdims=True)
     from ftcourse.course.explorers.scores import at_temperature as cooled
 
-    for t0 in (0.5, 1.0, 4.0):
-        assert np.allclose(cooled(soft(logits), t0), soft(logits / t0))
-        assert (cooled(soft(logits), t0).argmax(-1) == logits.argmax(-1)).all()
+    for t in (0.5, 1.0, 4.0):
+        assert np.allclose(cooled(soft(logits), t), soft(logits / t))
+        assert (cooled(soft(logits), t).argmax(-1) == logits.argmax(-1)).all()
     assert cooled([[1.0, 0.0]], 0.5).tolist() == [[1.0, 0.0]]
     for wrong in (0, -1, float("nan")):
         with pytest.raises(CourseError, match="above 0"):
@@ -37,9 +37,9 @@ def test_the_picture_shows_the_numbers_of_lesson_10():
     from ftcourse.metrics import calibration_bins, calibration_error
 
     dice = np.random.default_rng(1)
-    z0 = dice.normal(0, 1.5, 2000)
-    honest = (dice.random(2000) < 1 / (1 + np.exp(-z0))).astype(int)
-    boast = np.stack([1 / (1 + np.exp(3 * z0)), 1 / (1 + np.exp(-3 * z0))], -1)
+    z = dice.normal(0, 1.5, 2000)
+    honest = (dice.random(2000) < 1 / (1 + np.exp(-z))).astype(int)
+    boast = np.stack([1 / (1 + np.exp(3 * z)), 1 / (1 + np.exp(-3 * z))], -1)
     for t1, bins in ((1.0, 10), (3.0, 10), (3.0, 25), (3.0, 1)):
         shown = plot_calibration(boast, honest, t1, bins)
         left, right = shown.axes
@@ -94,19 +94,19 @@ def test_a_span_is_worth_what_decode_says_and_has_its_place_among_all():
     assert shown.above == 0
     assert abs(shown.answer.null - said.null) < 1e-4
     assert shown.answer.text == said.text
-    r0 = shown.reading
-    ranked = best_spans(r0.start, r0.end, np.ones(len(r0.start)), n=10_000)
+    r = shown.reading
+    ranked = best_spans(r.start, r.end, np.ones(len(r.start)), n=10_000)
     assert shown.possible == len(ranked)
-    assert "".join(r0.pieces) == MILL.replace(" ", "")
+    assert "".join(r.pieces) == MILL.replace(" ", "")
     for place in (1, 7, 40):
-        score, a0, b0 = ranked[place]
-        other = PickedSpan(r0, a0, b0, None)
+        score, a, b = ranked[place]
+        other = PickedSpan(r, a, b, None)
         assert abs(other.score - score) < 1e-9
         assert other.above == sum(x[0] > score + 1e-9 for x in ranked)
-        assert other.text == MILL[r0.places[a0, 0] : r0.places[b0, 1]]
-    assert "ends before it begins" in str(PickedSpan(r0, 3, 1, None))
-    assert PickedSpan(r0, 3, 1, None).text == ""
-    assert "never silent" in str(PickedSpan(r0, 0, 0, None))
+        assert other.text == MILL[r.places[a, 0] : r.places[b, 1]]
+    assert "ends before it begins" in str(PickedSpan(r, 3, 1, None))
+    assert PickedSpan(r, 3, 1, None).text == ""
+    assert "never silent" in str(PickedSpan(r, 0, 0, None))
     assert show_span(reader, "who?", MILL, threshold=-1e6).answer.text == ""
     assert "keeps silent" in str(show_span(reader, "who?", MILL, threshold=-1e6))
 
@@ -176,23 +176,23 @@ def test_labels_needed_are_measured_ones_from_which_on_the_target_holds():
 def test_the_measured_curves_are_there_with_what_was_pretrained_fewer_labels_do():
     from ftcourse.experiments.label_curves import labels_for as fewest
 
-    whole, measured0 = measured(), measured_curves()
-    assert list(measured0) == ["pretrained", "frozen", "random", "bag of words"]
+    whole, measured_ = measured(), measured_curves()
+    assert list(measured_) == ["pretrained", "frozen", "random", "bag of words"]
     assert whole["seeds"] >= 5
     assert {"made by", "date", "weights"} <= set(whole)
     assert all(
-        len(s0) == whole["seeds"] and all(0 <= x0 <= 1 for x0 in s0)
+        len(s) == whole["seeds"] and all(0 <= x <= 1 for x in s)
         for task in whole["tasks"]
-        for c0 in measured_curves(task).values()
-        for s0 in c0.scores.values()
+        for c in measured_curves(task).values()
+        for s in c.scores.values()
     )
-    assert fewest(measured0["pretrained"], 0.9) < (fewest(measured0["random"], 0.9) or 10**9)
+    assert fewest(measured_["pretrained"], 0.9) < (fewest(measured_["random"], 0.9) or 10**9)
 
 # %% nbs/toolkit/task_explorers.ipynb #7e500026
 def test_explorers_follow_the_hand_and_say_what_replaces_them():
     from matplotlib.pyplot import get_fignums
 
-    open0 = get_fignums()
+    unfilled = get_fignums()
     moved = explore_calibration([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]], [0, 0, 1])
     before, title = bytes(moved.image.value), moved.figure.axes[0].get_title()
     moved.inputs["temperature"].value = 3.0
@@ -209,7 +209,7 @@ def test_explorers_follow_the_hand_and_say_what_replaces_them():
     assert goal.figure.axes[0].get_title().startswith("target 0.50 — labels: random: ")
     assert bytes(goal.image.value) != first
     assert ("begins with plot_" in str(goal)) != front_end()
-    assert get_fignums() == open0
+    assert get_fignums() == unfilled
     import subprocess
     import sys
 
