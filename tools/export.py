@@ -230,8 +230,18 @@ def module_maker():
     return Maker
 
 
-def tidied(text):
-    "A module whose docstring and `__all__` keep to the length of a line."
+def tidied(text, folder):
+    """A module whose docstring and `__all__` keep to the length of a line, and whose imports of several lines are
+    relative to its folder as the others are.
+    """
+    from nbdev.maker import relative_import
+
+    text = re.sub(
+        r"^from (ftcourse[\w.]*) import \(",
+        lambda m: f"from {relative_import(m[1], folder)} import (",
+        text,
+        flags=re.M,
+    )
     said = ast.get_docstring(ast.parse(text))
     text = text[text.index(f"# {MARK}") :]
     tree = ast.parse(text)
@@ -308,7 +318,7 @@ def fresh(root=ROOT):
         made = generated(copy)
         for name in made:
             if name.startswith("ftcourse/"):
-                made[name] = tidied(made[name])
+                made[name] = tidied(made[name], Path(name).parent.as_posix())
         return made, errors
 
 

@@ -20,7 +20,7 @@ from ..core.errors import CourseError
 from ..core.settings import assets
 from ..core.tables import html_table, text_table
 from ..data.task import Task
-from ftcourse.experiments.overfitting import (
+from .overfitting import (
     augmented,
     average_weights,
     long_run,

@@ -27,7 +27,7 @@ from ..core.settings import assets
 from ..data.world.generator import documents, generate
 from ..losses.supervised import cross_entropy, masked_loss, mean_loss
 from ..models.pretraining.masking import mask_tokens
-from ftcourse.models.pretraining.objectives import (
+from ..models.pretraining.objectives import (
     Heads,
     decoder_loss,
     decoder_readings,
@@ -35,7 +35,7 @@ from ftcourse.models.pretraining.objectives import (
     encoder_readings,
     endless_readings,
 )
-from ftcourse.models.pretraining.start import (
+from ..models.pretraining.start import (
     Counts,
     count_tokens,
     empty_network,

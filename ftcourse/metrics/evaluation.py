@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from ..core.errors import CourseError
 from ..data.batches import Batches
 from .report import Report, finite_or_none, label_order, refuse_hidden, score_notes
-from ftcourse.metrics.scores import (
+from .scores import (
     balanced_accuracy,
     calibration_error,
     char_f1,

@@ -20,7 +20,7 @@ from ..core.errors import CourseError
 from ..core.machine import reachable
 from ..core.settings import assets
 from ..data.load.load import as_task
-from ftcourse.models.compatibility import (
+from .compatibility import (
     AUTO,
     PROBLEM,
     check_fit,

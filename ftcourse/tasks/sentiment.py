@@ -13,7 +13,7 @@ import re
 from functools import partial
 
 from ..core.errors import CourseError
-from ftcourse.data.world.generator import (
+from ..data.world.generator import (
     MOODS,
     TOPICS,
     Writer,

@@ -20,7 +20,7 @@ import numpy as np
 from ..core.errors import CourseError
 from ..data.load.sources import NAMED
 from ..data.task import Task
-from ftcourse.data.world.generator import (
+from ..data.world.generator import (
     TOPICS,
     Writer,
     choose_topic,

@@ -27,7 +27,7 @@ from ..core.errors import CourseError
 from ..core.hparams import HyperParams
 from .checkpoints import Run, copy_weights, named_weights
 from .history import History, Step, best_validation, finite_scores, rank, scores_text
-from ftcourse.train.optimizer import (
+from .optimizer import (
     adamw,
     load_optimizer_tensors,
     optimizer_tensors,

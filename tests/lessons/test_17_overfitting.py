@@ -51,9 +51,8 @@ def test_a_share_of_the_training_labels_is_wrong_the_right_ones_are_kept_and_no_
     # any of the other classes
     assert len(set(many.label_ids("train") - np.asarray(many.train["was"]))) > 3
     assert not wrong_rows(base).any()
-    assert (
-        wrong_rows(with_label_noise(bad, 0.0)) == wrong_rows(bad)
-    ).all()  # what was right at first is remembered
+    # what was right at first is remembered
+    assert (wrong_rows(with_label_noise(bad, 0.0)) == wrong_rows(bad)).all()
     for call, said in (
         (lambda: with_label_noise(base, 1.5), "from 0 to 1"),
         (lambda: with_label_noise(load_task("facts").take(8), 0.1), "only a class"),

@@ -53,9 +53,10 @@ def test_the_picture_shows_the_numbers_of_lesson_10():
         assert abs(right.patches[0].get_data().values.sum() - 1) < 1e-9
     close_all("all")
     ece = lambda f: float(f.axes[0].get_title().split()[1].rstrip(","))
+    # tripled logits are mended by 3
     assert (
         ece(plot_calibration(boast, honest, 3.0)) < 0.03 < ece(plot_calibration(boast, honest, 1.0))
-    )  # tripled logits are mended by 3
+    )
     close_all("all")
     for refused in (
         lambda: plot_calibration([[2.0, 1.0]], [0]),

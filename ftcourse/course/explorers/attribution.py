@@ -106,8 +106,8 @@ def static(self: AttributionView) -> str:
     ]
     body = "".join(f"<div>{row}</div>" for row in rows)
     return (
-        '<div '
-        f'style="max-width:900px"><p>{html.escape(self.head())}</p>{body}<p><small>{html.escape(self.foot())}</small></p></div>'
+        f'<div style="max-width:900px"><p>{html.escape(self.head())}</p>{body}'
+        f"<p><small>{html.escape(self.foot())}</small></p></div>"
     )
 
 # %% ../../../nbs/toolkit/attribution_explorer.ipynb #18b00009

@@ -95,13 +95,14 @@ def cures_picture(tables):
 
     if not tables:
         raise CourseError("give at least one table, {(labels, share of wrong ones): Cures}")
+    # in the order of the longest
     names = list(
         dict.fromkeys(
             name
             for table in sorted(tables.values(), key=lambda t: -len(t.runs))
             for name in list(table.runs)[1:]
         )
-    )  # in the order of the longest
+    )
     figure, panels = axes(len(SCORE_TITLES), 3.3, 1.5 + 0.25 * len(names))
     top = panels[1].text(0.5, 1.2, " ", transform=panels[1].transAxes, ha="center", fontsize=10)
     marks = {
@@ -113,9 +114,8 @@ def cures_picture(tables):
 
     @cache
     def known(cell, score):
-        return effects(
-            tables[cell], score
-        )  # a redraw has a tenth of a second, and intervals take their time
+        # a redraw has a tenth of a second, and intervals take their time
+        return effects(tables[cell], score)
 
     def update(labels, noise, cure):
         if (labels, noise) not in tables:

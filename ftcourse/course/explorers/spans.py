@@ -64,8 +64,9 @@ class SpanReading:
 
 # %% ../../../nbs/toolkit/task_explorers.ipynb #7e500013
 class PickedSpan(Shown):
-    """One span of a `Reading`: what it is worth, its place among all that may stand, and what the
-    model answers at a threshold. Prints as text, shows as boxes.
+    """One span of a `SpanReading`: what it is worth, and its place among all that may stand.
+
+    Also what the model answers at a threshold. Prints as text, shows as boxes.
     """
 
     def __init__(self, reading: SpanReading, first: int, last: int, threshold: float | None):
@@ -135,9 +136,8 @@ def static(self: PickedSpan) -> str:
     r, (best, stop) = self.reading, self.reading.best()
     high = lambda z: 2 + 26 * (z - z.min()) / max(1e-9, z.max() - z.min())
     bar = lambda px, colour, fill: (
-        '<span '
-        f'style="display:inline-block;width:8px;height:{px:.0f}px;background:{fill};border:1px '
-        f'solid {colour}"></span>'
+        f'<span style="display:inline-block;width:8px;height:{px:.0f}px;background:{fill};'
+        f'border:1px solid {colour}"></span>'
     )
 
     def box(i, text, begin, end):
@@ -147,8 +147,8 @@ def static(self: PickedSpan) -> str:
         )
         return (
             f'<span title="token {i}: begins {r.start[i]:.2f}, ends {r.end[i]:.2f}" '
-            f'style="{look};color:#222;display:inline-block;text-align:center;padding:1px '
-            '3px;margin:1px">'
+            f'style="{look};color:#222;display:inline-block;text-align:center;'
+            'padding:1px 3px;margin:1px">'
             f'{bar(begin, "#0072B2", "#0072B2")} '
             f'{bar(end, "#D55E00", "none")}<br>{html.escape(text)}<br><small>{i}</small></span>'
         )
@@ -159,8 +159,9 @@ def static(self: PickedSpan) -> str:
         "best span"
     )
     return (
-        f'<b>{html.escape(r.question)}</b><div '
-        f'style="font-family:monospace;max-width:900px">{boxes}</div><p><small>{legend}</small></p>'
+        f"<b>{html.escape(r.question)}</b>"
+        f'<div style="font-family:monospace;max-width:900px">{boxes}</div>'
+        f"<p><small>{legend}</small></p>"
         + "".join(f"<p>{html.escape(line)}</p>" for line in self.lines())
     )
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from ...core.errors import CourseError
 from .arrow import Part
-from ftcourse.data.load.columns import (
+from .columns import (
     find_answers,
     find_columns,
     label_value,

@@ -419,7 +419,7 @@ def distinct_rows(
 
 # %% ../../../nbs/toolkit/world.ipynb #30e7a7a1
 def generate(
-    name: str,  # a name in `TASKS`
+    name: str,  # a name in `BUILT_IN`
     split: str,  # "train", "validation" or "test"
     n: int | None = None,  # rows; the task's own size if not given
     seed: int = 0,  # another seed is a fresh draw

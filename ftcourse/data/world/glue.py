@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ...core.errors import CourseError
-from ftcourse.data.world.generator import (
+from .generator import (
     Writer,
     answer_for,
     choose_topic,
