@@ -156,6 +156,8 @@ def squad_problem(
     context,
 ) -> tuple | None:  # (what, cure)
     "What is wrong with a question."
+    if not isinstance(qa, dict):
+        return f"it is {qa!r}, not an object", 'Write {"question": "…", "answers": […]}'
     for name, text in (("question", qa.get("question")), ("context", context)):
         if not isinstance(text, str) or not text.strip():
             return f"its {name} is {text!r}", "Give it a text"
@@ -194,6 +196,7 @@ def read_squad(
         ) from e
     for n, (context, qa) in enumerate(asked):
         wrong = squad_problem(qa, context)
+        qa = qa if isinstance(qa, dict) else {}
         if not wrong and qa.get("id") in seen:
             wrong = "its id is that of an earlier question", "Give each its own"
         if wrong:

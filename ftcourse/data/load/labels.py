@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = [
     "NO_ROWS", "Preparation", "read_score", "multi_hot_labels", "read_label", "read_piece", "read_pieces",
-    "elements", "one_spelling", "read_values", "names_of", "understand_values", "hide_silent_splits",
+    "meaning_of", "one_spelling", "read_values", "names_of", "understand_values", "hide_silent_splits",
     "refuse_scores", "refuse_free_text", "refuse_several", "note_alike", "class_ids", "multilabel_ids",
     "refuse_unseen_labels", "labels_hidden", "decide_labels"
 ]
@@ -100,8 +100,6 @@ def read_label(prep, row, texts, piece):
         return 0, None, None, None
     if prep.kind == "span":
         answers, wrong = find_answers(row, texts[1], prep.label)
-        if wrong and row.get("id") is not None:
-            wrong = f"question {row['id']!r}: {wrong[0]}", wrong[1]
         if not answers:
             return -1, None, None, wrong
         # code 1: an empty list alone, which says nothing where a whole split is like that
@@ -159,7 +157,10 @@ def read_piece(prep, piece, rows, head, found):
             texts = [row[c] for c in prep.text]
             code, value, answers, wrong = read_label(prep, row, texts, piece)
         if wrong:
-            found.append(Problem(piece.name, line, *wrong, piece.unit))
+            what, cure = wrong
+            if prep.kind == "span" and row.get("id") is not None:
+                what = f"question {row['id']!r}: {what}"
+            found.append(Problem(piece.name, line, what, cure, piece.unit))
         else:
             part.add(line, texts, code, value, answers)
     part.close()
@@ -202,17 +203,24 @@ def read_pieces(
     raise CourseError(f"{prep.src.name} holds no rows ({', '.join(names)}). {cure}")
 
 # %% ../../../nbs/toolkit/prepare.ipynb #c0ffee82
-def elements(prep, value):
-    "The labels of a list that a cell spells, None for a cell that is no list."
+def meaning_of(prep, value):
+    """What a cell of text means: itself, or, where it spells a list, a tuple of labels, None for no
+    label, or a list of what is wrong and the cure.
+    """
     found = written_list(value)
     if found is None:
-        return None
+        return value
     wrong = label_problem(found, prep.label)
-    names = label_value(found)
-    if not wrong and None in names:
-        wrong = f"{prep.label!r} holds nothing in one place of {value[:60]!r}", "Take it out"
     if wrong:
-        raise CourseError(f"{prep.src.name}: {wrong[0]}. {wrong[1]}")
+        return list(wrong)
+    names = label_value(found)
+    if names and set(names) <= {None, "-1"}:
+        return None
+    if None in names:
+        return [
+            f"{prep.label!r} is a list that holds nothing in one place",
+            "Take it out of the list",
+        ]
     return names
 
 
@@ -227,39 +235,39 @@ def one_spelling(values):
 
 
 def read_values(prep) -> dict:
-    """What each different value of the label column means: {value: class, tuple of classes, or None
-    for no label}. What was understood is noted.
+    """{value of the label column: what it means}, a class, a tuple of classes, or as `meaning_of`.
+
+    What was understood is noted.
     """
     values = list(prep.codes)
     texts = [v for v in values if isinstance(v, str)]
     named = set(map(str, prep.wanted or ())) | {n for p in prep.parts for n in names_of(prep, p)}
-    lists = {v: elements(prep, v) for v in texts if v not in named}
-    lists = {v: names for v, names in lists.items() if names is not None}
+    lists = {v: meaning_of(prep, v) for v in texts if v not in named}
+    lists = {v: x for v, x in lists.items() if x is not v}
     meaning = {v: v for v in values}
     if prep.kind == "multilabel":
         rest = [v for v in texts if v not in lists]
         apart, said = split_cells(rest, named, f"{prep.src.name}: column {prep.label!r}")
         prep.notes += said
         return meaning | apart | lists
-    if any(len(names) > 1 for names in lists.values()):
+    if any(isinstance(x, tuple) and len(x) > 1 for x in lists.values()):
         return meaning  # asked about, or classes of their own by the caller's word
     meaning |= lists
-    if lists:
-        tuples = {v: (v,) if isinstance(x, str) else x for v, x in meaning.items()}
-    else:
-        tuples = meaning
-    single = all(isinstance(x, tuple) and len(x) < 2 for x in tuples.values())
-    if single and tuples:
+    tuples = [x for x in meaning.values() if isinstance(x, tuple)]
+    single = bool(lists) or all(isinstance(x, tuple) for x in meaning.values())
+    single = single and all(len(x) < 2 for x in tuples)
+    if single and any(tuples):
         prep.notes.append(
             f"column {prep.label!r} holds lists of one class each, read as single classes; an "
             'empty one is no label. Pass kind="multilabel" where a text may have several'
         )
-        meaning = {v: x[0] if x else None for v, x in tuples.items()}
+    if single:
+        meaning |= {v: x[0] if x else None for v, x in meaning.items() if isinstance(x, tuple)}
     same = one_spelling([x for x in meaning.values() if isinstance(x, str)])
     if same:
         pairs = ", ".join(f"{v!r} as {x!r}" for v, x in same.items())
         prep.notes.append(f"column {prep.label!r} holds truth values; read alike: {pairs}")
-    return {v: same.get(x, x) for v, x in meaning.items()}
+    return {v: same.get(x, x) if isinstance(x, str) else x for v, x in meaning.items()}
 
 
 def names_of(prep, part):
@@ -274,12 +282,20 @@ def understand_values(prep):
         return
     before, prep.codes = prep.codes, {}
     table = np.full(len(before) + 1, -1, np.int64)
+    wrong = {}
     for v, code in before.items():
         x = meaning[v]
-        if x is not None:
+        if isinstance(x, list):
+            wrong[code] = x
+            table[code] = -2
+        elif x is not None:
             table[code] = prep.codes.setdefault(x, len(prep.codes))
     for p in prep.parts:
-        p.codes = table[np.array(p.codes, np.int64)]
+        said = np.array(p.codes, np.int64)
+        for i in np.flatnonzero(table[said] == -2):
+            what, cure = wrong[said[i]]
+            prep.problems.append(Problem(p.piece.name, p.lines[i], what, cure, p.piece.unit))
+        p.codes = table[said]
 
 
 def hide_silent_splits(prep, nothing, why, splits=(*SPLITS, None)):
@@ -289,10 +305,10 @@ def hide_silent_splits(prep, nothing, why, splits=(*SPLITS, None)):
     for split in splits:
         parts = [p for p in prep.parts if p.piece.split == split]
         codes = np.concatenate([np.array(p.codes, np.int64) for p in parts] or [[]])
-        if not (codes == nothing).any() or set(np.unique(codes)) - {-1, nothing}:
+        if not (codes == nothing).any() or set(np.unique(codes)) - {-2, -1, nothing}:
             continue
         for p in parts:
-            p.codes = np.full(len(p.codes), -1)
+            p.codes = np.minimum(np.array(p.codes, np.int64), -1)
         said = f"{prep.src.name}, {split or 'all rows'}: {why}"
         prep.notes.append(said)
         warn(said)
@@ -424,7 +440,7 @@ def multilabel_ids(prep, counts):
 # %% ../../../nbs/toolkit/prepare.ipynb #c6259930
 def refuse_unseen_labels(prep, p, said):
     "A class that train does not have is a problem of its rows: train fixes the labels."
-    rows = np.flatnonzero(p.ids == -2)
+    rows = np.flatnonzero((p.ids == -2) & (np.array(p.codes) >= 0))
     count = Counter(p.codes[i] for i in rows)
     known = "of train"
     cure = "Correct it, or move some rows with this label to train"
@@ -492,10 +508,12 @@ def decide_labels(
     labels_hidden(prep, fixing)
     counts = np.zeros(len(prep.codes) + 1, int)  # the first: of rows without a label
     for p in fixing:
-        counts += np.bincount(np.array(p.codes, np.int64) + 1, minlength=len(counts))
+        codes = np.array(p.codes, np.int64)
+        counts += np.bincount(codes[codes > -2] + 1, minlength=len(counts))
     counts = counts[1:]
     number = multilabel_ids if prep.kind == "multilabel" else class_ids
     table, said = number(prep, counts)
     for p in prep.parts:
-        p.ids = table[np.array(p.codes, np.int64)]
+        codes = np.array(p.codes, np.int64)
+        p.ids = np.where(codes == -2, -2, table[np.maximum(codes, -1)])
         refuse_unseen_labels(prep, p, said)

@@ -333,11 +333,12 @@ def squad_rows(data):
             continue
         for p in article["paragraphs"]:
             for qa in p["qas"]:
+                qa = qa if isinstance(qa, dict) else {}  # its question is missing, and so named
                 answers = qa.get("answers")
                 if isinstance(answers, list) and all(isinstance(a, dict) for a in answers):
                     answers = {k: [a.get(k) for a in answers] for k in ("text", "answer_start")}
                 said = {k: qa[k] for k in ("is_impossible",) if k in qa}
-                question = {"id": qa.get("id"), "question": qa["question"]}
+                question = {"id": qa.get("id"), "question": qa.get("question")}
                 yield question | {"context": p["context"], "answers": answers} | said
 
 # %% ../../../nbs/toolkit/rows.ipynb #a336ff56
