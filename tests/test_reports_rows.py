@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from datasets import ClassLabel, Dataset, Features, List, Value
 
-from ftcourse import load_task
+from ftcourse import evaluate_model, load_model, load_task
 from ftcourse.core.errors import CourseError
 from ftcourse.data.problems import BadRows
 from ftcourse.tasks.qa import read_squad
@@ -462,3 +462,18 @@ def test_e29_rows_with_label_sets_of_their_own_are_cut_too():
     assert (task.label_ids("test").sum(0) > 0).mean() > 0.9
     note = next(x for x in task.notes if x.startswith("test:"))
     assert f"{len(task.test):,} of 3,000 rows cut off ({len(task.test) / 3000:.0%}" in note
+
+
+# ---------------------------------------------------------------- what is scored
+
+
+def test_what_is_not_labelled_is_never_scored():
+    model = load_model("tiny-bert", head="multilabel", labels=["a", "b"])
+    assert evaluate_model(model, rows(["a"], ["b"], ["b"])).rows == 3  # the model says that it is multilabel
+    assert evaluate_model(model, rows("a,b", "b")).rows == 2
+    with pytest.raises(CourseError, match="cannot be scored"), pytest.warns(UserWarning, match="is empty"):
+        evaluate_model(model, rows([], []))
+    one = load_model("tiny-bert", head="classify", labels=["a", "b"])
+    assert evaluate_model(one, rows(["a"], ["b"], [])).rows == 2
+    with pytest.raises(CourseError, match="cannot be scored"):
+        evaluate_model(one, rows(-1, -1))
