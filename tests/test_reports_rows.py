@@ -221,6 +221,9 @@ def test_e02_several_labels_in_one_cell(name, labels):
         (("['a' 'b']", "['a']", '["b" "c"]'), [{"a", "b"}, {"a"}, {"b", "c"}]),
         (('{"choices": ["a", "b"]}', "a", "b"), [{"a", "b"}, {"a"}, {"b"}]),
         (("[1, 3]", "[2]", "3"), [{"1", "3"}, {"2"}, {"3"}]),
+        (("[a, b c]", "[a]", "[]"), [{"a", "b c"}, {"a"}, set()]),
+        (("('a', 'b')", "('a',)", "{'c'}"), [{"a", "b"}, {"a"}, {"c"}]),
+        (("{a,b}", "{a}", "c"), [{"a", "b"}, {"a"}, {"c"}]),
         (("1,2", "3", "2"), [{"1", "2"}, {"3"}, {"2"}]),
         ((["a", "b"], "a", ["c"]), [{"a", "b"}, {"a"}, {"c"}]),
     ],
@@ -289,9 +292,14 @@ def test_e13_decimal_commas_ask_for_regress(name):
 
 
 def test_e13_carried():
-    for cells in (("0,5", "1,5", "2"), ("-0,5", "1,0", "2,25"), ("1,0", "3,5", "1,0", "3.5")):
+    for cells in (
+        ("0,5", "1,5", "2"),
+        ("-0,5", "1,0", "2,25"),
+        ("1,0", "3,5", "1,0", "3.5"),
+        ("1.234,5", "0,5", "NA"),
+    ):
         assert 'kind="regress"' in refused(rows(*cells))
-        with_points = [c.replace(",", ".") for c in cells]  # the cure
+        with_points = [c.replace(".", "").replace(",", ".").replace("NA", "") for c in cells]  # the cure
         assert load_task(rows(*with_points), kind="regress", split="train").kind == "regress"
         assert load_task(rows(*cells), kind="classify", split="train").kind == "classify"
 
@@ -316,6 +324,11 @@ def test_booleans_spelled_differently_in_two_files_are_one():
         same = words[0] is True
         assert same != any("truth values" in n for n in task.notes)
     assert load_task(rows("true", "false", "mixture"), split="train").labels == ["false", "mixture", "true"]
+
+
+def test_a_label_of_nothing_that_shows_is_no_label():
+    task = load_task(rows("a", "\u200b", "b", "\ufeff "), split="train")
+    assert [task.labels, len(task.unlabelled)] == [["a", "b"], 2]
 
 
 def test_labels_that_look_alike_are_noted_as_capitals_are():
@@ -409,6 +422,8 @@ def test_a_q06_an_answer_that_differs_in_form_is_found(tmp_path):
         ([{"text": 1901, "answer_start": 0}], "the answer 1901 is not a text"),
         ({"text": ["Mara", "May"], "answer_start": [30]}, "2 texts and 1 places"),
         (7, "not an answer"),
+        ([["Mara", 30]], r"the answer \['Mara', 30\] is not a text"),
+        ([{"text": {"a": 1}, "answer_start": 30}], "is not a text"),
         ([{"text": "Mara", "answer_start": 30}, "May"], "not an answer"),
     ],
 )

@@ -16,6 +16,7 @@ import ast
 import json
 import math
 import re
+import reprlib
 import unicodedata
 
 from ...core.errors import CourseError
@@ -245,7 +246,7 @@ def label_problem(
         return None
     inner = next((v for v in x if isinstance(v, (list, tuple, dict, bytes))), None)
     if inner is not None:
-        shown = str(inner)[:60]
+        shown = reprlib.repr(inner)  # shortened, however deep it is
         return (
             f"{column!r} holds spans of a text or objects, such as {shown}, and no classes",
             "Labels of spans (token classification) are not learned here. Write one class for the "
@@ -273,6 +274,8 @@ def label_value(
     if isinstance(x, float):
         return str(int(x)) if x.is_integer() else repr(x)
     x = str(x).strip()
+    if not x.strip(BLANK):
+        return None
     return re.sub(r"\.0+$", "", x) if re.fullmatch(r"[+-]?\d+\.0+", x) else x or None
 
 # %% ../../../nbs/toolkit/columns.ipynb #e7e904b9
@@ -299,18 +302,26 @@ def spelled(cell: str):
 
 def written_list(
     cell: str,  # a cell of the label column
+    bare: bool = False,  # whether "[sport]" is a list, although nothing in it is quoted
 ) -> list | None:  # its elements; None for what is no list
-    """The list that a cell of text spells: JSON, Python, numpy's print, Label Studio's
-    {"choices": […]}.
+    """The list that a cell of text spells: JSON, Python, numpy's print, "[sport, arts]", Label
+    Studio's {"choices": […]}.
     """
-    if not cell.startswith(("[", "{")) or not cell.endswith(("]", "}")):
+    if not cell or cell[0] + cell[-1] not in ("[]", "{}", "()"):
         return None
     if NUMPY_LIST.fullmatch(cell):
         return [x.strip("'\"") for x in re.findall(ITEM, cell)]
     x = spelled(cell)
     if isinstance(x, dict) and list(x) == ["choices"]:
         x = x["choices"]
-    return x if isinstance(x, list) else None
+    if isinstance(x, (tuple, set)) and all(isinstance(v, str) for v in x):
+        x = sorted(x)  # of numbers it is an interval: (0, 5)
+    if isinstance(x, list):
+        return x
+    unquoted = x is None and cell[0] != "(" and not re.search("[][{}'\"]", cell[1:-1])
+    if unquoted and ("," in cell or bare):
+        return [v for v in map(str.strip, cell[1:-1].split(",")) if v]
+    return None
 
 
 SEPARATORS = "|;,"  # what may stand between labels in one cell
@@ -419,7 +430,7 @@ ANSWER_FORM = '{"text": ["…"], "answer_start": [0]}'
 
 def truth(x):
     "True, False, None for nothing said;  for what is neither."
-    said = label_value(x)
+    said = "" if isinstance(x, (list, tuple, dict)) else label_value(x)
     words = {"true": True, "1": True, "false": False, "0": False}
     return None if said is None else words.get(str(said).casefold(), "")
 
@@ -511,7 +522,6 @@ def answer_problem(
     context: str,
 ) -> tuple | None:  # (what, cure), or None for an answer that stands there
     "What keeps an answer from being used."
-    said = f"the answer {str(text)[:80]!r}"
     if text is None or isinstance(text, str) and not text.strip():
         return (
             f"an answer is {'null' if text is None else 'empty'}",
@@ -519,14 +529,20 @@ def answer_problem(
             "leave answers out where none is known yet",
         )
     if not isinstance(text, str):
-        return f"the answer {text!r} is not a text", f'Put quotes around it: "{text}"'
+        what = f"the answer {reprlib.repr(text)} is not a text"
+        if isinstance(text, (int, float)):
+            return what, f'Put quotes around it: "{text}"'
+        return what, f"Write {ANSWER_FORM}"
+    said = f"the answer {text[:80]!r}"
     wrong = coding_problem(text, "the answer")
     if wrong:
         return wrong
     if start is None:
         return f"{said} has no answer_start", place_cure(text, context)
     if isinstance(start, bool) or not isinstance(start, int):
-        return f"{said} has answer_start={start!r}, not a whole number", place_cure(text, context)
+        return f"{said} has answer_start={reprlib.repr(start)}, not a whole number", place_cure(
+            text, context
+        )
     if start < 0 or context[start : start + len(text)] != text:
         return f"{said} does not stand in the context at {start}", place_cure(text, context)
 
@@ -565,7 +581,7 @@ def find_answers(
     none = {"text": [], "answer_start": []}
     x, impossible = row.get(column), truth(row.get("is_impossible"))
     if impossible == "":
-        said = f"'is_impossible' is {row['is_impossible']!r}"
+        said = f"'is_impossible' is {reprlib.repr(row['is_impossible'])}"
         return None, (said, "Write true or false, or leave it out")
     if isinstance(x, str) and x.strip()[:1] in ("[", "{") and x not in context:
         inside = spelled(x.strip())  # a list or an object in a cell of a table
@@ -577,8 +593,8 @@ def find_answers(
         what = f"{column!r} is not an answer ({type(x).__name__})"
         return None, (what, f"Write {ANSWER_FORM}")
     texts, starts = read
-    filled = [t for t in texts if t is not None and str(t).strip()]
-    if impossible and filled:
+    filled = [t for t in texts if not isinstance(t, str) or t.strip()]
+    if impossible and any(t is not None for t in filled):
         return None, ("it is_impossible, and yet it has answers", "Remove one or the other")
     if impossible or not texts:
         return (None if impossible is False else none), None

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = [
-    "NO_ROWS", "Preparation", "read_score", "multi_hot_labels", "read_label", "read_piece", "read_pieces",
-    "meaning_of", "one_spelling", "read_values", "names_of", "understand_values", "hide_silent_splits",
-    "refuse_scores", "refuse_free_text", "refuse_several", "note_alike", "class_ids", "multilabel_ids",
-    "refuse_unseen_labels", "labels_hidden", "decide_labels"
+    "NO_ROWS", "NOTHING", "Preparation", "read_score", "multi_hot_labels", "read_label", "read_piece",
+    "read_pieces", "meaning_of", "one_spelling", "read_values", "names_of", "understand_values",
+    "hide_silent_splits", "refuse_scores", "refuse_free_text", "refuse_several", "note_alike", "class_ids",
+    "multilabel_ids", "refuse_unseen_labels", "labels_hidden", "decide_labels"
 ]
 
 # %% ../../../nbs/toolkit/prepare.ipynb #0cc027d3
@@ -207,7 +207,7 @@ def meaning_of(prep, value):
     """What a cell of text means: itself, or, where it spells a list, a tuple of labels, None for no
     label, or a list of what is wrong and the cure.
     """
-    found = written_list(value)
+    found = written_list(value, bare=prep.kind == "multilabel")
     if found is None:
         return value
     wrong = label_problem(found, prep.label)
@@ -314,12 +314,16 @@ def hide_silent_splits(prep, nothing, why, splits=(*SPLITS, None)):
         warn(said)
 
 # %% ../../../nbs/toolkit/prepare.ipynb #739ea507
+NOTHING = ("nan", "none", "null", "na", "n/a")  # among numbers, an empty cell
+
+
 def refuse_scores(prep, own, values, numeric):
     "A column of scores is not a column of classes: ask instead of building a class for each value."
     if prep.kind is not None:
         return
-    comma = sorted(v for v in own if re.fullmatch(r"[+-]?\d+,\d+", v))
-    if comma and all(v in comma or values[v] is not None for v in own):
+    comma = sorted(v for v in own if re.fullmatch(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+", v))
+    words = [v for v in own if v not in comma and values[v] is None and v.lower() not in NOTHING]
+    if comma and not words:
         raise CourseError(
             f"{prep.src.name}: column {prep.label!r} holds numbers with a decimal comma, such as "
             f"{', '.join(map(repr, comma[:3]))}. Scores to predict? Write them with a decimal "
@@ -375,7 +379,7 @@ def note_alike(prep):
 def class_ids(prep, counts):
     "Ids of a task with one class per row: (code -> id, code -> name for messages)."
     values = {v: parse_number(v) for v in prep.codes}
-    nothing = {v for v in values if v.lower() in ("nan", "none", "null", "na", "n/a")}
+    nothing = {v for v in values if v.lower() in NOTHING}
     is_number = {v: n is not None for v, n in values.items()}
     numeric = any(is_number.values()) and all(is_number[v] for v in values if v not in nothing)
     # among numbers, the word nan is an empty cell
