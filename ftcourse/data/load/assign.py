@@ -71,26 +71,33 @@ def label_strata(
     (Sechidis et al. 2011).
     """
     sizes = np.bincount(ids, minlength=len(vectors))
-    rows_of = sizes @ vectors
-    if not vectors.any():
-        return ids
-    rarest = np.where(vectors > 0, rows_of, len(ids) + 1).argmin(1)
+    labels = [np.flatnonzero(row) for row in vectors]
+    rows_of = np.zeros(vectors.shape[1], int)
+    for n, those in zip(sizes, labels):
+        rows_of[those] += n
     least = 1 / min((f for f in fractions if f), default=1)
-    by_label = (sizes < least) & vectors.any(1)
-    return np.where(by_label, len(vectors) + rarest, np.arange(len(vectors)))[ids]
+    stratum = np.arange(len(vectors))
+    for i, those in enumerate(labels):
+        if sizes[i] < least and len(those):
+            stratum[i] = len(vectors) + those[rows_of[those].argmin()]
+    return stratum[ids]
 
 
 def left_out(prep, ids, chosen, fraction):
     "What a cut says about labels that have too few rows to be in it."
     if prep.kind not in ("classify", "multilabel"):
         return ""
-    one = np.eye(len(prep.labels), dtype=int) if prep.kind == "classify" else prep.vectors
-    there = one[ids].sum(0) > 0
-    gone = int((there & (one[ids[chosen]].sum(0) == 0)).sum())
+
+    def labels(rows):
+        found = np.unique(rows)
+        return set(found if prep.kind == "classify" else np.flatnonzero(prep.vectors[found].any(0)))
+
+    there = labels(ids)
+    gone = len(there - labels(ids[chosen]))
     if not gone:
         return ""
     return (
-        f"; {gone} of {int(there.sum())} labels are not in it: they have too few rows for "
+        f"; {gone} of {len(there)} labels are not in it: they have too few rows for "
         f"{fraction:.0%} of them to be one"
     )
 

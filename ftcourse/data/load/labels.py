@@ -420,14 +420,16 @@ def multilabel_ids(prep, counts):
     )
     if binary:
         prep.labels = [str(x) for x in wanted or range(max(lengths))]
-        prep.vectors = np.array([[int(x) for x in v] for v in values])
+        prep.vectors = np.array([[int(x) for x in v] for v in values], np.int8)
         return np.append(np.arange(len(values)), -1), {}
     own = sort_labels({x for v, n in zip(values, counts) if n for x in v})
     prep.labels, rename = name_classes(own, wanted, prep.src.name)
     strange = [[x for x in v if rename.get(x) not in prep.labels] for v in values]
     renamed = [{rename.get(x) for x in v} for v in values]
-    vectors = [[int(name in names) for name in prep.labels] for names in renamed]
-    prep.vectors = np.array(vectors).reshape(len(values), len(prep.labels))
+    place = {name: i for i, name in enumerate(prep.labels)}
+    prep.vectors = np.zeros((len(values), len(prep.labels)), np.int8)
+    for i, names in enumerate(renamed):
+        prep.vectors[i, [place[name] for name in names if name in place]] = 1
     note_alike(prep)
     if by_columns:
         prep.label = "labels"
