@@ -174,9 +174,10 @@ def evaluate_model(
     from ftcourse.models.load import load_model
     from ftcourse.models.model import Model
 
-    task = task_to_score(test_set, split, text=text, label=label, kind=kind, on_bad=on_bad)
     if not isinstance(model, Model):
         model = load_model(model)
+    how = dict(text=text, label=label, kind=kind, on_bad=on_bad)
+    task = task_to_score(test_set, split, model.kind, **how)
     return evaluate(model, task, split=split, rows=rows, batch_size=batch_size)
 
 # %% ../nbs/lessons/01_fine_tuning.ipynb #d31319c8

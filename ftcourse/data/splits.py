@@ -57,17 +57,23 @@ def cut(
 ) -> np.ndarray:  # (n,) ints: 0 for the rest, 1, 2, … for what was cut off
     """Split rows by key: equal texts stay together, each stratum gives its share, and the order of
     rows does not matter.
+
+    A stratum whose share is less than a row gives one to each part all the same; where there are
+    many of them, only as many give as the fraction allows, others to each part.
     """
     unique, group, sizes = np.unique(keys, return_inverse=True, return_counts=True)
     stratum = np.full(len(unique), np.iinfo(np.int64).max)
     np.minimum.at(stratum, group, strata)
     part = np.zeros(len(unique), np.int8)
     mixed = scramble(unique, seed)
-    for s in np.unique(stratum):
-        members = np.flatnonzero(stratum == s)
-        members = members[np.argsort(mixed[members])]
+    order = np.lexsort((mixed, stratum))
+    lent = []  # (key of the stratum, part, text) given although the share is less than a row
+    spare = []  # (key, text) of strata too small to give to every part
+    for members in np.split(order, np.flatnonzero(np.diff(stratum[order])) + 1):
         if len(members) <= len(fractions):
-            continue  # too few to give any away
+            if len(members) > 1:
+                spare.append((mixed[members[0]], members[0]))
+            continue
         start = 0
         for i, fraction in enumerate(fractions, 1):
             if round(fraction * len(keys)) < 1:
@@ -78,7 +84,23 @@ def cut(
             # leave a group for each part that is still to come
             stop = min(start + n, len(members) - 1 - (len(fractions) - i))
             part[members[start:stop]] = i
+            if fraction * int(sizes[members].sum()) < 1:
+                lent.append((mixed[members[0]], i, members[start]))
             start = stop
+    spare = [text for _, text in sorted(spare)]
+    for i, fraction in enumerate(fractions, 1):
+        wanted = round(fraction * len(keys))
+        rows = int(sizes[part == i].sum())
+        if rows > 1.2 * wanted + 2:
+            texts = np.roll([t for _, p, t in sorted(lent) if p == i], -wanted * (i - 1)).astype(
+                int
+            )
+            room = wanted - (rows - int(sizes[texts].sum()))
+            part[texts[np.cumsum(sizes[texts]) > room]] = 0
+        elif rows < 0.8 * wanted - 1:
+            n = int((np.cumsum(sizes[spare]) <= wanted - rows).sum()) if spare else 0
+            part[spare[:n]] = i
+            spare = spare[n:]
     return part[group]
 
 # %% ../../nbs/lessons/02_data.ipynb #540ecfe2

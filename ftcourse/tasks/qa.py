@@ -156,24 +156,17 @@ def squad_problem(
     context,
 ) -> tuple | None:  # (what, cure)
     "What is wrong with a question."
+    if not isinstance(qa, dict):
+        return f"it is {qa!r}, not an object", 'Write {"question": "…", "answers": […]}'
     for name, text in (("question", qa.get("question")), ("context", context)):
         if not isinstance(text, str) or not text.strip():
             return f"its {name} is {text!r}", "Give it a text"
-    answers, impossible = qa.get("answers"), qa.get("is_impossible")
-    form = '{"text": "…", "answer_start": 0}'
-    if not isinstance(answers, list):
-        cure = f"Write [{form}], or [] where there is none"
-        return f"'answers' is {answers!r}, not a list", cure
-    if impossible and answers:
-        return "it is_impossible, and yet it has answers", "Remove one or the other"
-    if impossible is False and not answers:
-        cure = "Add an answer, or set is_impossible to true"
-        return "it has no answer, and is_impossible is false", cure
-    for a in answers:
-        has_text = isinstance(a, dict) and isinstance(a.get("text"), str)
-        if not has_text or type(a.get("answer_start")) is not int:
-            return f"an answer is not a text with its place: {str(answers)[:80]}", f"Write {form}"
-    return find_answers({"answers": answers}, context, "answers")[1]
+    found, wrong = find_answers(qa, context, "answers")
+    if found is None and not wrong:
+        cure = "Add an answer, or set is_impossible to true where the context gives none"
+        said = "'answers' is missing" if qa.get("answers") is None else "it has no answer"
+        return f"{said}, and it is not said to be impossible: it is not labelled", cure
+    return wrong
 
 # %% ../../nbs/lessons/13_question_answering.ipynb #dfe68fc8
 def read_squad(
@@ -203,13 +196,14 @@ def read_squad(
         ) from e
     for n, (context, qa) in enumerate(asked):
         wrong = squad_problem(qa, context)
+        qa = qa if isinstance(qa, dict) else {}
         if not wrong and qa.get("id") in seen:
             wrong = "its id is that of an earlier question", "Give each its own"
         if wrong:
             what, cure = wrong
             bad.append(Problem(name, n, f"question {qa.get('id')!r}: {what}", cure, "row"))
         else:
-            answers = {key: [a[key] for a in qa["answers"]] for key in ("text", "answer_start")}
+            answers = find_answers(qa, context, "answers")[0]
             rows.append(
                 {
                     "id": qa.get("id"),

@@ -93,7 +93,8 @@ def test_answers_stand_in_their_context():
     assert found(both) == (both, None)
     assert found(none) == (none, None)
     assert found([{"text": "Ada", "answer_start": 8}])[0]["answer_start"] == [8]
-    assert found("Ada")[0]["answer_start"] == [0]
+    assert found("met")[0]["answer_start"] == [4]
+    assert "stands in the context at 0 and 8" in found("Ada")[1][0]
     assert found({"text": ["met"], "answer_start": None})[0]["answer_start"] == [4]
     assert find_answers({}, "Ada met Ada.", "a") == (None, None)
     assert "write answer_start=0" in found({"text": ["Ada"], "answer_start": [1]})[1][1]

@@ -110,7 +110,9 @@ def copy_rows(prep, p, target, schema, out):
             elif prep.kind == "regress":
                 columns.append(pa.array(np.array(p.values)[at]))
             elif prep.kind == "multilabel":
-                columns.append(pa.array(prep.vectors[p.ids[at]].tolist()))
+                rows = prep.vectors[p.ids[at]].astype(np.int64)
+                ends = np.arange(len(rows) + 1, dtype=np.int32) * rows.shape[1]
+                columns.append(pa.ListArray.from_arrays(ends, rows.ravel()))
             elif prep.kind == "span":
                 answers = [json.loads(a) for a in batch.column(len(prep.text)).to_pylist()]
                 columns.append(pa.array(answers, schema.field(prep.label).type))

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "map_splits", "set_apart_unlabelled", "cut_splits", "assign_splits", "check_splits"
+    "map_splits", "set_apart_unlabelled", "label_strata", "left_out", "cut_splits", "assign_splits", "check_splits"
 ]
 
 # %% ../../../nbs/toolkit/prepare.ipynb #9a075daa
@@ -60,6 +60,47 @@ def set_apart_unlabelled(prep, p, name):
             "task.unlabelled and can be predicted"
         )
 
+# %% ../../../nbs/toolkit/prepare.ipynb #c0ffee85
+def label_strata(
+    vectors: np.ndarray,  # (combinations, labels) of 0s and 1s
+    ids: np.ndarray,  # (rows,) combination of each row
+    fractions,  # that are to be cut off
+) -> np.ndarray:  # (rows,) ints
+    """Strata for rows with several labels: the combination, where enough rows have it to give to
+    each part; else the rarest label of the row, as iterative stratification takes them first
+    (Sechidis et al. 2011).
+    """
+    sizes = np.bincount(ids, minlength=len(vectors))
+    labels = [np.flatnonzero(row) for row in vectors]
+    rows_of = np.zeros(vectors.shape[1], int)
+    for n, those in zip(sizes, labels):
+        rows_of[those] += n
+    least = 1 / min((f for f in fractions if f), default=1)
+    stratum = np.arange(len(vectors))
+    for i, those in enumerate(labels):
+        if sizes[i] < least and len(those):
+            stratum[i] = len(vectors) + those[rows_of[those].argmin()]
+    return stratum[ids]
+
+
+def left_out(prep, ids, chosen, fraction):
+    "What a cut says about labels that have too few rows to be in it."
+    if prep.kind not in ("classify", "multilabel"):
+        return ""
+
+    def labels(rows):
+        found = np.unique(rows)
+        return set(found if prep.kind == "classify" else np.flatnonzero(prep.vectors[found].any(0)))
+
+    there = labels(ids)
+    gone = len(there - labels(ids[chosen]))
+    if not gone:
+        return ""
+    return (
+        f"; {gone} of {len(there)} labels are not in it: they have too few rows for "
+        f"{fraction:.0%} of them to be one"
+    )
+
 # %% ../../../nbs/toolkit/prepare.ipynb #85e7d58f
 def cut_splits(prep, parts, fractions, seed):
     "Cut test and validation off some parts, by text, stratified by label."
@@ -69,8 +110,10 @@ def cut_splits(prep, parts, fractions, seed):
         return
     keys = np.concatenate([np.array(p.keys, np.uint64) for p in parts])[rows]
     strata = np.zeros(len(rows), int)
-    if prep.kind in ("classify", "multilabel"):
+    if prep.kind == "classify":
         strata = ids[rows]
+    elif prep.kind == "multilabel":
+        strata = label_strata(prep.vectors, ids[rows], fractions)
     elif prep.kind == "regress":
         strata = bins(np.concatenate([np.array(p.values) for p in parts])[rows])
     to = np.concatenate([p.to for p in parts])
@@ -81,8 +124,13 @@ def cut_splits(prep, parts, fractions, seed):
     for i, f in zip((2, 1), fractions):
         n = int((to == i).sum())
         said = f"none, {len(rows)} rows are too few to cut any off"
+        if not n and f * len(rows) >= 1:
+            said = (
+                f"none: the labels of these {len(rows):,} rows have too few rows each to give one"
+            )
         if n:
-            said = f"{n:,} of {len(rows):,} rows cut off ({f:.0%}, by hash of the text)"
+            said = f"{n:,} of {len(rows):,} rows cut off ({n / len(rows):.0%}, by hash of the text)"
+            said += left_out(prep, ids[rows], to[rows] == i, f)
         if f:
             prep.notes.append(f"{SPLITS[i]}: {said}")
 

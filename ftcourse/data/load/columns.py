@@ -4,13 +4,20 @@
 
 # %% auto #0
 __all__ = [
-    "PAIRS", "TEXTS", "LABELS", "BLANK", "usual_texts", "span_columns", "quoted_columns", "parse_number",
-    "suggest_call", "find_columns", "text_problem", "label_value", "sort_labels", "name_classes", "find_answers"
+    "PAIRS", "TEXTS", "LABELS", "BLANK", "ITEM", "NUMPY_LIST", "SEPARATORS", "ANSWER_FORM", "usual_texts",
+    "span_columns", "quoted_columns", "parse_number", "suggest_call", "find_columns", "coding_problem",
+    "text_problem", "label_problem", "label_value", "sort_labels", "spelled", "written_list", "split_cells",
+    "split_cell", "seem_several", "letters", "name_classes", "truth", "listed", "read_answers", "places_of",
+    "piece_like", "place_cure", "answer_problem", "look_up", "find_answers"
 ]
 
 # %% ../../../nbs/toolkit/columns.ipynb #2d48f4dc
+import ast
+import json
 import math
 import re
+import reprlib
+import unicodedata
 
 from ...core.errors import CourseError
 
@@ -179,6 +186,29 @@ def find_columns(
     return texts, tuple(label) if many else label, kind
 
 # %% ../../../nbs/toolkit/columns.ipynb #e5763781
+def coding_problem(
+    x: str,  # a cell
+    column,  # its column
+) -> tuple | None:  # (what, cure), or None for characters that can be written
+    "What keeps a cell from being written as UTF-8: bytes that were not, half a character."
+    if x.isascii():
+        return None
+    try:
+        x.encode("utf-8")
+    except UnicodeEncodeError as e:
+        code = ord(x[e.start])
+        if 0xDC80 <= code <= 0xDCFF:
+            return (
+                f"{column!r} holds the byte {code - 0xDC00:#04x}, which is not UTF-8",
+                "If the file is Windows-1252 or Latin-1, convert it: iconv -f WINDOWS-1252 -t "
+                "UTF-8 old > new",
+            )
+        return (
+            f"{column!r} holds half of a character (\\u{code:04x})",
+            "Write both halves of the pair, or the character itself",
+        )
+
+
 def text_problem(
     row: dict,  # a row
     column,  # one of its text columns
@@ -199,21 +229,31 @@ def text_problem(
         return f"{column!r} is whitespace only", "Write a text, or take the row out"
     if "\0" in x:
         return f"{column!r} holds a NUL character", "Take it out, or save the file as UTF-8"
-    if not x.isascii():
-        try:
-            x.encode("utf-8")
-        except UnicodeEncodeError as e:
-            code = ord(x[e.start])
-            if 0xDC80 <= code <= 0xDCFF:
-                return (
-                    f"{column!r} holds the byte {code - 0xDC00:#04x}, which is not UTF-8",
-                    "If the file is Windows-1252 or Latin-1, convert it: iconv -f WINDOWS-1252 -t "
-                    "UTF-8 old > new",
-                )
-            return (
-                f"{column!r} holds half of a character (\\u{code:04x})",
-                "Write both halves of the pair, or the character itself",
-            )
+    return coding_problem(x, column)
+
+
+def label_problem(
+    x,  # a cell of the label column
+    column,  # its name
+) -> tuple | None:  # (what, cure), or None for what may name classes
+    "What keeps a cell from naming classes: an object, spans of a text, bytes that are not UTF-8."
+    if isinstance(x, (dict, bytes)):
+        what = f"{column!r} is {'an object' if isinstance(x, dict) else 'bytes'}"
+        return what, "Write a class, a number or a list of classes"
+    if isinstance(x, str):
+        return coding_problem(x, column)
+    if not isinstance(x, (list, tuple)):
+        return None
+    inner = next((v for v in x if isinstance(v, (list, tuple, dict, bytes))), None)
+    if inner is not None:
+        shown = reprlib.repr(inner)  # shortened, however deep it is
+        return (
+            f"{column!r} holds spans of a text or objects, such as {shown}, and no classes",
+            "Labels of spans (token classification) are not learned here. Write one class for the "
+            "text, or a list of classes",
+        )
+    found = (coding_problem(v, column) for v in x if isinstance(v, str))
+    return next(filter(None, found), None)
 
 # %% ../../../nbs/toolkit/columns.ipynb #26c1ed79
 def label_value(
@@ -234,6 +274,8 @@ def label_value(
     if isinstance(x, float):
         return str(int(x)) if x.is_integer() else repr(x)
     x = str(x).strip()
+    if not x.strip(BLANK):
+        return None
     return re.sub(r"\.0+$", "", x) if re.fullmatch(r"[+-]?\d+\.0+", x) else x or None
 
 # %% ../../../nbs/toolkit/columns.ipynb #e7e904b9
@@ -242,6 +284,109 @@ def sort_labels(names) -> list[str]:
     names = list(names)
     numeric = all(parse_number(n) is not None for n in names)
     return sorted(names, key=parse_number if numeric else None)
+
+# %% ../../../nbs/toolkit/columns.ipynb #c0ffee81
+ITEM = r"""'[^']*'|"[^"]*"|-?\d+"""
+NUMPY_LIST = re.compile(rf"\[\s*(?:(?:{ITEM})\s+)+(?:{ITEM})\s*\]")  # ['a' 'b']
+
+
+def spelled(cell: str):
+    "The value that a cell of text spells in JSON or as Python prints it; None for none."
+    for read in (json.loads, ast.literal_eval):
+        try:
+            return read(cell)
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            continue
+    return None
+
+
+def written_list(
+    cell: str,  # a cell of the label column
+    bare: bool = False,  # whether "[sport]" is a list, although nothing in it is quoted
+) -> list | None:  # its elements; None for what is no list
+    """The list that a cell of text spells: JSON, Python, numpy's print, "[sport, arts]", Label
+    Studio's {"choices": […]}.
+    """
+    if not cell or cell[0] + cell[-1] not in ("[]", "{}", "()"):
+        return None
+    if NUMPY_LIST.fullmatch(cell):
+        return [x.strip("'\"") for x in re.findall(ITEM, cell)]
+    x = spelled(cell)
+    if isinstance(x, dict) and list(x) == ["choices"]:
+        x = x["choices"]
+    if isinstance(x, (tuple, set)) and all(isinstance(v, str) for v in x):
+        x = sorted(x)  # of numbers it is an interval: (0, 5)
+    if isinstance(x, list):
+        return x
+    unquoted = x is None and cell[0] != "(" and not re.search("[][{}'\"]", cell[1:-1])
+    if unquoted and ("," in cell or bare):
+        return [v for v in map(str.strip, cell[1:-1].split(",")) if v]
+    return None
+
+
+SEPARATORS = "|;,"  # what may stand between labels in one cell
+
+
+def split_cells(
+    cells,  # different cells of a label column, strings
+    named,  # class names that are known: a cell that is one of them is not split
+    where: str,  # the column, for messages
+) -> tuple[dict, list]:  # {cell: its labels, None for no label}; what was done, in words
+    """The labels that stand in one cell, separated by the same sign throughout.
+
+    Raises `CourseError` where two signs could be meant.
+    """
+    used = [sep for sep in SEPARATORS if any(sep in v for v in cells if v not in named)]
+    if "|" in used:
+        used = ["|"]
+    fits = [s for s in used if named >= {x for v in cells for x in split_cell(v, s)}]
+    if len(used) > 1 and len(fits) != 1:
+        shown = ", ".join(repr(next(v for v in cells if s in v)[:60]) for s in used)
+        raise CourseError(
+            f"{where}: labels could be separated by {' or '.join(map(repr, used))} ({shown}). "
+            "Write one sign throughout, such as |, or give all class names as labels=[…]"
+        )
+    sep = (fits or used or ["|"])[0]
+    apart = {v: (v,) if v in named else split_cell(v, sep) or None for v in cells}
+    several = next((v for v, names in apart.items() if len(names or ()) > 1), None)
+    notes = []
+    if several and sep != "|":
+        notes.append(f"{where}: cells such as {several[:60]!r} are split at {sep!r}")
+    return apart, notes
+
+
+def split_cell(cell: str, sep: str) -> tuple:
+    "The labels that a cell holds, without those that are empty."
+    return tuple(filter(None, (label_value(x) for x in cell.split(sep))))
+
+
+def seem_several(
+    values,  # different cells of a label column, strings
+) -> str | None:  # one of them
+    """A cell that seems to hold several labels: a list of two or more, or "a,b" where `a` is a cell
+    of its own or comes back in so many others that labels are fewer than cells.
+    """
+    whole = set(values)
+    for v in values:
+        if len(written_list(v) or ()) > 1:
+            return v
+    for sep in SEPARATORS:
+        parts = {v: split_cell(v, sep) for v in values if sep in v}
+        alone = [v for v, names in parts.items() if len(names) > 1 and whole & set(names)]
+        if alone:
+            return alone[0]
+        labels = {name for names in parts.values() for name in names}
+        if len(labels) < len(parts):
+            return next(iter(parts))
+    return None
+
+
+def letters(
+    label: str,  # a class name
+) -> str:  # the same for names that a reader would take for one
+    "A name without capitals, accents' two forms, spaces at its ends, and what does not show."
+    shown = "".join(c for c in label if unicodedata.category(c) != "Cf" and c not in BLANK)
+    return " ".join(unicodedata.normalize("NFKC", shown).casefold().split())
 
 # %% ../../../nbs/toolkit/columns.ipynb #839a2910
 def name_classes(
@@ -280,43 +425,186 @@ def name_classes(
     )
 
 # %% ../../../nbs/toolkit/columns.ipynb #6126cdcc
+ANSWER_FORM = '{"text": ["…"], "answer_start": [0]}'
+
+
+def truth(x):
+    "True, False, None for nothing said;  for what is neither."
+    said = "" if isinstance(x, (list, tuple, dict)) else label_value(x)
+    words = {"true": True, "1": True, "false": False, "0": False}
+    return None if said is None else words.get(str(said).casefold(), "")
+
+
+def listed(x):
+    "A list for a list, tuple or array; None for anything else."
+    x = x.tolist() if hasattr(x, "tolist") else x
+    return list(x) if isinstance(x, (list, tuple)) else None
+
+
+def read_answers(x, start):
+    """(texts, places) of answers as they are written, or None for what is no answer.
+
+    `places` is None where none is given at all; `start` is that of a plain answer.
+    """
+    if isinstance(x, str):
+        if label_value(start) is None:
+            return [x], None
+        whole = re.fullmatch(r"\s*-?\d{1,9}\s*", str(start))
+        return [x], [int(start) if whole else start]
+    if isinstance(x, dict) and "text" in x:
+        texts, starts = x["text"], x.get("answer_start")
+        if listed(texts) is None:
+            return [texts], None if starts is None else listed(starts) or [starts]
+        starts = [] if starts is None else [starts] if listed(starts) is None else listed(starts)
+        return listed(texts), starts or None
+    x = listed(x)
+    if x is None:
+        return None
+    objects = [isinstance(a, dict) for a in x]
+    if not any(objects):
+        return x, None
+    if not all(objects):
+        return None
+    return [a.get("text") for a in x], [a.get("answer_start") for a in x]
+
+
+def places_of(text, context):
+    "Where a text stands in a context, from 0."
+    return [m.start() for m in re.finditer(f"(?={re.escape(text)})", context)]
+
+
+def piece_like(text, context):
+    """(from, to) of a piece of the context that differs from a text only in capitals, spaces or the
+    form of its letters; None where there is none.
+    """
+    spelled = [
+        (c, i)
+        for i, x in enumerate(context)
+        for c in unicodedata.normalize("NFKD", x).casefold()
+        if not c.isspace() and c not in BLANK
+    ]
+    bare = lambda t: "".join(unicodedata.normalize("NFKD", t).casefold().split())
+    wanted = bare(text)
+    at = "".join(c for c, _ in spelled).find(wanted) if wanted else -1
+    if at < 0:
+        return None
+    start, end = spelled[at][1], spelled[at + len(wanted) - 1][1] + 1
+    return (start, end) if bare(context[start:end]) == wanted else None
+
+
+def place_cure(text, context):
+    "How to mend an answer that does not stand where it should."
+    places = places_of(text, context)
+    if len(places) == 1:
+        return f"It stands at {places[0]}: write answer_start={places[0]}"
+    if places:
+        return (
+            f"It stands at {' and '.join(map(str, places[:5]))}: write answer_start="
+            f"{' or '.join(map(str, places[:5]))}, whichever is meant"
+        )
+    found = piece_like(text, context)
+    if found is None:
+        return "An answer is a piece of the context, letter by letter"
+    start, end = found
+    same = unicodedata.normalize("NFC", context[start:end]) == unicodedata.normalize("NFC", text)
+    why = (
+        "Unicode's form of a letter (NFC, NFD)" if same else "capitals, spaces or forms of letters"
+    )
+    return (
+        f"At {start} stands {context[start:end]!r}, which differs only in {why}: write "
+        f"context[{start}:{end}] as the text, and answer_start={start}"
+    )
+
+
+def answer_problem(
+    text,  # an answer
+    start,  # its place, as written
+    context: str,
+) -> tuple | None:  # (what, cure), or None for an answer that stands there
+    "What keeps an answer from being used."
+    if text is None or isinstance(text, str) and not text.strip():
+        return (
+            f"an answer is {'null' if text is None else 'empty'}",
+            'Where the context gives no answer, write "answers": [] and "is_impossible": true; '
+            "leave answers out where none is known yet",
+        )
+    if not isinstance(text, str):
+        what = f"the answer {reprlib.repr(text)} is not a text"
+        if isinstance(text, (int, float)):
+            return what, f'Put quotes around it: "{text}"'
+        return what, f"Write {ANSWER_FORM}"
+    said = f"the answer {text[:80]!r}"
+    wrong = coding_problem(text, "the answer")
+    if wrong:
+        return wrong
+    if start is None:
+        return f"{said} has no answer_start", place_cure(text, context)
+    if isinstance(start, bool) or not isinstance(start, int):
+        return f"{said} has answer_start={reprlib.repr(start)}, not a whole number", place_cure(
+            text, context
+        )
+    if start < 0 or context[start : start + len(text)] != text:
+        return f"{said} does not stand in the context at {start}", place_cure(text, context)
+
+
+def look_up(texts, context):
+    "(places of plain answers, problem): each stands once in its context."
+    starts = []
+    for text in texts:
+        wrong = answer_problem(text, 0, context)
+        places = places_of(text, context) if isinstance(text, str) and text.strip() else []
+        if not places and wrong:
+            return None, (wrong[0].replace(" in the context at 0", " in the context"), wrong[1])
+        if len(places) > 1:
+            at = list(map(str, places[:5]))
+            return None, (
+                f"the answer {text[:80]!r} stands in the context at {' and '.join(at)}, and "
+                "nothing says which is meant",
+                f'Write {{"text": ["…"], "answer_start": [{at[0]}]}}, or in a table a column '
+                f"answer_start with {' or '.join(at)}",
+            )
+        starts += places
+    return starts, None
+
+
 def find_answers(
     row: dict,  # a row
     context: str,  # its context
     column,  # the column of its answers
 ) -> tuple:  # {"text": […], "answer_start": […]} or None for none given; (what, cure) or None
-    "Answers as SQuAD writes them; a plain answer is looked up in the context."
-    x = row.get(column)
-    if x is None:
-        return None, None
-    if isinstance(x, list) and x and isinstance(x[0], dict):
-        x = {k: [a.get(k) for a in x] for k in ("text", "answer_start")}
-    if isinstance(x, str):
-        if not x.strip():
-            return None, None
-        given = str(row.get("answer_start") or "").isdigit()
-        x = {"text": [x], "answer_start": [row["answer_start"]] if given else []}
-    if not isinstance(x, (dict, list)):
-        return None, (
-            f"{column!r} is not an answer ({type(x).__name__})",
-            'Write {"text": ["…"], "answer_start": [0]}',
-        )
-    if isinstance(x, list):
-        texts, starts = x, []
-    elif isinstance(x.get("text"), str):
-        texts = [x["text"]]
-        starts = [x["answer_start"]] if isinstance(x.get("answer_start"), int) else []
+    """Answers as SQuAD writes them, and whether there is one at all; a plain answer is looked up in
+    the context.
+
+    Not labelled, so None: no answers and no is_impossible, or an empty list and
+    is_impossible=false.
+    """
+    none = {"text": [], "answer_start": []}
+    x, impossible = row.get(column), truth(row.get("is_impossible"))
+    if impossible == "":
+        said = f"'is_impossible' is {reprlib.repr(row['is_impossible'])}"
+        return None, (said, "Write true or false, or leave it out")
+    if isinstance(x, str) and x.strip()[:1] in ("[", "{") and x not in context:
+        inside = spelled(x.strip())  # a list or an object in a cell of a table
+        x = x if inside is None else inside
+    if isinstance(x, (str, float)) and label_value(x) is None or x is None:
+        return (none if impossible else None), None
+    read = read_answers(x, row.get("answer_start"))
+    if read is None:
+        what = f"{column!r} is not an answer ({type(x).__name__})"
+        return None, (what, f"Write {ANSWER_FORM}")
+    texts, starts = read
+    filled = [t for t in texts if not isinstance(t, str) or t.strip()]
+    if impossible and any(t is not None for t in filled):
+        return None, ("it is_impossible, and yet it has answers", "Remove one or the other")
+    if impossible or not texts:
+        return (None if impossible is False else none), None
+    if starts is None:
+        starts, wrong = look_up(texts, context)
+    elif len(starts) != len(texts):
+        what = f"{column!r} has {len(texts)} texts and {len(starts)} places"
+        wrong = (what, "Write an answer_start for each text")
     else:
-        texts = list(x.get("text") or [])
-        starts = list(x.get("answer_start") or [])
-    starts = starts if len(starts) == len(texts) else [context.find(str(t)) for t in texts]
-    for text, start in zip(texts, starts):
-        start = int(start)
-        is_text = isinstance(text, str) and text != ""
-        if not is_text or start < 0 or context[start : start + len(text)] != text:
-            at = context.find(text) if is_text else -1
-            cure = "An answer is a piece of the context, letter by letter"
-            if at >= 0:
-                cure = f"It stands at {at}: write answer_start={at}"
-            return None, (f"the answer {text!r} does not stand in the context at {start}", cure)
-    return {"text": texts, "answer_start": [int(s) for s in starts]}, None
+        wrong = next(
+            filter(None, (answer_problem(t, s, context) for t, s in zip(texts, starts))), None
+        )
+    return (None, wrong) if wrong else ({"text": texts, "answer_start": starts}, None)

@@ -4,12 +4,15 @@
 
 # %% auto #0
 __all__ = [
-    "NO_ROWS", "Preparation", "read_score", "multi_hot_labels", "read_label", "read_piece", "read_pieces",
-    "refuse_scores", "class_ids", "multilabel_ids", "refuse_unseen_labels", "decide_labels"
+    "NO_ROWS", "NOTHING", "Preparation", "read_score", "multi_hot_labels", "read_label", "read_piece",
+    "read_pieces", "meaning_of", "one_spelling", "read_values", "names_of", "understand_values",
+    "hide_silent_splits", "refuse_scores", "refuse_free_text", "refuse_several", "note_alike", "class_ids",
+    "multilabel_ids", "refuse_unseen_labels", "labels_hidden", "decide_labels"
 ]
 
 # %% ../../../nbs/toolkit/prepare.ipynb #0cc027d3
 import json
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import chain, islice
@@ -17,16 +20,22 @@ from pathlib import Path
 
 import numpy as np
 
-from ...core.errors import CourseError
+from ...core.errors import CourseError, warn
 from .arrow import Part
 from .columns import (
     find_answers,
     find_columns,
+    label_problem,
     label_value,
+    letters,
     name_classes,
     parse_number,
+    seem_several,
     sort_labels,
+    split_cells,
     text_problem,
+    truth,
+    written_list,
 )
 from .readers import FORMATS
 from ..problems import BadRows, Problem
@@ -73,14 +82,16 @@ def read_score(label, x):
 
 
 def multi_hot_labels(row, columns):
-    "Classes of a row whose label is several columns of 0 and 1."
+    "Classes of a row whose label is several columns of 0 and 1; -1 or nothing in all is no label."
     cells = {c: label_value(row.get(c)) for c in columns}
-    if all(v is None for v in cells.values()):
+    if set(cells.values()) <= {None, "-1"}:
         return None, None
-    bad = [f"{c!r} is {v!r}" for c, v in cells.items() if str(v) not in ("0", "1", "True", "False")]
+    said = {c: truth(v) for c, v in cells.items()}
+    bad = [f"{c!r} is {cells[c]!r}" for c, v in said.items() if not isinstance(v, bool)]
     if bad:
-        return None, (", ".join(bad), "Each label column holds 0 or 1")
-    return tuple(c for c, v in cells.items() if v in ("1", "True")), None
+        cure = "Each label column holds 0 or 1, or all of them -1 where a row is not labelled"
+        return None, (", ".join(bad), cure)
+    return tuple(c for c, v in said.items() if v), None
 
 # %% ../../../nbs/toolkit/prepare.ipynb #c87bd7d2
 def read_label(prep, row, texts, piece):
@@ -89,28 +100,36 @@ def read_label(prep, row, texts, piece):
         return 0, None, None, None
     if prep.kind == "span":
         answers, wrong = find_answers(row, texts[1], prep.label)
-        return 0 if answers else -1, None, json.dumps(answers) if answers else None, wrong
+        if not answers:
+            return -1, None, None, wrong
+        # code 1: an empty list alone, which says nothing where a whole split is like that
+        silent = not answers["text"] and truth(row.get("is_impossible")) is None
+        return int(silent), None, json.dumps(answers), wrong
     if isinstance(prep.label, tuple):
         x, wrong = multi_hot_labels(row, prep.label)
     else:
-        x, wrong = row.get(prep.label), None
-    if isinstance(x, (dict, bytes)):
-        what = f"{prep.label!r} is {'an object' if isinstance(x, dict) else 'bytes'}"
-        wrong = (what, "Write a class, a number or a list of classes")
+        x = row.get(prep.label)
+        wrong = label_problem(x, prep.label)
     if wrong:
         return 0, None, None, wrong
     if prep.kind == "regress":
         return read_score(prep.label, x)
-    if prep.kind == "multilabel" and isinstance(x, str):
-        x = tuple(filter(None, map(str.strip, x.split("|")))) or None
     x = label_value(x, (piece.names or {}).get(prep.label))
+    if isinstance(x, tuple) and x and set(x) <= {None, "-1"}:
+        x = None
+    if isinstance(x, tuple) and None in x:
+        wrong = (
+            f"{prep.label!r} is a list that holds nothing in one place",
+            "Take it out of the list",
+        )
+        return 0, None, None, wrong
+    if prep.kind == "classify" and isinstance(x, tuple):
+        if len(x) > 1:
+            what = f"{prep.label!r} is a list of {len(x)} classes"
+            return 0, None, None, (what, 'Write one class, or pass kind="multilabel"')
+        x = x[0] if x else None
     if x is None:
         return -1, None, None, None
-    if prep.kind == "classify" and isinstance(x, tuple):
-        wrong = (f"{prep.label!r} is a list", 'Write one class, or pass kind="multilabel"')
-        return 0, None, None, wrong
-    if prep.kind == "multilabel" and not isinstance(x, tuple):
-        x = (x,)
     if prep.kind is None and len(prep.codes) > 20_000:
         raise CourseError(
             f"{piece.name}: column {prep.label!r} holds more than 20,000 different values. Pass "
@@ -138,7 +157,10 @@ def read_piece(prep, piece, rows, head, found):
             texts = [row[c] for c in prep.text]
             code, value, answers, wrong = read_label(prep, row, texts, piece)
         if wrong:
-            found.append(Problem(piece.name, line, *wrong, piece.unit))
+            what, cure = wrong
+            if prep.kind == "span" and row.get("id") is not None:
+                what = f"question {row['id']!r}: {what}"
+            found.append(Problem(piece.name, line, what, cure, piece.unit))
         else:
             part.add(line, texts, code, value, answers)
     part.close()
@@ -180,13 +202,134 @@ def read_pieces(
     cure = NO_ROWS.get(FORMATS.get(Path(names[0]).suffix.lower()), "Give at least one row")
     raise CourseError(f"{prep.src.name} holds no rows ({', '.join(names)}). {cure}")
 
-# %% ../../../nbs/toolkit/prepare.ipynb #739ea507
-def refuse_scores(prep, own, values, n, numeric):
-    """A column of scores, or of free text, is not a column of classes: ask instead of building a
-    class for each value.
+# %% ../../../nbs/toolkit/prepare.ipynb #c0ffee82
+def meaning_of(prep, value):
+    """What a cell of text means: itself, or, where it spells a list, a tuple of labels, None for no
+    label, or a list of what is wrong and the cure.
     """
+    found = written_list(value, bare=prep.kind == "multilabel")
+    if found is None:
+        return value
+    wrong = label_problem(found, prep.label)
+    if wrong:
+        return list(wrong)
+    names = label_value(found)
+    if names and set(names) <= {None, "-1"}:
+        return None
+    if None in names:
+        return [
+            f"{prep.label!r} is a list that holds nothing in one place",
+            "Take it out of the list",
+        ]
+    return names
+
+
+def one_spelling(values):
+    "{value: value} that makes one of True, true and 1, where a column holds truth values alone."
+    said = {v: truth(v) for v in values}
+    words = [v for v in values if v not in ("0", "1")]
+    if not words or not all(isinstance(t, bool) for t in said.values()):
+        return {}
+    first = {t: next((v for v in words if said[v] is t), str(t)) for t in (True, False)}
+    return {v: first[t] for v, t in said.items() if first[t] != v}
+
+
+def read_values(prep) -> dict:
+    """{value of the label column: what it means}, a class, a tuple of classes, or as `meaning_of`.
+
+    What was understood is noted.
+    """
+    values = list(prep.codes)
+    texts = [v for v in values if isinstance(v, str)]
+    named = set(map(str, prep.wanted or ())) | {n for p in prep.parts for n in names_of(prep, p)}
+    lists = {v: meaning_of(prep, v) for v in texts if v not in named}
+    lists = {v: x for v, x in lists.items() if x is not v}
+    meaning = {v: v for v in values}
+    if prep.kind == "multilabel":
+        rest = [v for v in texts if v not in lists]
+        apart, said = split_cells(rest, named, f"{prep.src.name}: column {prep.label!r}")
+        prep.notes += said
+        return meaning | apart | lists
+    if any(isinstance(x, tuple) and len(x) > 1 for x in lists.values()):
+        return meaning  # asked about, or classes of their own by the caller's word
+    meaning |= lists
+    tuples = [x for x in meaning.values() if isinstance(x, tuple)]
+    single = bool(lists) or all(isinstance(x, tuple) for x in meaning.values())
+    single = single and all(len(x) < 2 for x in tuples)
+    if single and any(tuples):
+        prep.notes.append(
+            f"column {prep.label!r} holds lists of one class each, read as single classes; an "
+            'empty one is no label. Pass kind="multilabel" where a text may have several'
+        )
+    if single:
+        meaning |= {v: x[0] if x else None for v, x in meaning.items() if isinstance(x, tuple)}
+    same = one_spelling([x for x in meaning.values() if isinstance(x, str)])
+    if same:
+        pairs = ", ".join(f"{v!r} as {x!r}" for v, x in same.items())
+        prep.notes.append(f"column {prep.label!r} holds truth values; read alike: {pairs}")
+    return {v: same.get(x, x) if isinstance(x, str) else x for v, x in meaning.items()}
+
+
+def names_of(prep, part):
+    "Names that a data set declares for the classes of its label column."
+    return (part.piece.names or {}).get(prep.label) or []
+
+
+def understand_values(prep):
+    "Number the classes that values mean, instead of the values."
+    meaning = read_values(prep)
+    if all(v is x for v, x in meaning.items()):
+        return
+    before, prep.codes = prep.codes, {}
+    table = np.full(len(before) + 1, -1, np.int64)
+    wrong = {}
+    for v, code in before.items():
+        x = meaning[v]
+        if isinstance(x, list):
+            wrong[code] = x
+            table[code] = -2
+        elif x is not None:
+            table[code] = prep.codes.setdefault(x, len(prep.codes))
+    for p in prep.parts:
+        said = np.array(p.codes, np.int64)
+        for i in np.flatnonzero(table[said] == -2):
+            what, cure = wrong[said[i]]
+            prep.problems.append(Problem(p.piece.name, p.lines[i], what, cure, p.piece.unit))
+        p.codes = table[said]
+
+
+def hide_silent_splits(prep, nothing, why, splits=(*SPLITS, None)):
+    """A split in which every labelled row says `nothing` (a code) has no labels: an export that
+    nobody has annotated looks like that.
+    """
+    for split in splits:
+        parts = [p for p in prep.parts if p.piece.split == split]
+        codes = np.concatenate([np.array(p.codes, np.int64) for p in parts] or [[]])
+        if not (codes == nothing).any() or set(np.unique(codes)) - {-2, -1, nothing}:
+            continue
+        for p in parts:
+            p.codes = np.minimum(np.array(p.codes, np.int64), -1)
+        said = f"{prep.src.name}, {split or 'all rows'}: {why}"
+        prep.notes.append(said)
+        warn(said)
+
+# %% ../../../nbs/toolkit/prepare.ipynb #739ea507
+NOTHING = ("nan", "none", "null", "na", "n/a")  # among numbers, an empty cell
+
+
+def refuse_scores(prep, own, values, numeric):
+    "A column of scores is not a column of classes: ask instead of building a class for each value."
     if prep.kind is not None:
         return
+    comma = sorted(v for v in own if re.fullmatch(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+", v))
+    words = [v for v in own if v not in comma and values[v] is None and v.lower() not in NOTHING]
+    if comma and not words:
+        raise CourseError(
+            f"{prep.src.name}: column {prep.label!r} holds numbers with a decimal comma, such as "
+            f"{', '.join(map(repr, comma[:3]))}. Scores to predict? Write them with a decimal "
+            'point and pass kind="regress". Several labels in a cell? Pass kind="multilabel". '
+            f"{len(own)} separate classes? Pass kind=\"classify\""
+        )
     scores = [v for v in own if values[v] is not None and not values[v].is_integer()]
     if scores and numeric:
         raise CourseError(
@@ -194,18 +337,49 @@ def refuse_scores(prep, own, values, n, numeric):
             f"{', '.join(scores[:3])}. Scores to predict? Pass kind=\"regress\". "
             f"{len(own)} separate classes? Pass kind=\"classify\""
         )
-    if n >= 50 and len(own) > n / 2:
+
+
+def refuse_free_text(prep, own, n):
+    "A column with another value in most of its rows is not a column of classes."
+    if prep.kind is None and n >= 50 and len(own) > n / 2:
         raise CourseError(
             f"{prep.src.name}: column {prep.label!r} holds {len(own)} different values in {n} "
             "rows, too many for classes. Pass another label=…, "
             "kind=\"regress\" for scores, or kind=\"classify\" if you mean it"
         )
 
+# %% ../../../nbs/toolkit/prepare.ipynb #c0ffee83
+def refuse_several(prep, own):
+    "Cells that seem to hold several labels are no classes of their own: ask."
+    if prep.kind is not None or prep.wanted or any(names_of(prep, p) for p in prep.parts):
+        return
+    cell = seem_several(own)
+    if cell:
+        raise CourseError(
+            f"{prep.src.name}: column {prep.label!r} seems to hold several labels in a cell, such "
+            f"as {cell[:80]!r}. Pass kind=\"multilabel\" to read them apart, or kind=\"classify\" "
+            "if each cell is one class"
+        )
+
+# %% ../../../nbs/toolkit/prepare.ipynb #c0ffee84
+def note_alike(prep):
+    "Say which labels a reader would take for one."
+    lower = Counter(map(letters, prep.labels))
+    alike = [x for x in prep.labels if lower[letters(x)] > 1]
+    if alike:
+        capitals = Counter(x.casefold() for x in alike)
+        visible = all(capitals[x.casefold()] > 1 for x in alike)
+        how = "capitals" if visible else "capitals, Unicode's forms or what does not show"
+        shown = map(repr if visible else ascii, alike)
+        prep.notes.append(
+            f"labels {', '.join(shown)} differ only in {how}; they are separate classes"
+        )
+
 # %% ../../../nbs/toolkit/prepare.ipynb #0ad28484
 def class_ids(prep, counts):
     "Ids of a task with one class per row: (code -> id, code -> name for messages)."
     values = {v: parse_number(v) for v in prep.codes}
-    nothing = {v for v in values if v.lower() in ("nan", "none", "null", "na", "n/a")}
+    nothing = {v for v in values if v.lower() in NOTHING}
     is_number = {v: n is not None for v, n in values.items()}
     numeric = any(is_number.values()) and all(is_number[v] for v in values if v not in nothing)
     # among numbers, the word nan is an empty cell
@@ -214,21 +388,16 @@ def class_ids(prep, counts):
     if "-1" in named and ("-1" not in own or own == {"-1"}):
         own.discard("-1")
         named.pop("-1")  # GLUE's sign for a label that is not given out
-    refuse_scores(prep, own, values, int(counts.sum()), numeric)
+    refuse_scores(prep, own, values, numeric)
+    refuse_several(prep, own)
+    refuse_free_text(prep, own, int(counts.sum()))
     prep.kind = "classify"
-    given = [p.piece.names for p in prep.parts if p.piece.names and prep.label in p.piece.names]
-    wanted = prep.wanted or (given[0][prep.label] if given else None)
+    wanted = prep.wanted or next(filter(None, (names_of(prep, p) for p in prep.parts)), None)
     prep.labels, rename = name_classes(sort_labels(own), wanted, prep.src.name)
     table = np.full(len(prep.codes) + 1, -1, np.int32)
     for v, c in named.items():
         table[c] = prep.labels.index(rename[v]) if v in rename else -2
-    lower = Counter(x.casefold() for x in prep.labels)
-    alike = [x for x in prep.labels if lower[x.casefold()] > 1]
-    if alike:
-        prep.notes.append(
-            f"labels {', '.join(map(repr, alike))} differ only in capitals; they are separate "
-            "classes"
-        )
+    note_alike(prep)
     return table, {c: v for v, c in named.items()}
 
 # %% ../../../nbs/toolkit/prepare.ipynb #981a03e9
@@ -238,7 +407,8 @@ def multilabel_ids(prep, counts):
     """
     values = list(prep.codes)
     by_columns = isinstance(prep.label, tuple)
-    wanted = prep.wanted or (list(prep.label) if by_columns else None)
+    declared = next(filter(None, (names_of(prep, p) for p in prep.parts)), None)
+    wanted = prep.wanted or (list(prep.label) if by_columns else declared)
     lengths = {len(v) for v in values}
     repeats = any(len(set(v)) < len(v) for v in values)
     binary = (  # [0, 1, 1], not class names
@@ -250,62 +420,106 @@ def multilabel_ids(prep, counts):
     )
     if binary:
         prep.labels = [str(x) for x in wanted or range(max(lengths))]
-        prep.vectors = np.array([[int(x) for x in v] for v in values])
+        prep.vectors = np.array([[int(x) for x in v] for v in values], np.int8)
         return np.append(np.arange(len(values)), -1), {}
     own = sort_labels({x for v, n in zip(values, counts) if n for x in v})
     prep.labels, rename = name_classes(own, wanted, prep.src.name)
     strange = [[x for x in v if rename.get(x) not in prep.labels] for v in values]
     renamed = [{rename.get(x) for x in v} for v in values]
-    vectors = [[int(name in names) for name in prep.labels] for names in renamed]
-    prep.vectors = np.array(vectors).reshape(len(values), len(prep.labels))
+    place = {name: i for i, name in enumerate(prep.labels)}
+    prep.vectors = np.zeros((len(values), len(prep.labels)), np.int8)
+    for i, names in enumerate(renamed):
+        prep.vectors[i, [place[name] for name in names if name in place]] = 1
+    note_alike(prep)
     if by_columns:
         prep.label = "labels"
+    elif () in prep.codes:
+        n = sum(int((np.array(p.codes) == prep.codes[()]).sum()) for p in prep.parts)
+        if n:
+            prep.notes.append(
+                f"{n:,} row{'s' * (n > 1)} with an empty list: read as having none of the classes. "
+                "Take out those that nobody has labelled"
+            )
     table = np.array([-2 if s else i for i, s in enumerate(strange)] + [-1])
     return table, {i: ", ".join(s) for i, s in enumerate(strange)}
 
 # %% ../../../nbs/toolkit/prepare.ipynb #c6259930
 def refuse_unseen_labels(prep, p, said):
     "A class that train does not have is a problem of its rows: train fixes the labels."
-    rows = np.flatnonzero(p.ids == -2)
+    rows = np.flatnonzero((p.ids == -2) & (np.array(p.codes) >= 0))
     count = Counter(p.codes[i] for i in rows)
     known = "of train"
     cure = "Correct it, or move some rows with this label to train"
     if prep.wanted:
         known = "that were given"
         cure = "Correct it, or name it in labels=[…]"
+    alike = {letters(x): x for x in prep.labels}
     names = ", ".join(map(repr, prep.labels[:12]))
     for i in rows:
         code = p.codes[i]
         here = f"{count[code]} row{'s' * (count[code] > 1)} of {p.piece.split or p.piece.name}"
         what = f"label {said[code]!r} is not among the labels {known} ({names}); it has {here}"
+        near = alike.get(letters(said[code]))
+        if near:
+            what += f". It differs from {near!a} only in capitals, spaces or what does not show"
         prep.problems.append(Problem(p.piece.name, p.lines[i], what, cure, p.piece.unit))
 
 # %% ../../../nbs/toolkit/prepare.ipynb #b68e394c
+def labels_hidden(prep, fixing):
+    "Take splits for not labelled that hold nothing but -1 (a class of train), or empty lists."
+    if not isinstance(prep.label, str):
+        return
+    if prep.kind == "multilabel" and () in prep.codes:
+        why = "every list of labels is empty, so they are taken as not labelled"
+        hide_silent_splits(prep, prep.codes[()], why)
+    code = prep.codes.get("-1") if prep.kind != "multilabel" else None
+    of_train = any(code in p.codes for p in fixing)
+    if code is not None and of_train and "-1" not in map(str, prep.wanted or ()):
+        why = (
+            "every label is -1, as where labels are not given out, so they are taken as not "
+            "labelled. If -1 is a class here, name it: labels=[…]"
+        )
+        hide_silent_splits(prep, code, why, SPLITS[1:])
+
+
 def decide_labels(
     prep: Preparation,
 ) -> None:
     """Kind, labels, and the final id of every row: -1 without a label, -2 (a problem) for a class
     that train does not have.
     """
+    if prep.kind == "span":
+        why = 'no question has an answer, and none says "is_impossible": true'
+        hide_silent_splits(prep, 1, f"{why}, so they are taken as not labelled")
+    if prep.kind == "regress":
+        for p in prep.parts:  # a code of its own for -1
+            p.codes = np.where(np.array(p.values) == -1, 1, np.array(p.codes))
+        hide_silent_splits(prep, 1, "every score is -1, so they are taken as not labelled")
     if prep.kind in ("lm", "span", "regress"):
         for p in prep.parts:
-            p.ids = np.array(p.codes, np.int32)
+            p.ids = np.minimum(np.array(p.codes, np.int32), 0)
         return
-    fixing = [p for p in prep.parts if p.piece.split in ("train", None)] or prep.parts
-    counts = np.zeros(len(prep.codes) + 1, int)  # the first: of rows without a label
-    for p in fixing:
-        counts += np.bincount(np.array(p.codes, np.int64) + 1, minlength=len(counts))
-    counts = counts[1:]
     lists = [v for v in prep.codes if isinstance(v, tuple)]
-    if 0 < len(lists) < len(prep.codes):
+    if 0 < len(lists) < len(prep.codes) and prep.kind != "multilabel":
         single = next(v for v in prep.codes if not isinstance(v, tuple))
         raise CourseError(
             f"{prep.src.name}: column {prep.label!r} holds lists such as {list(lists[0])} and "
             f"single values such as {single!r}. Write every label as a list"
         )
+    if isinstance(prep.label, str):
+        understand_values(prep)
+    lists = any(isinstance(v, tuple) for v in prep.codes)
     prep.kind = prep.kind or ("multilabel" if lists else None)
+    fixing = [p for p in prep.parts if p.piece.split in ("train", None)] or prep.parts
+    labels_hidden(prep, fixing)
+    counts = np.zeros(len(prep.codes) + 1, int)  # the first: of rows without a label
+    for p in fixing:
+        codes = np.array(p.codes, np.int64)
+        counts += np.bincount(codes[codes > -2] + 1, minlength=len(counts))
+    counts = counts[1:]
     number = multilabel_ids if prep.kind == "multilabel" else class_ids
     table, said = number(prep, counts)
     for p in prep.parts:
-        p.ids = table[np.array(p.codes, np.int64)]
+        codes = np.array(p.codes, np.int64)
+        p.ids = np.where(codes == -2, -2, table[np.maximum(codes, -1)])
         refuse_unseen_labels(prep, p, said)

@@ -162,12 +162,18 @@ def as_task(
 def task_to_score(
     x,  # a Task, or whatever `load_task` takes
     split: str = "test",  # what is to be scored of it
+    model_kind: str | None = None,  # of the model that is to be scored
     **how,  # arguments of `load_task`
 ) -> Task:
     """A task whose split is to be scored: a file, Dataset or list of rows is that split, whole.
 
-    Anything with splits of its own is read as `load_task` reads it.
+    Anything with splits of its own is read as `load_task` reads it. Rows in which one label each is
+    given may still be of a multilabel task: the model says it, where `kind` does not.
     """
     if isinstance(x, Task):
         return x
-    return load_task(x, split=split if is_one_table(x) else None, **how)
+    if not is_one_table(x):
+        return load_task(x, **how)
+    if model_kind == "multilabel":
+        how["kind"] = how.get("kind") or model_kind
+    return load_task(x, split=split, **how)

@@ -333,16 +333,13 @@ def squad_rows(data):
             continue
         for p in article["paragraphs"]:
             for qa in p["qas"]:
-                answers = qa.get("answers") or []
-                yield {
-                    "id": qa.get("id"),
-                    "question": qa["question"],
-                    "context": p["context"],
-                    "answers": {
-                        "text": [a["text"] for a in answers],
-                        "answer_start": [a["answer_start"] for a in answers],
-                    },
-                }
+                qa = qa if isinstance(qa, dict) else {}  # its question is missing, and so named
+                answers = qa.get("answers")
+                if isinstance(answers, list) and all(isinstance(a, dict) for a in answers):
+                    answers = {k: [a.get(k) for a in answers] for k in ("text", "answer_start")}
+                said = {k: qa[k] for k in ("is_impossible",) if k in qa}
+                question = {"id": qa.get("id"), "question": qa.get("question")}
+                yield question | {"context": p["context"], "answers": answers} | said
 
 # %% ../../../nbs/toolkit/rows.ipynb #a336ff56
 def read_whole_json(

@@ -82,7 +82,8 @@ def source_from_rows(rows, split, name):
     "A piece from a Dataset or a list of dictionaries."
     features = getattr(rows, "features", None) or {}
     rows = rows.with_format(None) if hasattr(rows, "with_format") else rows
-    names = {c: list(f.names) for c, f in features.items() if hasattr(f, "names")}
+    classes = {c: getattr(f, "feature", f) for c, f in features.items()}  # also of a list
+    names = {c: list(f.names) for c, f in classes.items() if hasattr(f, "names")}
     if hasattr(rows, "iter"):
 
         def read(problems):
