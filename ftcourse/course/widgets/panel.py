@@ -162,7 +162,7 @@ def model(
     with hearing():
         self.begin(trial)
     run = Run(trial.folder)
-    copy_weights(trial.model.network, run.load(run.best())[0])
+    copy_weights(trial.model.network, run.load(run.best_of(run.history()))[0])
     trial.model.history = trial.history
     model = trial.model
     trial.let_go()
