@@ -336,13 +336,14 @@ def save(
 def hashes(
     folder: Path,  # of a checkpoint
     state: Mapping,
-) -> dict:  # of the two files of tensors; and of these hashes and the state together
+    known: Mapping | None = None,  # hashes of its files as they were written; default: as they are
+) -> dict:  # of the two files of tensors; and of their hashes and the state together
     "What binds weights, optimizer and state of one step together."
-    found = {
-        name: file_digest(folder / name) for name in ("model.safetensors", "optimizer.safetensors")
-    }
-    plain = json.dumps([found, {k: v for k, v in state.items() if k != "sha256"}], sort_keys=True)
-    return {**found, "state": hashlib.sha256(plain.encode()).hexdigest()}
+    names = ("model.safetensors", "optimizer.safetensors")
+    found = {name: file_digest(folder / name) for name in names}
+    files = [(known or found).get(name) for name in names]
+    text = json.dumps([files, {k: v for k, v in state.items() if k != "sha256"}], sort_keys=True)
+    return {**found, "state.json": hashlib.sha256(text.encode()).hexdigest()}
 
 
 @patch
@@ -354,14 +355,13 @@ def damage(
     state = read_state(folder)
     if folder.name in self._whole or "sha256" not in state:
         return None
+    wanted = state["sha256"] if isinstance(state["sha256"], dict) else {}
     try:
-        found, wanted = hashes(folder, state), state["sha256"]
+        found = hashes(folder, state, wanted)
     except OSError as e:
         return f"{e.filename} cannot be read ({e.strerror})"
-    wrong = [k for k in found if not isinstance(wanted, dict) or found[k] != wanted.get(k)]
-    if wrong:
-        names = " and ".join(f"{k}.json" if k == "state" else k for k in wrong)
-        return f"{names} in {folder} {'is' if len(wrong) == 1 else 'are'} not as written there"
+    if wrong := [name for name in found if found[name] != wanted.get(name)]:
+        return f"{folder / wrong[0]} is not as it was written"
     self._whole.add(folder.name)
     return None
 

@@ -258,14 +258,18 @@ def train_steps(
     loss = loss or default_loss(model, batches, hp)
     optimizer = adamw(groups or trainable_param_groups(model, hp))
     if run and acc.is_main_process:
-        run.lock()
-        run.begin(
-            {"hyperparameters": asdict(hp), "total": total, **call}
-            | run_fingerprint(network, batches),
-            torch=torch.__version__,
-            device=str(acc.device),
-            threads=torch.get_num_threads(),
-        )
+        try:
+            run.lock()
+            run.begin(
+                {"hyperparameters": asdict(hp), "total": total, **call}
+                | run_fingerprint(network, batches),
+                torch=torch.__version__,
+                device=str(acc.device),
+                threads=torch.get_num_threads(),
+            )
+        except BaseException:
+            run.close()  # an error that a notebook keeps would keep the lock too
+            raise
     acc.wait_for_everyone()
     objective = acc.prepare_model(Objective(network, loss, model))
     optimizer = acc.prepare_optimizer(optimizer)
