@@ -613,3 +613,32 @@ def test_an_undisturbed_run_warns_of_nothing(tmp_path):
         warnings.simplefilter("error")
         half(tmp_path / "r")
         assert go(tmp_path / "r")[0] == undisturbed()
+
+
+# How many processes
+
+
+def as_one_of_two():
+    "What a process says that believes to be the first of two."
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from test_reports_runs import *\n"
+        "try: go(None)\nexcept CourseError as e: print(e)"
+    )
+    env = os.environ | dict(PYTHONPATH=str(ROOT), OMP_NUM_THREADS="1", WORLD_SIZE="2", RANK="0", LOCAL_RANK="0")
+    env.pop("ACCELERATE_USE_CPU", None)
+    command = [sys.executable, "-W", "ignore", "-c", code, str(ROOT / "tests")]
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120).stdout
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="with a graphics card the two would look for each other")
+def test_processes_that_do_not_find_each_other_are_refused():
+    assert "2 processes were started" in as_one_of_two()
+
+
+def test_another_number_of_processes_is_named(tmp_path):
+    half(tmp_path / "r")
+    file = tmp_path / "r/config.json"
+    file.write_text(file.read_text().replace('"processes": 1', '"processes": 2'))
+    with pytest.raises(CourseError, match="processes 2 → 1"):
+        go(tmp_path / "r")

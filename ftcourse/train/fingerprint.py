@@ -62,7 +62,9 @@ def function_fingerprint(
     """What a function of yours computes with: its code, and the numbers, texts, tensors, rows and
     functions that it holds on to.
 
-    Lists and networks are left out: they change while a run goes on.
+    Lists and networks are left out: they change while a run goes on. Functions of installed
+    packages go by their names, so that a new version of one does not end a run; another version
+    of Python does, since it has other code for the same function.
     """
     if f is None:
         return usual
@@ -93,10 +95,13 @@ def _collect(value, facts: list, seen: set) -> None:
         parts = value.co_consts
     elif isinstance(value, types.FunctionType):
         cells = [c.cell_contents for c in value.__closure__ or () if c != types.CellType()]
-        used = (value.__globals__.get(name) for name in value.__code__.co_names)
-        known = [v for v in used if isinstance(v, (types.FunctionType, torch.Tensor, np.ndarray))]
-        defaults = (value.__defaults__ or (), tuple((value.__kwdefaults__ or {}).items()))
-        parts = (value.__code__, *defaults, *cells, *known)
+        parts = [value.__defaults__, tuple((value.__kwdefaults__ or {}).items()), *cells]
+        if _installed(value):
+            facts.append(f"{value.__module__}.{value.__qualname__}")
+        else:
+            used = (value.__globals__.get(name) for name in value.__code__.co_names)
+            kept = (types.FunctionType, torch.Tensor, np.ndarray)
+            parts += [value.__code__, *(v for v in used if isinstance(v, kept))]
     elif isinstance(value, types.MethodType):
         parts = (value.__func__, value.__self__)
     elif isinstance(value, partial):
@@ -116,6 +121,12 @@ def _collect(value, facts: list, seen: set) -> None:
         parts = (type(value).__call__, *own.items()) if type(value).__module__ != "builtins" else ()
     for part in parts:
         _collect(part, facts, seen)
+
+
+def _installed(f: types.FunctionType) -> bool:
+    "Whether a function is of this package, or of another that was installed."
+    own = (f.__module__ or "").split(".")[0] == "ftcourse"
+    return own or "site-packages" in f.__code__.co_filename
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #f1e9a005
 def groups_fingerprint(

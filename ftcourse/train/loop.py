@@ -249,6 +249,11 @@ def train_steps(
             "patience counts validations, and there are none: give validate=, or a validation split"
         )
     check_warmup(hp, total)
+    if (n := acc.num_processes) > 1:
+        acc.print(
+            f"{n} processes: an update takes {hp.accumulate * n} batches, {hp.accumulate} of each, "
+            f"and the run has {total} updates"
+        )
     call = {
         "loss": function_fingerprint(loss, "the model's own"),
         "validation": function_fingerprint(validate, "none"),

@@ -15,7 +15,6 @@ import threading
 import time
 import traceback
 from dataclasses import fields
-from pathlib import Path
 
 from fastcore.basics import patch
 
