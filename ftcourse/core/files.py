@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = [
-    "replace_file", "write_atomic", "replace_folder"
+    "replace_file", "write_atomic", "replace_folder", "file_digest"
 ]
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #c241ab01
+import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -81,3 +82,16 @@ def _sync(path: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def file_digest(
+    path: str | os.PathLike,
+    algorithm: str = "sha256",  # of hashlib
+    **how,  # for that algorithm
+) -> str:  # hexadecimal
+    "Hash of a file's bytes, read a piece at a time."
+    digest = hashlib.new(algorithm, **how)
+    with open(path, "rb") as f:
+        while block := f.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -4,14 +4,15 @@
 
 # %% auto #0
 __all__ = [
-    "CONVERT", "shipped_models", "find_model", "explain_errors", "quietly"
+    "CONVERT", "shipped_models", "find_model", "check_weight_names", "explain_errors", "quietly"
 ]
 
 # %% ../../nbs/lessons/05_models.ipynb #0882d390
+import json
 import os
 from contextlib import contextmanager
 from difflib import get_close_matches
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from ..core.errors import CourseError
 from ..core.settings import assets
@@ -70,6 +71,59 @@ def find_model(
             "random weights with random=True"
         )
     return str(folder), True
+
+
+def check_weight_names(
+    source: str,  # folder or hub id
+    config,  # of that checkpoint
+    hub: dict,  # revision and the like
+) -> None:
+    """Raise `CourseError` where an index or the configuration names weights that are no safetensors
+    or lie outside the model's folder. Nothing but the index is opened.
+    """
+    from transformers.utils import cached_file
+
+    def find(name):
+        try:
+            return cached_file(source, name, **hub)
+        except OSError:  # there is none; `from_pretrained` says what is missing
+            return None
+
+    single, index = "model.safetensors", "model.safetensors.index.json"
+    named = getattr(config, "transformers_weights", None)
+    if named is None and find(single):
+        return
+    said = {str(named): "config.json"} if named is not None else {}
+    if named is None or str(named).endswith(".index.json"):
+        index = index if named is None else str(named)
+        try:
+            file = None if said and _strange(index) else find(index)
+            weights = (
+                json.loads(Path(file).read_text(encoding="utf-8"))["weight_map"] if file else {}
+            )
+            said |= dict.fromkeys(map(str, weights.values()), index)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            raise CourseError(
+                f"{index} of {source} names no files of weights: copy it again from where the "
+                "weights come from"
+            ) from None
+    for name, by in said.items():
+        if name != index and not name.endswith(".safetensors"):
+            raise CourseError(
+                f"{by} of {source} names {name!r} as weights, which is no safetensors file, and "
+                f"opening a pickle runs whatever code is inside. {CONVERT.format(source)}"
+            )
+        if _strange(name):
+            raise CourseError(
+                f"{by} of {source} names {name!r} as weights, and that is outside the model's "
+                "folder: copy all files of the model into one folder, and name them there"
+            )
+
+
+def _strange(name: str) -> bool:
+    "Whether a file's name leads out of the folder that it is looked for in."
+    windows = PureWindowsPath(name)  # knows both kinds of slashes, and drives
+    return bool(windows.drive or windows.root) or ".." in windows.parts
 
 
 CONVERT = (

@@ -28,7 +28,7 @@ from .compatibility import (
     model_kind,
     plan_labels,
 )
-from .hub import explain_errors, find_model
+from .hub import check_weight_names, explain_errors, find_model
 from .model import Model
 from .parts import parts
 
@@ -66,6 +66,7 @@ def load_weights(
         output_loading_info=True,
         ignore_mismatched_sizes=True,
     )
+    check_weight_names(source, config, hub)
     network, report = auto.from_pretrained(source, config=config, **options, **hub)
     wrong = {key[0] if isinstance(key, tuple) else key for key in report["mismatched_keys"]}
     where = parts(network)

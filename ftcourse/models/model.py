@@ -255,24 +255,36 @@ def save(
 
     It appears whole or not at all. Raises `CourseError` for a folder that holds something else.
     """
+    if not str(folder).strip():
+        raise CourseError("name a folder to save the model in: an empty name is none")
     folder = Path(folder).absolute()
     if folder.is_file():
         raise CourseError(f"{folder} is a file: name a folder to save the model in")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "config.json").exists():
+    if folder.is_dir() and any(folder.iterdir()) and not _holds_model(folder):
         raise CourseError(
             f"{folder} holds other things and no model: name a new folder. Nothing was written"
         )
     ours = (
-        "*.safetensors",
-        "*.safetensors.index.json",
-        "*.bin",
-        "*.bin.index.json",
-        ".*.new",
-        ".*.old",
+        "model.safetensors",
+        "model-*-of-*.safetensors",
+        "model.safetensors.index.json",
+        "pytorch_model.bin",
+        "pytorch_model-*-of-*.bin",
+        "pytorch_model.bin.index.json",
+        ".*.[0-9]*.new",
     )
     with replace_folder(folder, keep=lambda p: not any(p.match(w) for w in ours)) as new:
         self._write(new)
     return folder
+
+
+def _holds_model(folder: Path) -> bool:
+    "Whether its config.json is that of a model: a run folder and other programs have one too."
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(config, dict) and "model_type" in config
 
 # %% ../../nbs/lessons/05_models.ipynb #7a4c90e3
 @patch

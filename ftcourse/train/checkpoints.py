@@ -4,12 +4,16 @@
 
 # %% auto #0
 __all__ = [
-    "checkpoints_to_keep", "Run", "named_weights", "copy_weights"
+    "checkpoints_to_keep", "Run", "as_run", "run_path", "read_state", "explain_writing", "hashes", "named_weights",
+    "copy_weights"
 ]
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #6bc26c45
+import contextlib
+import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -17,12 +21,13 @@ from pathlib import Path
 
 import torch
 from fastcore.basics import patch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ..core.errors import CourseError
-from ..core.files import replace_folder, write_atomic
-from .history import History, Step
+from ..core.errors import CourseError, warn
+from ..core.files import file_digest, replace_folder, write_atomic
+from .history import History, Step, scores_text
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #e3730783
 def checkpoints_to_keep(
@@ -42,7 +47,8 @@ def checkpoints_to_keep(
 class Run:
     """A folder that holds one run: config.json, history.jsonl, checkpoints/step-N, best.json.
 
-    The same call on it goes on where it was.
+    The same call on it goes on where it was. It is known by its config.json: a folder that holds
+    other things is refused, and nothing in it is touched.
     """
 
     def __init__(
@@ -53,27 +59,20 @@ class Run:
         # seconds between checkpoints; one is also written at each validation, and when you stop
         save_every: float = 30.0,
     ):
-        self.folder = Path(folder)
+        self.folder = run_path(folder)
         self.info = dict(info or {})
         self.save_every = save_every
         self._log = None
-        if self.folder.exists() and not self.folder.is_dir():
-            raise CourseError(
-                f"{self.folder} is a file, and a run needs a folder: give run= another name"
-            )
+        self._lock = None
+        self._whole = set()  # checkpoints that were compared with their hashes
 
     def path(self, step: int) -> Path:
         return self.folder / "checkpoints" / f"step-{step}"
 
     def checkpoints(self) -> list[dict]:
-        "State of each complete checkpoint, oldest first."
-        return sorted(
-            (
-                json.loads((p / "state.json").read_text(encoding="utf-8"))
-                for p in (self.folder / "checkpoints").glob("step-*")
-            ),
-            key=lambda s: s["step"],
-        )
+        "State of each checkpoint, oldest first. `CourseError` for a step-… that is none."
+        found = [read_state(p) for p in (self.folder / "checkpoints").glob("step-*")]
+        return sorted(found, key=lambda s: s["step"])
 
     def newest(self) -> Path | None:
         "The checkpoint to go on from."
@@ -90,44 +89,168 @@ class Run:
         found = self.checkpoints()
         return bool(found) and found[-1]["finished"]
 
+
+def as_run(run) -> Run | None:  # a Run, a folder, or None
+    "A run folder as `train_steps` uses it."
+    return run if run is None or isinstance(run, Run) else Run(run)
+
+
+def run_path(folder: str | os.PathLike) -> Path:
+    "Where a run folder is or will be. Raises `CourseError` for what cannot be one."
+    if not isinstance(folder, (str, os.PathLike)) or not str(folder).strip():
+        raise CourseError(
+            f'run={folder!r} names no folder: write a name such as run="runs/first", or leave it '
+            "out to keep nothing"
+        )
+    try:
+        path = Path(folder).expanduser()
+        with contextlib.suppress(FileNotFoundError):
+            os.stat(path)  # says what no file system takes: a name too long, a zero byte
+    except (OSError, RuntimeError, ValueError) as e:
+        raise CourseError(
+            f"run={str(folder)[:80]!r} cannot be a folder ({e.__class__.__name__}: "
+            f"{str(e)[:80]!r}): give run= another name"
+        ) from None
+    if path.exists() and not path.is_dir():
+        raise CourseError(f"{path} is a file, and a run needs a folder: give run= another name")
+    return path
+
+
+def read_state(
+    folder: Path,  # of a checkpoint
+) -> dict:
+    "What state.json says. Raises `CourseError` with the file for a folder that is no checkpoint."
+    file = folder / "state.json"
+    try:
+        state = json.loads(file.read_text(encoding="utf-8"))
+        if folder.name == f"step-{state['step']}" and state.keys() >= {"rank", "finished"}:
+            return state
+        why = f"it is not the state of {folder.name}"
+    except FileNotFoundError:
+        why = "it is missing"
+    except OSError as e:
+        why = e.strerror
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        why = "it was cut off or changed"
+    raise CourseError(
+        f"{file}: {why}, so {folder.name} is no checkpoint that a run can go on from. Move that "
+        f"folder out of {folder.parent}: the same call then goes on from the checkpoint before it, "
+        "or begins anew where there is none"
+    )
+
+
+@contextlib.contextmanager
+def explain_writing(folder: Path):
+    "Turn a full or a read-only disk into a `CourseError` that names the file."
+    try:
+        yield
+    except (OSError, SafetensorError) as e:
+        raise CourseError(
+            f"{getattr(e, 'filename', None) or folder} cannot be written: "
+            f"{getattr(e, 'strerror', None) or e}. Make room or allow writing there, and the same "
+            "call goes on from its last checkpoint; or give run= another folder"
+        ) from e
+
 # %% ../../nbs/lessons/07_training_loop.ipynb #4756439c
+# Files beside those of a run that are ours: what a kill leaves, the lock, a panel's note.
+_BESIDE = re.compile(r"\.lock|panel\.json|\.config\.json\.\d+\.new")
+_LEFT = re.compile(r"\.(gone-)?step-\d+\.\d+(\.new|\.old)?")  # half a checkpoint
+# Part of a call since format 2: a run that was begun before does not know them.
+_SINCE_2 = ("loss", "validation", "groups", "processes")
+
+
+@patch
+def read_config(self: Run) -> dict | None:
+    """What config.json holds, None for a folder that is new or empty.
+
+    Raises `CourseError` for a folder that holds anything else, and touches nothing.
+    """
+    path, checkpoints = self.folder / "config.json", self.folder / "checkpoints"
+    if path.exists():
+        try:
+            config = json.loads(path.read_text(encoding="utf-8"))
+            if isinstance(config["call"], dict) and isinstance(config["notes"], dict):
+                return config
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            pass
+        raise CourseError(f"{path} was not written by a run: give run= a folder of its own")
+    there = sorted(p.name for p in self.folder.iterdir()) if self.folder.exists() else []
+    foreign = [name for name in there if not _BESIDE.fullmatch(name)]
+    if foreign == ["checkpoints"] and checkpoints.is_dir() and not any(checkpoints.iterdir()):
+        return None
+    if foreign:
+        more = f" and {len(foreign) - 3} more" if len(foreign) > 3 else ""
+        raise CourseError(
+            f"{self.folder} holds {', '.join(foreign[:3])}{more}, and no config.json of a run: "
+            "give run= a folder that is new or empty. Nothing was touched"
+        )
+    return None
+
+
+@patch
+def lock(self: Run) -> None:
+    """Keep the folder for this run until `close`; the system lets go of it when a process ends.
+
+    Raises `CourseError` where another run holds it. A finished run needs no lock to be read.
+    """
+    from filelock import FileLock, Timeout
+
+    if self._lock:
+        return
+    self.read_config()
+    try:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.folder / ".lock", timeout=0, thread_local=False)
+        lock.acquire()
+        self._lock = lock
+    except Timeout:
+        if not self.finished:
+            raise CourseError(
+                f"{self.folder} is being trained in by another process, or by an iterator of "
+                "this one that has not ended: wait for it, close it, or give run= another folder"
+            ) from None
+    except OSError:
+        if not self.finished:
+            with explain_writing(self.folder):
+                raise
+
+
 @patch
 def begin(
     self: Run,
     call: Mapping,  # what the result depends on, as plain values
     **notes,  # worth knowing, but free to differ
 ) -> None:
-    """Write config.json, or compare it.
+    """Write config.json, or compare it; then see that the newest checkpoint is whole.
 
     Raises `CourseError` with the difference when the folder holds another call's run.
     """
-    path = self.folder / "config.json"
+    config = self.read_config()
     call = json.loads(json.dumps({**self.info, **call}))
-    if path.exists():
-        try:
-            old = _flat(json.loads(path.read_text(encoding="utf-8"))["call"])
-        except (ValueError, KeyError, TypeError):
-            raise CourseError(
-                f"{path} was not written by a run: give run= a folder of its own"
-            ) from None
-        new = _flat(call)
+    if config:
+        old, new = _flat(config["call"]), _flat(call)
+        known = lambda k: "format" in config or k.partition(".")[0] not in _SINCE_2
         differ = [
             f"{k} {old.get(k, 'absent')} → {new.get(k, 'absent')}"
             for k in sorted(old.keys() | new.keys())
-            if old.get(k, ...) != new.get(k, ...)
+            if old.get(k, ...) != new.get(k, ...) and known(k)
         ]
         if differ:
             raise CourseError(
                 f"{self.folder} holds a run with other arguments: {'; '.join(differ)}. Use the "
                 "old ones, give run= another folder, or delete this one"
             )
-    else:
-        (self.folder / "checkpoints").mkdir(parents=True, exist_ok=True)
-        write_atomic(path, json.dumps({"call": call, "notes": notes}, indent=1) + "\n")
-    for left in (self.folder / "checkpoints").glob(".*"):
-        shutil.rmtree(left, ignore_errors=True)  # what a kill cut off
-    if self.newest() is None:  # killed before its first checkpoint
-        (self.folder / "history.jsonl").unlink(missing_ok=True)
+    with explain_writing(self.folder):
+        if not config:
+            (self.folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+            text = json.dumps({"format": 2, "call": call, "notes": notes}, indent=1)
+            write_atomic(self.folder / "config.json", text + "\n")
+        self._set_damaged_aside()
+        for left in (self.folder / "checkpoints").glob(".*"):
+            if _LEFT.fullmatch(left.name):
+                shutil.rmtree(left, ignore_errors=True)  # what a kill cut off
+        if self.newest() is None:  # killed before its first checkpoint
+            (self.folder / "history.jsonl").unlink(missing_ok=True)
 
 
 def _flat(d: Mapping, before: str = "") -> dict:
@@ -146,24 +269,41 @@ def _flat(d: Mapping, before: str = "") -> dict:
 @patch
 def record(self: Run, step: Step) -> None:
     "Append a step to history.jsonl."
-    if self._log is None:
-        self._log = open(self.folder / "history.jsonl", "a", encoding="utf-8")
-    self._log.write(json.dumps(asdict(step)) + "\n")
-    self._log.flush()
+    with explain_writing(self.folder / "history.jsonl"):
+        if self._log is None:
+            self._log = open(self.folder / "history.jsonl", "a", encoding="utf-8")
+        self._log.write(json.dumps(asdict(step)) + "\n")
+        self._log.flush()
 
 
 @patch
 def close(self: Run) -> None:
-    if self._log:
-        self._log.close()
-    self._log = None
+    "Close the history, and let go of the folder."
+    log, lock, self._log, self._lock = self._log, self._lock, None, None
+    if log:
+        with contextlib.suppress(OSError):  # a full disk has been told by `record`
+            log.close()
+    if lock:
+        lock.release()
 
 
 @patch
 def history(self: Run) -> History:
-    "The steps so far."
+    "The steps so far. Raises `CourseError` for a line that is no step."
     path = self.folder / "history.jsonl"
-    return History.from_json(path.read_text(encoding="utf-8")) if path.exists() else History()
+    if not path.exists():
+        return History()
+    lines = path.read_bytes().split(b"\n")[:-1]  # a last line that a kill cut off is left out
+    steps = []
+    for number, line in enumerate(lines, 1):
+        try:
+            steps.append(Step(**json.loads(line)))
+        except (ValueError, TypeError, RecursionError):
+            raise CourseError(
+                f"{path}, line {number} is no step that a run wrote: restore the file, or delete "
+                f"{self.folder} and train anew"
+            ) from None
+    return History(steps)
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #454e1ab1
 @patch
@@ -176,7 +316,7 @@ def save(
 ) -> Path:
     "Write a checkpoint, wholly or not at all; then delete those that need not be kept."
     target = self.path(state["step"])
-    with replace_folder(target) as new:
+    with explain_writing(target), replace_folder(target) as new:
         if self._log:  # the steps that a checkpoint stands on are on disk before it is
             os.fsync(self._log.fileno())
         for name, tensors in (("model", weights), ("optimizer", optimizer)):
@@ -185,9 +325,68 @@ def save(
                 new / f"{name}.safetensors",
                 {"format": "pt"},
             )
-        (new / "state.json").write_text(json.dumps(state), encoding="utf-8")
-    self._prune(keep)
+        text = json.dumps({**state, "sha256": hashes(new, state)})
+        (new / "state.json").write_text(text, encoding="utf-8")
+    self._whole.discard(target.name)
+    with explain_writing(target):
+        self._prune(keep)
     return target
+
+
+def hashes(
+    folder: Path,  # of a checkpoint
+    state: Mapping,
+    known: Mapping | None = None,  # hashes of its files as they were written; default: as they are
+) -> dict:  # of the two files of tensors; and of their hashes and the state together
+    "What binds weights, optimizer and state of one step together."
+    names = ("model.safetensors", "optimizer.safetensors")
+    found = {name: file_digest(folder / name) for name in names}
+    files = [(known or found).get(name) for name in names]
+    text = json.dumps([files, {k: v for k, v in state.items() if k != "sha256"}], sort_keys=True)
+    return {**found, "state.json": hashlib.sha256(text.encode()).hexdigest()}
+
+
+@patch
+def damage(
+    self: Run,
+    folder: Path,  # of a checkpoint
+) -> str | None:  # what is wrong with it
+    "Compare a checkpoint with the hashes in its state.json; older ones have none."
+    state = read_state(folder)
+    if folder.name in self._whole or "sha256" not in state:
+        return None
+    wanted = state["sha256"] if isinstance(state["sha256"], dict) else {}
+    try:
+        found = hashes(folder, state, wanted)
+    except OSError as e:
+        return f"{e.filename} cannot be read ({e.strerror})"
+    if wrong := [name for name in found if found[name] != wanted.get(name)]:
+        return f"{folder / wrong[0]} is not as it was written"
+    self._whole.add(folder.name)
+    return None
+
+
+@patch
+def _set_damaged_aside(self: Run) -> None:
+    """Rename the newest checkpoints that are not whole, and say so: the run goes on from the one
+    before. `CourseError` where there is none.
+    """
+    while (newest := self.newest()) and (wrong := self.damage(newest)):
+        before = [s["step"] for s in self.checkpoints()][:-1]
+        if not before:
+            raise CourseError(
+                f"{wrong}, so this checkpoint is not used, and there is none before it. Restore "
+                f"it, or delete {self.folder} and train anew"
+            )
+        self.lock()
+        aside = newest.with_name(f"damaged-{newest.name}")
+        while aside.exists():
+            aside = aside.with_name(aside.name + "-again")
+        newest.rename(aside)
+        warn(
+            f"{wrong}: the checkpoint is not used. The run goes on from step-{before[-1]}, and "
+            f"the damaged one is now called {aside.name}"
+        )
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #454e1ab2
 @patch
@@ -221,9 +420,11 @@ def load(
     # a checkpoint; default: the newest, and then history.jsonl is cut back to its step
     folder: Path | None = None,
 ) -> tuple[dict, dict, dict]:
-    "(weights, optimizer, state) of a checkpoint."
+    "(weights, optimizer, state) of a checkpoint. Raises `CourseError` where it is not whole."
     found = folder or self.newest()
-    state = json.loads((found / "state.json").read_text(encoding="utf-8"))
+    state = read_state(found)
+    if wrong := self.damage(found):
+        raise CourseError(f"{wrong}: restore it, or delete {self.folder} and train anew")
     if folder is None:
         steps = self.history().steps[: state["step"]]
         if [s.n for s in steps] != list(range(1, state["step"] + 1)):
@@ -231,9 +432,42 @@ def load(
                 f"{self.folder / 'history.jsonl'} does not hold steps 1 to {state['step']}, which "
                 f"{found.name} stands on: restore it, or delete the folder"
             )
-        self.close()
-        write_atomic(self.folder / "history.jsonl", History(steps).to_json())
-    return load_file(found / "model.safetensors"), load_file(found / "optimizer.safetensors"), state
+        path, text = self.folder / "history.jsonl", History(steps).to_json()
+        if path.read_text(encoding="utf-8") != text:
+            if self._log:
+                self._log.close()
+                self._log = None
+            with explain_writing(path):
+                write_atomic(path, text)
+    tensors = []
+    for name in ("model.safetensors", "optimizer.safetensors"):
+        try:
+            tensors.append(load_file(found / name))
+        except (OSError, SafetensorError) as e:
+            raise CourseError(
+                f"{found / name} cannot be read ({e}): restore it, or move {found.name} out of "
+                f"{found.parent}, and the same call goes on from the checkpoint before it"
+            ) from None
+    return *tensors, state
+
+
+@patch
+def best_of(
+    self: Run,
+    history: History,  # of this run
+) -> Path:
+    """The checkpoint of the best validation in a history; the newest where it has none.
+
+    Raises `CourseError` where that checkpoint is gone.
+    """
+    path = self.path(history.best["step"]) if history.best else self.newest()
+    if not path.exists():
+        raise CourseError(
+            f"{path} is gone, and with it the weights of the best validation "
+            f"({scores_text(history.best)}). Restore it; or delete {self.folder}, and the same "
+            "call trains to them again"
+        )
+    return path
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #1b90bb0b
 def named_weights(network: torch.nn.Module) -> dict[str, Tensor]:

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "seeded_update", "endless_batches", "Loop", "run_fingerprint", "train_steps", "run_loop", "BestWeights", "fit"
+    "seeded_update", "endless_batches", "Loop", "train_steps", "run_loop", "BestWeights", "fit"
 ]
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #50b22540
@@ -25,7 +25,8 @@ from torch import nn
 
 from ..core.errors import CourseError
 from ..core.hparams import HyperParams
-from .checkpoints import Run, copy_weights, named_weights
+from .checkpoints import Run, as_run, copy_weights, named_weights
+from .fingerprint import function_fingerprint, groups_fingerprint, run_fingerprint
 from .history import History, Step, best_validation, finite_scores, rank, scores_text
 from .optimizer import (
     adamw,
@@ -197,6 +198,11 @@ def resume(self: Loop) -> None:
     if self.acc.scaler and state["scaler"]:
         self.acc.scaler.load_state_dict(state["scaler"])
     self.history = self.run.history()
+    if wrong := self.run.damage(self.run.best_of(self.history)):
+        raise CourseError(
+            f"{wrong}, and it has the best validation so far: restore it, or delete "
+            f"{self.run.folder}, and the same call trains to its weights again"
+        )
     self.epoch = state["epoch"]
     self.position = state["position"]
     self.done = state["finished"]
@@ -210,35 +216,6 @@ def resume(self: Loop) -> None:
         self.acc.print(
             f"continuing at step {self.n + 1}, lr {learning_rate(self.n, self.hp, self.total):.4g}"
         )
-
-# %% ../../nbs/lessons/07_training_loop.ipynb #e4dce2d3
-def run_fingerprint(network: nn.Module, batches) -> dict:
-    """Hashes by which a run folder knows whether a call starts from the same weights with the same
-    data in the same order.
-    """
-
-    def digest(arrays):
-        h = hashlib.sha256()
-        for a in arrays:
-            h.update(f"{a.dtype}{a.shape}".encode() + np.ascontiguousarray(a).tobytes())
-        return h.hexdigest()[:12]
-
-    found = {
-        "weights": digest(
-            t.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy()
-            for t in named_weights(network).values()
-        )
-    }
-    if hasattr(batches, "__len__"):
-        found["batches"] = len(batches)
-    if hasattr(batches, "examples"):
-        from ftcourse.data.batches import packed
-
-        found["examples"] = digest(np.asarray(a) for a in packed(batches.examples) if a is not None)
-        found["order"] = {
-            k: getattr(batches, k, None) for k in ("batch_size", "seed", "shuffle", "buckets")
-        }
-    return found
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #76b1e744
 def train_steps(
@@ -263,6 +240,7 @@ def train_steps(
     update without a supervised target and for a run folder that holds another call's run; the
     weights are then those of the last Step.
     """
+    run = as_run(run)
     network = model if isinstance(model, nn.Module) else model.network
     acc = accelerator_for(hp.precision)
     total = total or planned_steps(batches, hp, acc.num_processes)
@@ -271,21 +249,35 @@ def train_steps(
             "patience counts validations, and there are none: give validate=, or a validation split"
         )
     check_warmup(hp, total)
-    loss = loss or default_loss(model, batches, hp)
-    run = Run(run) if isinstance(run, (str, Path)) else run
-    if run and acc.is_main_process:
-        call = {"hyperparameters": asdict(hp), "total": total, **run_fingerprint(network, batches)}
-        run.begin(
-            call,
-            torch=torch.__version__,
-            device=str(acc.device),
-            threads=torch.get_num_threads(),
-            processes=acc.num_processes,
+    if (n := acc.num_processes) > 1:
+        acc.print(
+            f"{n} processes: an update takes {hp.accumulate * n} batches, {hp.accumulate} of each, "
+            f"and the run has {total} updates"
         )
+    call = {
+        "loss": function_fingerprint(loss, "the model's own"),
+        "validation": function_fingerprint(validate, "none"),
+        "groups": groups_fingerprint(network, groups),
+        "processes": acc.num_processes,
+    }
+    loss = loss or default_loss(model, batches, hp)
+    optimizer = adamw(groups or trainable_param_groups(model, hp))
+    if run and acc.is_main_process:
+        try:
+            run.lock()
+            run.begin(
+                {"hyperparameters": asdict(hp), "total": total, **call}
+                | run_fingerprint(network, batches),
+                torch=torch.__version__,
+                device=str(acc.device),
+                threads=torch.get_num_threads(),
+            )
+        except BaseException:
+            run.close()  # an error that a notebook keeps would keep the lock too
+            raise
     acc.wait_for_everyone()
-    groups = groups or trainable_param_groups(model, hp)
     objective = acc.prepare_model(Objective(network, loss, model))
-    optimizer = acc.prepare_optimizer(adamw(groups))
+    optimizer = acc.prepare_optimizer(optimizer)
     return run_loop(
         Loop(
             model,
@@ -306,7 +298,12 @@ def train_steps(
 def run_loop(loop: Loop, batches: Iterable) -> Iterator[Step]:
     "Drive a loop to its end, or until the consumer stops."
     was_training = loop.network.training
-    loop.resume()
+    try:
+        loop.resume()
+    except BaseException:
+        if loop.run:
+            loop.run.close()
+        raise
     stream = endless_batches(
         batches, loop.hp.accumulate * loop.acc.num_processes, loop.epoch, loop.position
     )
@@ -316,11 +313,13 @@ def run_loop(loop: Loop, batches: Iterable) -> Iterator[Step]:
                 step = loop.advance(stream)
             yield step
     finally:  # a break, an error, Jupyter's stop button: what is whole is saved
-        if loop.run and loop.whole and loop.n > loop.saved:
-            loop.save()
-        if loop.run:
-            loop.run.close()
-        loop.network.train(was_training)
+        try:
+            if loop.run and loop.whole and loop.n > loop.saved:
+                loop.save()
+        finally:
+            if loop.run:
+                loop.run.close()
+            loop.network.train(was_training)
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #005b7bbe
 class BestWeights:
@@ -345,8 +344,8 @@ class BestWeights:
         if found:
             best_validation(found)  # raises when none is finite
         if self.run:
-            elsewhere = found and self.run.best() != self.run.newest()
-            weights = self.run.load(self.run.best())[0] if elsewhere else None
+            best = self.run.best_of(history)
+            weights = self.run.load(best)[0] if found and best != self.run.newest() else None
         warn_unlearned(history, hp)
         if weights:
             copy_weights(self.network, weights)
@@ -372,7 +371,7 @@ def fit(
     A run folder that is finished returns at once. Raises what `train_steps` raises, and
     `CourseError` when no validation gave a finite metric.
     """
-    run, history = Run(run) if isinstance(run, (str, Path)) else run, History()
+    run, history = as_run(run), History()
     best = BestWeights(model, run)
     for step in train_steps(model, batches, hp, loss=loss, total=total, run=run, validate=validate):
         history.steps.append(step)

@@ -11,6 +11,7 @@ __all__ = [
 # %% ../../nbs/lessons/07_training_loop.ipynb #6b4bc909
 import contextlib
 import math
+import os
 from collections.abc import Callable
 
 import torch
@@ -127,6 +128,8 @@ def accelerator_for(
         precision = precision_for(graphics_card())
     if AcceleratorState._shared_state and AcceleratorState().mixed_precision != precision:
         AcceleratorState._reset_state()
+    started = os.environ.get("WORLD_SIZE", "1")
+    started = int(started) if started.isdecimal() else 1
     options = [
         DistributedDataParallelKwargs(find_unused_parameters=True),
         GradScalerKwargs(init_scale=2.0**12),
@@ -136,9 +139,20 @@ def accelerator_for(
             mixed_precision=precision, gradient_accumulation_steps=1, kwargs_handlers=options
         )
     except ValueError as e:
+        if started > 1:
+            raise CourseError(
+                f"{started} processes were started, and they do not find each other: {e}. Start "
+                "them with torchrun, or unset WORLD_SIZE"
+            ) from e
         raise CourseError(
             f"precision={precision!r} does not work here: {e}. Use precision='no'"
         ) from e
+    if started > acc.num_processes:
+        raise CourseError(
+            f"{started} processes were started, and they do not train together: on CPUs set "
+            "ACCELERATE_USE_CPU=true, with graphics cards start no more processes than there are "
+            "cards, and without either unset WORLD_SIZE"
+        )
     if precision != "no" and acc.device.type == "cpu":
         warn(
             f"precision={precision!r} can be a hundred times slower than 32-bit on a CPU: use "

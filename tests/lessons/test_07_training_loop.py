@@ -4,6 +4,7 @@ from ftcourse.core.errors import CourseError
 from ftcourse.core.hparams import HyperParams
 from ftcourse.train.checkpoints import Run
 from ftcourse.train.checkpoints import checkpoints_to_keep
+from ftcourse.train.fingerprint import function_fingerprint
 from ftcourse.train.history import History
 from ftcourse.train.history import Step
 from ftcourse.train.history import best_validation
@@ -278,6 +279,20 @@ def test_a_run_folder_keeps_best_and_newest_cleans_up_and_refuses_other_argument
             Run(run.folder, {"source": "b"}).begin({"lr": 1.0, "hp": {"seed": 7}})
         with pytest.raises(CourseError, match=r"history\.jsonl"):
             run.load()
+
+# %% nbs/lessons/07_training_loop.ipynb #f1e9a006
+def test_a_function_is_known_by_its_code_and_by_what_it_holds_on_to():
+    def scaled(factor, seen):
+        return lambda m, b: (factor * m(b).sum(), len(seen))
+
+    def same(f, g):
+        return function_fingerprint(f, "") == function_fingerprint(g, "")
+
+    assert same(scaled(2.0, []), scaled(2.0, [1]))  # a list may grow
+    assert not same(scaled(2.0, []), scaled(3.0, []))
+    assert not same(scaled(torch.ones(2), []), scaled(torch.zeros(2), []))
+    assert not same(lambda m, b: m(b).sum(), lambda m, b: m(b).mean())
+    assert function_fingerprint(None, "none") == "none"
 
 # %% nbs/lessons/07_training_loop.ipynb #e797f114
 @dataclass

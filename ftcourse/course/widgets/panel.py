@@ -15,7 +15,6 @@ import threading
 import time
 import traceback
 from dataclasses import fields
-from pathlib import Path
 
 from fastcore.basics import patch
 
@@ -52,11 +51,12 @@ class TrainingPanel(Shown):
         **reading,  # text, label, kind, on_bad: how to read `task`
     ):
         from ftcourse.data.load.load import as_task
+        from ftcourse.train.checkpoints import run_path
 
         self.given = (task, model)
         self.rows = rows
         self.reading = reading
-        self.folder = Path(run) if run else None
+        self.folder = None if run is None else run_path(run)
         self.task = as_task(task, **reading)
         self.controls = controls(hp or HyperParams(lr=settings().lr), names)
         self.curves = Curves()
@@ -162,7 +162,7 @@ def model(
     with hearing():
         self.begin(trial)
     run = Run(trial.folder)
-    copy_weights(trial.model.network, run.load(run.best())[0])
+    copy_weights(trial.model.network, run.load(run.best_of(run.history()))[0])
     trial.model.history = trial.history
     model = trial.model
     trial.let_go()
@@ -189,6 +189,7 @@ def train(self: TrainingPanel, trial: Trial) -> None:
     trial.history, first = trial.history or History(), None
     if trial.steps is None:
         self.begin(trial)
+        save_trial(trial, self.of)
     for step in trial.steps:
         # what a killed kernel had done after its last checkpoint is done again
         del trial.history.steps[step.n - 1 :]
@@ -218,7 +219,6 @@ def work(self: TrainingPanel, trial: Trial) -> None:
     "What the thread runs: whatever happens is kept, and said in the panel."
     began, told = time.monotonic(), []
     try:
-        save_trial(trial, self.of)
         with hearing() as told:
             self.train(trial)
     except Exception as e:

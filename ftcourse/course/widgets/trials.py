@@ -73,11 +73,14 @@ def save_trial(
     of: dict,  # what the panel is for: task, model, rows
 ) -> None:
     "Write what the table needs beside the run, so that a new kernel knows it."
-    if trial.folder is None:
-        return
     from ftcourse.core.files import write_atomic
+    from ftcourse.train.checkpoints import Run
 
-    trial.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        if trial.folder is None or not Run(trial.folder).read_config():
+            return  # nothing is kept, or no run has begun there
+    except CourseError:
+        return  # a folder of somebody else's, as the run has said
     kept = {k: getattr(trial, k) for k in ("state", "score", "seconds", "total", "note")}
     write_atomic(
         trial.folder / "panel.json",
@@ -98,10 +101,18 @@ def load_trials(
 
     found = []
     for file in sorted(folder.glob("[0-9]*/panel.json")) if folder else ():
-        kept, place = json.loads(file.read_text(encoding="utf-8")), file.parent
-        was = kept.pop("of")
-        hp = HyperParams.from_kwargs(**kept.pop("hp"))
-        error = kept.pop("error")
+        place = file.parent
+        try:
+            number = int(place.name)
+            kept = json.loads(file.read_text(encoding="utf-8"))
+            was = kept.pop("of")
+            hp = HyperParams.from_kwargs(**kept.pop("hp"))
+            error = kept.pop("error")
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            raise CourseError(
+                f"{file} was not written by a panel, or is damaged: move {place} elsewhere, or "
+                "give run= another folder"
+            ) from None
         if was != of:
             raise CourseError(
                 f"{folder} holds runs of {was}, and this panel is for {of}: give run= another "
@@ -111,7 +122,7 @@ def load_trials(
             kept["state"] = "stopped"  # its kernel died
         found.append(
             Trial(
-                int(place.name),
+                number,
                 hp,
                 place,
                 history=Run(place).history(),

@@ -10,11 +10,11 @@ __all__ = [
 # %% ../../../nbs/toolkit/prepare.ipynb #ed741182
 import json
 from array import array
-from hashlib import blake2b
 from uuid import uuid4
 
 import numpy as np
 
+from ...core.files import file_digest
 from ..splits import text_key
 
 # %% ../../../nbs/toolkit/prepare.ipynb #38344fb7
@@ -140,12 +140,9 @@ def write_splits(
         with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, schema) as out:
             for p in prep.parts:
                 copy_rows(prep, p, target, schema, out)
-        digest = blake2b(digest_size=16)
-        with open(path, "rb") as f:
-            while block := f.read(1 << 20):
-                digest.update(block)
-        kept = prep.folder / f"{digest.hexdigest()}.arrow"
-        if not kept.exists():
-            path.replace(kept)
+        digest = file_digest(path, "blake2b", digest_size=16)
+        kept = prep.folder / f"{digest}.arrow"
+        if not kept.exists() or file_digest(kept, "blake2b", digest_size=16) != digest:
+            path.replace(kept)  # also where a file in the cache was damaged
         done[name] = Dataset.from_file(str(kept), split=None if target < 0 else NamedSplit(name))
     return done, done.pop("unlabelled", None)
