@@ -489,8 +489,8 @@ def test_help_shows_the_values_that_are_used():
     ("python", "flags"),
     [
         ('pass kind="multilabel"', "pass --kind multilabel"),
-        ("Pass text='my text', label='stars'", 'Pass --text "my text", --label stars'),
-        ('Pass text=("…", "…"), label="…"', "Pass --text … --text …, --label …"),
+        ("Pass text='my text', label='stars'", 'Pass --text "my text" --label stars'),
+        ('Pass text=("…", "…"), label="…"', "Pass --text … --text … --label …"),
         ("lr=50 is outside", "--lr=50 is outside"),
         ("pass on_bad='skip'", "pass --on-bad skip"),
         ("context=3, my_label='x'", "context=3, my_label='x'"),
@@ -509,7 +509,7 @@ def test_a_cure_of_the_command_line_works_when_it_is_tried(tmp_path, untrained):
     bare = tmp_path / "bare.csv"
     bare.write_text("\n".join(f'"{text}",{i % 2}' for i, (text, _) in enumerate(ROWS)), encoding="utf-8")
     why = called("fine-tune", bare, "--out", tmp_path / "m")[2]
-    assert "--text=0, --label=1" in why, why
+    assert "--text=0 --label=1" in why, why
     with pytest.raises(AssertionError, match="it trained"):
         called("fine-tune", bare, "--out", tmp_path / "m", "--text", "0", "--label", "1")
 
@@ -527,3 +527,18 @@ def test_a_damaged_progress_file_is_said_not_raised(tmp_path, damage):
     assert found.rows["bo"] == {"01": 1}
     assert "ada.json" in str(found)
     assert found.unread == ["ada.json"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("progress", "x" * 300),
+        ("predict", "MODEL", "--file", "x" * 300),
+        ("predict", "MODEL", "a", "--out", "x" * 300 + ".csv"),
+    ],
+)
+def test_a_name_that_is_too_long_is_one_sentence(folder, arguments):
+    code, _, why = called(*(folder if x == "MODEL" else x for x in arguments))
+    assert code == 1
+    assert why.startswith("ftcourse: ")
+    assert len(why.splitlines()) == 1 or "UserWarning" in why

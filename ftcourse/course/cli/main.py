@@ -178,7 +178,7 @@ def model_folder(
     if not out.strip():
         raise CourseError("--out is empty: name a folder for the model")
     folder = Path(os.path.abspath(out))
-    if folder.is_dir() and any(folder.iterdir()):
+    if os.path.isdir(folder) and any(folder.iterdir()):
         weights = ("*.safetensors", "*.safetensors.index.json", "ftcourse.json")
         is_model = (folder / "config.json").is_file() and any(
             any(folder.glob(name)) for name in weights
@@ -345,7 +345,7 @@ def prediction_file(out: str, overwrite: bool) -> Path:
     path = Path(os.path.abspath(out))
     if path.suffix.lower() != ".csv":
         raise CourseError(f"--out {out}: name a file that ends in .csv")
-    if path.is_file() and not overwrite:
+    if os.path.isfile(path) and not overwrite:
         raise CourseError(f"{path} is there already: name another file, or pass --overwrite")
     refuse_unwritable(path, "file")
     return path
@@ -381,7 +381,7 @@ def texts_of(
     if not options.file:
         return lines_of_input(options)
     file = Path(options.file)
-    if not file.is_file():
+    if not os.path.isfile(file):  # a name that is too long is none
         raise CourseError(f"there is no file {options.file}: check the path")
     from ftcourse.data.load.readers import physical_lines, read_rows, unit_of
 
@@ -738,7 +738,7 @@ def in_flags(
     text = r"(?:\"[^\"]*\"|'[^']*')"
     names = "|".join(sorted(flags, key=len, reverse=True))
     pattern = rf"(?<![\w.\-])(?P<name>{names})=(?P<value>{text}|\({text}(?:, {text})*\))?"
-    return re.sub(pattern, flag, message)
+    return re.sub(",(?= --[a-z])", "", re.sub(pattern, flag, message))
 
 
 def told(
@@ -794,6 +794,10 @@ def run_command(options) -> int:  # exit code
             result = options.do(options)
     except CourseError as e:
         print(f"ftcourse: {told(e, options.parser)}", file=sys.stderr)
+        return 1
+    except OSError as e:  # a disk, a name or a permission that no check foresaw
+        place = f"{e.filename}: " if e.filename else ""
+        print(f"ftcourse: {printable(place)}{e.strerror or e}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         again = "; the same command goes on from here" if getattr(options, "run", None) else ""

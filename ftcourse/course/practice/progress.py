@@ -12,6 +12,7 @@ __all__ = [
 import contextlib
 import html
 import json
+import os
 import re
 from collections import Counter
 from dataclasses import dataclass, field
@@ -176,9 +177,10 @@ def class_progress(
     Raises `CourseError` for a folder without progress files.
     """
     folder, there = Path(folder), lesson_numbers(lessons)
-    files = {f.parent.name: f for f in folder.glob("*/progress.json")} | {
-        f.stem: f for f in folder.glob("*.json")
-    }
+    files = {}
+    if os.path.isdir(folder):
+        files = {f.parent.name: f for f in folder.glob("*/progress.json")}
+        files |= {f.stem: f for f in folder.glob("*.json")}
     if not files:
         raise CourseError(
             f"{folder}: no progress files here. Put in one per person, named NAME.json: on each "
