@@ -380,6 +380,16 @@ def test_strings_in_any_row_of_things_are_texts(judge):
         judge.predict(pandas.Series(["a", float("nan")], dtype=object))
 
 
+def test_a_model_whose_outputs_are_no_numbers_gives_no_label():
+    import torch
+
+    broken = load_model("tiny-bert", head="classify", labels=["neg", "pos"], seed=1)
+    with torch.no_grad():
+        broken.network.classifier.weight.fill_(float("nan"))
+    with pytest.raises(CourseError, match="no numbers"):
+        broken.predict(["good"])
+
+
 # --- a model that cannot read the texts
 
 

@@ -240,7 +240,13 @@ def probabilities(
         )
     rows = self._outputs(texts, batch_size)
     z = torch.stack(rows) if rows else torch.zeros(0, len(self.labels))
-    return (z.softmax(-1) if self.kind == "classify" else z.sigmoid()).numpy()
+    p = z.softmax(-1) if self.kind == "classify" else z.sigmoid()
+    if broken := p.isnan().any(-1).nonzero()[:, 0].tolist():
+        raise CourseError(
+            f"the model's outputs for {len(broken):,} of {len(p):,} texts are no numbers (text "
+            f"{broken[0]} is the first): its training went wrong. Train again with a lower lr"
+        )
+    return p.numpy()
 
 
 @patch
