@@ -125,7 +125,7 @@ HEADERS = {  # what stands in the header: what the sentence says
     "used twice": (("text", "text", "id", "label"), [":1:", "'text' more than once", "Rename one"]),
     "no usual name": (
         ("a", "b", "c", "d"),
-        ["no column has a usual name for the text", "'a', 'b', 'c', 'd'", "Pass text='b', label='d'"],
+        ["no column has a usual name for the text", "'a', 'b', 'c', 'd'", "Pass --text b --label d"],
     ),
 }
 

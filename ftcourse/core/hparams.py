@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = [
-    "option", "HyperParams", "refuse_contradictions", "known", "field_type", "validate_field"
+    "option", "HyperParams", "refuse_contradictions", "known", "field_type", "shown", "validate_field"
 ]
 
 # %% ../../nbs/toolkit/hparams.ipynb #ea8a25d5
 import difflib
 import math
+import re
 from dataclasses import dataclass, field, fields, replace
 from typing import get_args
 
@@ -122,13 +123,10 @@ class HyperParams:
 # %% ../../nbs/toolkit/hparams.ipynb #76ac618c
 def refuse_contradictions(hp: HyperParams) -> None:
     "Raise `CourseError` for values that cannot hold together."
-    layers = hp.train.removeprefix("last-")
-    if hp.train not in ("full", "head") and not (
-        hp.train.startswith("last-") and layers.isdigit() and int(layers) > 0
-    ):
+    if not re.fullmatch("full|head|last-0*[1-9][0-9]{0,3}", hp.train):
         raise CourseError(
-            f"train={hp.train!r}: write 'full', 'head', or 'last-2' for the last two layers and "
-            "the head"
+            f"train={shown(hp.train)}: write 'full', 'head', or 'last-2' for the last two layers "
+            "and the head"
         )
     if hp.train == "head" and hp.layer_decay != 1:
         raise CourseError(
@@ -176,7 +174,9 @@ def known(
             continue
         near = difflib.get_close_matches(name, names, 1, 0.5)
         hint = f"; do you mean {near[0]!r}?" if near else ""
-        raise CourseError(f"there is no hyperparameter {name!r}{hint} They are: {', '.join(names)}")
+        raise CourseError(
+            f"there is no hyperparameter {shown(name)}{hint} They are: {', '.join(names)}"
+        )
     return changes
 
 # %% ../../nbs/toolkit/hparams.ipynb #b3a192ff
@@ -186,6 +186,16 @@ def field_type(
     "What a field holds: `(int, True)` for `int | None`."
     kinds = get_args(f.type) or (f.type,)
     return kinds[0], type(None) in kinds
+
+
+def shown(value) -> str:
+    "A value as a message can hold it: on one line, short, and without failing."
+    try:
+        text = repr(value)
+    except Exception:  # an integer of 5,000 digits, a `__repr__` that fails
+        text = f"a value of type {type(value).__name__}"
+    text = " ".join(text.split())
+    return text if len(text) <= 100 else f"{text[:99]}…"
 
 
 # Not pydantic: its import takes 0.06 s, and 0.25 s on a busy machine, where all of `from ftcourse
@@ -198,7 +208,7 @@ def validate_field(
     "`value` in the field's type; raises `CourseError` when it is of another kind or out of range."
     kind, optional = field_type(f)
     low, high, choices, help = (f.metadata[k] for k in ("low", "high", "choices", "help"))
-    refused = lambda why: CourseError(f"{f.name}={value!r} {why}: {help}")
+    refused = lambda why: CourseError(f"{f.name}={shown(value)} {why}: {help}")
     if value is None:
         if optional:
             return None
@@ -208,12 +218,16 @@ def validate_field(
             raise refused(f"is none of {', '.join(choices) or 'the allowed words'}")
         return value
     if kind is bool:
-        if value not in (True, False):
+        try:
+            one_of_them = value in (True, False)
+        except Exception:  # an array, a missing value of pandas
+            one_of_them = False
+        if not one_of_them:
             raise refused("is neither True nor False")
         return bool(value)
     try:
         number = float(value)
-    except (TypeError, ValueError, OverflowError):
+    except Exception:  # whatever the type of the value raises
         raise refused("is not a number") from None
     if not math.isfinite(number) or kind is int and number != int(number):
         raise refused(f"is not a {'whole' if kind is int else 'finite'} number")

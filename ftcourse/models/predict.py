@@ -4,40 +4,75 @@
 
 # %% auto #0
 __all__ = [
-    "checked_texts", "Answers"
+    "SPELLED", "UNKNOWN", "SPACELESS", "refuse_tables", "holds_text", "checked_texts", "spelling_note", "Answers"
 ]
 
 # %% ../../nbs/lessons/05_models.ipynb #182276ab
+import re
 import warnings
-from collections.abc import Iterable
+from collections.abc import Mapping, Set
 
 import torch
 from fastcore.basics import patch
 from torch import Tensor
 
-from ..core.errors import CourseError
+from ..core.errors import CourseError, warn
+from ..core.hparams import shown
 from ..data.encode.spans import Answer, decode
 from .forward import evaluating
 from .hub import quietly
 
 # %% ../../nbs/lessons/05_models.ipynb #8f6be18f
+def refuse_tables(
+    texts,  # what a model is asked about
+) -> None:
+    """Raise `CourseError` for what can be gone through and yet is no list of texts.
+
+    A table or a mapping would give the names of its columns, a set gives no order.
+    """
+    columns = getattr(texts, "columns", None)
+    if columns is None:
+        columns = getattr(texts, "column_names", None)
+    if isinstance(texts, Mapping) or columns is not None:
+        names = list(texts if isinstance(texts, Mapping) else columns)
+        name = next((name for name in names if holds_text(texts, name)), "text")
+        raise CourseError(
+            f"a {type(texts).__name__} with the columns {shown(names)} is a table, not a list of "
+            f"texts: give one column of it, [{name!r}], or pairs as list(zip(first, second))"
+        )
+    if isinstance(texts, (bytes, bytearray)):
+        raise CourseError(f"{shown(texts)} is bytes, not text: give .decode() of it")
+    if isinstance(texts, Set):
+        raise CourseError("a set has no order that answers could have: give a list of strings")
+
+
+def holds_text(table, name) -> bool:
+    "Whether a column of a table begins with a string."
+    try:
+        return isinstance(next(iter(table[name])), str) and not isinstance(table[name], str)
+    except Exception:  # an empty column, or a table that is read otherwise
+        return False
+
+
 def checked_texts(
     texts,  # a string, strings, or pairs of strings
     pairs: bool | None,  # whether pairs are asked for; None: either will do
 ) -> tuple[list[str], list[str] | None]:
     "First and second texts; anything that is not text raises `CourseError` with its place."
-    if not isinstance(texts, Iterable):
-        raise CourseError(f"{texts!r} is no text: give a list of strings")
+    refuse_tables(texts)
     one = isinstance(texts, str) or (
         pairs and isinstance(texts, tuple) and len(texts) == 2 and isinstance(texts[0], str)
     )
-    rows = [texts] if one else list(texts)
+    try:
+        rows = [texts] if one else list(texts)
+    except TypeError:  # nothing to go through: a number, None, an array without dimensions
+        raise CourseError(f"{shown(texts)} is no text: give a list of strings") from None
     double = bool(rows) and isinstance(rows[0], (tuple, list))
     if pairs and rows and not double:
         raise CourseError("this model reads pairs: give [(first, second), …]")
     if pairs is False and double:
         raise CourseError(
-            f"this model reads one text per row, and text 0 is {rows[0]!r}: give strings"
+            f"this model reads one text per row, and text 0 is {shown(rows[0])}: give strings"
         )
     for i, row in enumerate(rows):
         ok = (
@@ -49,12 +84,46 @@ def checked_texts(
         )
         if not ok:
             raise CourseError(
-                f"text {i} is {row!r}, not {'a pair of strings' if double else 'a string'}: only "
-                "text can be read"
+                f"text {i} is {shown(row)}, not {'a pair of strings' if double else 'a string'}: "
+                "only text can be read"
             )
     return ([r[0] for r in rows], [r[1] for r in rows]) if double else (rows, None)
 
 # %% ../../nbs/lessons/05_models.ipynb #e8d05b16
+# tiny-bert needs 1.0 tokens for a word of `reviews`, 3.7 for one of a newspaper, 7.3 in German.
+SPELLED = 3.0  # tokens for a word, from which on a model no longer reads words
+UNKNOWN = 0.1  # [UNK] as a share of the tokens, from which on much of a text is lost
+SPACELESS = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uf900-\ufaff]")
+
+
+def spelling_note(
+    examples,  # Examples of the texts
+    texts: list[str],
+) -> str | None:  # a sentence; None where the model knows the words
+    """Whether a model spells what it is asked about, or does not know it.
+
+    A word is a run of letters and digits, or a mark. Fewer than ten are not judged, nor are scripts
+    without spaces and the windows of kind span, which overlap.
+    """
+    cure = "Choose a model that was pretrained on text like this, in this language"
+    if examples.unk_rate > UNKNOWN:
+        return (
+            f"{examples.unk_rate:.0%} of the tokens of these texts are [UNK], unknown to the "
+            f"model: it cannot read much of them. {cure}"
+        )
+    joined = " ".join(texts)
+    words = len(re.findall(r"[^\W_]+|[^\w\s]|_", joined))
+    if words < 10 or examples.kind == "span" or SPACELESS.search(joined):
+        return None
+    cut = sum(size - examples.max_length for size in examples.cut.values())
+    rate = (examples.words + cut) / words
+    if rate > SPELLED:
+        return (
+            f"the model spells these texts: it needs {rate:.1f} tokens for a word, and 1 to 2 "
+            f"where it knows the language. {cure}"
+        )
+
+
 class Answers:
     """What a model can be asked: predict, probabilities, fill, generate.
 
@@ -93,6 +162,8 @@ def _outputs(
         pairs=second,
         kind="span" if self.kind == "span" else "classify",
     )
+    if said := spelling_note(examples, [*first, *(second or [])]):
+        warn(said)
     found = [[] for _ in first]  # for span, a long text has several examples
     with evaluating(self.network):
         for batch in Batches(examples, batch_size, shuffle=False, buckets=True):
@@ -169,7 +240,26 @@ def probabilities(
         )
     rows = self._outputs(texts, batch_size)
     z = torch.stack(rows) if rows else torch.zeros(0, len(self.labels))
-    return (z.softmax(-1) if self.kind == "classify" else z.sigmoid()).numpy()
+    p = z.softmax(-1) if self.kind == "classify" else z.sigmoid()
+    if broken := p.isnan().any(-1).nonzero()[:, 0].tolist():
+        raise CourseError(
+            f"the model's outputs for {len(broken):,} of {len(p):,} texts are no numbers (text "
+            f"{broken[0]} is the first): its training went wrong. Train again with a lower lr"
+        )
+    return p.numpy()
+
+
+@patch
+def labels_for(
+    self: Answers,
+    p,  # (texts, classes) as `probabilities` gives them
+) -> list:  # one per text: a label; for multilabel a list of them
+    "The labels that probabilities mean: the likeliest, or those above the model's thresholds."
+    if self.kind == "multilabel":
+        bars = self.thresholds or [0.5] * len(self.labels)
+        return [[name for name, x, bar in zip(self.labels, row, bars) if x > bar] for row in p]
+    chosen = p[:, 1] > self.thresholds[0] if self.thresholds else p.argmax(-1)
+    return [self.labels[int(i)] for i in chosen]
 
 
 @patch
@@ -177,22 +267,17 @@ def predict(
     self: Answers,
     texts,  # strings, or pairs where the model reads pairs; (question, context) for span
     batch_size: int = 64,
-) -> list:  # one per text, in the order given
+    probabilities: bool = False,  # give them too, where the model has labels
+) -> list | tuple:  # one per text, in the order given
     """Label strings; for multilabel lists of the labels above one half; floats for regress; slices
     of the context for span, empty for no answer; the word for the mask for mlm.
+
+    With `probabilities`, a pair: these labels, and what `probabilities` gives for the same texts.
     """
-    if self.kind == "classify":
+    if probabilities or self.kind in ("classify", "multilabel"):
         p = self.probabilities(texts, batch_size)
-        return [
-            self.labels[int(i)]
-            for i in (p[:, 1] > self.thresholds[0] if self.thresholds else p.argmax(-1))
-        ]
-    if self.kind == "multilabel":
-        bars = self.thresholds or [0.5] * len(self.labels)
-        return [
-            [name for name, p, bar in zip(self.labels, row, bars) if p > bar]
-            for row in self.probabilities(texts, batch_size)
-        ]
+        labels = self.labels_for(p)
+        return (labels, p) if probabilities else labels
     if self.kind == "mlm":
         return [" ".join(guesses[0][0] for guesses in row) for row in self.fill(texts, 1)]
     if self.kind == "span":

@@ -4,24 +4,31 @@
 
 # %% auto #0
 __all__ = [
-    "add_hyperparameters", "number_or_none", "hyperparameters", "add_data_flags", "read_task", "progress_bar",
-    "fine_tune_command", "evaluate_command", "predict_command", "texts_of", "pretrain_command", "push_command",
-    "doctor_command", "lessons_folder", "lab_command", "lesson_file", "lessons_command", "progress_command",
-    "argument", "build_parser", "replace_unencodable", "main"
+    "PRETRAINING", "add_hyperparameters", "number_or_none", "hyperparameters", "profile_default", "count",
+    "add_data_flags", "column_flags", "read_task", "progress_bar", "model_folder", "refuse_unwritable",
+    "refuse_unscorable", "fine_tune_command", "evaluate_command", "predict_command", "answered", "prediction_line",
+    "printable", "prediction_file", "write_predictions", "texts_of", "text_columns", "usable_rows",
+    "lines_of_input", "pretrain_command", "push_command", "doctor_command", "lessons_folder", "lab_command",
+    "lesson_file", "lessons_command", "progress_command", "argument", "build_parser", "replace_unencodable",
+    "LastingStream", "in_flags", "told", "parse", "main", "run_command"
 ]
 
 # %% ../../../nbs/toolkit/cli.ipynb #55912ca9
 import argparse
 import contextlib
+import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 
 from ...core import __version__
 from ...core.errors import CourseError
+from ...core.files import replace_file
 from ...core.hparams import HyperParams, field_type
 from ...core.settings import find_settings, settings
 from .doctor import examine, examined_text, installed
@@ -32,15 +39,17 @@ from .doctor import examine, examined_text, installed
 # the fields.
 def add_hyperparameters(
     parser: argparse.ArgumentParser,
+    **used,  # values of the command's own, where a field is not given
 ) -> None:
-    "One flag per field of `HyperParams`, with its help, default and choices."
+    "One flag per field of `HyperParams`, with its help, the value that is used, and choices."
     group = parser.add_argument_group(
         "hyperparameters (ranges are checked before anything is trained)"
     )
     for f in fields(HyperParams):
         kind, _ = field_type(f)
         names = list(dict.fromkeys([f"--{f.name.replace('_', '-')}", f"--{f.name}"]))
-        default = "" if f.default is None else f" (default {f.default})"
+        value = used.get(f.name, f.default)
+        default = f" (default {'none' if value is None else value})"
         if kind is bool:
             how = dict(action=argparse.BooleanOptionalAction)
         elif f.metadata["choices"]:
@@ -69,6 +78,24 @@ def hyperparameters(options: argparse.Namespace) -> dict:
         f.name: getattr(options, f.name) for f in fields(HyperParams) if hasattr(options, f.name)
     }
 
+
+PRETRAINING = {"lr": 1e-3, "epochs": 1, "head_lr": 1.0}  # what `pretrain` uses unless it is told
+
+
+def profile_default(name: str):
+    "A value of the profile, for help and flags; none where settings.ini cannot be read."
+    try:
+        return getattr(settings(), name)
+    except CourseError:
+        return None
+
+
+def count(text: str) -> int:
+    "A whole number from 1 on."
+    if not re.fullmatch("[0-9]{1,18}", text) or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+    return int(text)
+
 # %% ../../../nbs/toolkit/cli.ipynb #a90dcc75
 def add_data_flags(parser: argparse.ArgumentParser) -> None:
     "Flags that say how data are read."
@@ -83,23 +110,30 @@ def add_data_flags(parser: argparse.ArgumentParser) -> None:
         choices=("classify", "multilabel", "regress", "span", "lm"),
         help="what is to be learned (default: found out from the labels)",
     )
-    parser.add_argument(
-        "--on-bad",
-        choices=("error", "skip"),
-        default="error",
-        help="rows that cannot be used: refuse all and list them, or leave them out and list them",
-    )
+
+
+def column_flags(options, form: type) -> dict:
+    "What `--text` and `--label` say: names (`str`) or positions (`int`)."
+    text = tuple(map(form, options.text or ()))
+    label = None if options.label is None else form(options.label)
+    return {"text": (text[0] if len(text) == 1 else text) if text else None, "label": label}
 
 
 def read_task(options, source, to_score: bool = False):
     "The task that a command names; `to_score`: one table is then scored whole."
     from ftcourse.data.load.load import load_task, task_to_score
 
-    text = options.text and (options.text[0] if len(options.text) == 1 else tuple(options.text))
-    how = dict(text=text, label=options.label, kind=options.kind, on_bad=options.on_bad)
-    task = task_to_score(source, options.split, **how) if to_score else load_task(source, **how)
+    load = partial(task_to_score, split=options.split) if to_score else load_task
+    how = dict(kind=options.kind, on_bad=options.on_bad)
+    names = [*(options.text or []), *([options.label] if options.label else [])]
+    try:
+        task = load(source, **column_flags(options, str), **how)
+    except CourseError:
+        if not names or not all(re.fullmatch("[0-9]{1,4}", name) for name in names):
+            raise
+        task = load(source, **column_flags(options, int), **how)  # positions, without a header
     for problem in list(task.problems)[:20]:
-        print(f"left out: {problem}", file=sys.stderr)
+        print(f"left out: {printable(problem)}", file=sys.stderr)
     if len(task.problems) > 20:
         print(f"left out: {len(task.problems) - 20} more", file=sys.stderr)
     return task
@@ -132,18 +166,93 @@ def progress_bar(hp: HyperParams):  # gives what `fit` takes as progress
 
         yield show
 
+# %% ../../../nbs/toolkit/cli.ipynb #e55bce80
+def model_folder(
+    out: str,  # what `--out` says
+    overwrite: bool,  # a model that is there may be replaced
+) -> Path:
+    """Where a trained model will be saved.
+
+    Raises `CourseError` for a place that cannot take it, before anything is trained.
+    """
+    if not out.strip():
+        raise CourseError("--out is empty: name a folder for the model")
+    folder = Path(os.path.abspath(out))
+    if os.path.isdir(folder) and any(folder.iterdir()):
+        weights = ("*.safetensors", "*.safetensors.index.json", "ftcourse.json")
+        is_model = (folder / "config.json").is_file() and any(
+            any(folder.glob(name)) for name in weights
+        )
+        if not is_model:
+            raise CourseError(
+                f"{folder} holds other things and no model: name a new folder with --out. Nothing "
+                "was trained or written"
+            )
+        if not overwrite:
+            raise CourseError(
+                f"{folder} holds a model already: name another folder with --out, or replace the "
+                "model with --overwrite. Nothing was trained or written"
+            )
+    refuse_unwritable(folder, "folder")
+    return folder
+
+
+def refuse_unwritable(
+    path: Path,  # a file or folder that will be written
+    what: str,  # "file" or "folder"
+) -> None:
+    "Raise `CourseError` where nothing can be written: tried beside it, as it will be done."
+    try:
+        if path.is_dir() if what == "file" else path.exists() and not path.is_dir():
+            raise CourseError(f"{path} is there and no {what}: name a {what} with --out")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        trial = path.with_name(f".{path.name}.{os.getpid()}.new")  # the longest name it will need
+        trial.mkdir()
+        trial.rmdir()
+    except (OSError, ValueError) as e:
+        if isinstance(e, CourseError):
+            raise
+        why = getattr(e, "strerror", None) or e
+        raise CourseError(
+            f"{path} cannot be written ({why}): name another {what} with --out. Nothing was done"
+        ) from e
+
+
+def refuse_unscorable(task, split: str) -> None:
+    "Raise `CourseError` for a split that is missing or has no labels, before anything is trained."
+    from ftcourse.metrics.report import refuse_hidden
+
+    try:
+        rows = task.split(split)
+        if not len(rows):
+            raise CourseError(f"the {split} split of {task.name} has no rows")
+        if task.kind in ("classify", "multilabel", "regress"):
+            refuse_hidden(task.label_ids(split), f"{task.name}/{split}", task.kind)
+    except CourseError as e:
+        cure = ""
+        if split not in task.splits and split not in task.hidden:
+            begins = f"{split}: none, "
+            why = [f" ({n.removeprefix(begins)})" for n in task.notes if n.startswith(begins)]
+            cure = (
+                f"{''.join(why)}. Add rows, or score the rows that it learns from, which says what "
+                "it remembers: --split train"
+            )
+        raise CourseError(
+            f"nothing was trained, for the model could not be scored: {e}{cure}"
+        ) from e
+
 # %% ../../../nbs/toolkit/cli.ipynb #e55bce81
 def fine_tune_command(options) -> dict:
     "`ftcourse fine-tune DATA`: train, score, save with a card."
-    from ftcourse.course.cli.model_card import save_with_card
+    from ftcourse.course.cli.model_card import write_card
     from ftcourse.recipes import evaluate_model, fine_tune_model
 
     given = hyperparameters(options)
     hp = HyperParams.from_kwargs(**{"lr": settings().lr} | given)
-    if Path(options.out).is_file():
-        raise CourseError(f"{options.out} is a file: name a folder with --out")
+    out = model_folder(options.out, options.overwrite)
     task = read_task(options, options.data)
-    print(task, file=sys.stderr)
+    print(told(task, options.parser), file=sys.stderr)
+    refuse_unscorable(task, options.split)
     with progress_bar(hp) as show:
         model = fine_tune_model(
             options.model or settings().encoder,
@@ -153,10 +262,12 @@ def fine_tune_command(options) -> dict:
             progress=show,
             **{"lr": hp.lr} | given,
         )
+    folder = model.save(out)
+    print(f"saved in {folder}; now it is scored", file=sys.stderr)
     report = evaluate_model(model, task, split=options.split)
-    folder = save_with_card(model, task, report, hp, options.out)
+    write_card(model, task, report, hp, folder)
     if not options.json:
-        print(report, f"saved in {folder}", sep="\n")
+        print(told(report, options.parser), f"saved in {folder}", sep="\n")
     return report.to_dict() | {"model": str(folder), "updates": len(model.history.steps)}
 
 
@@ -168,63 +279,194 @@ def evaluate_command(options) -> dict:
     model, task = load_model(options.model), read_task(options, options.data, True)
     report = evaluate_model(model, task, split=options.split)
     if not options.json:
-        print(report, report.hardest(options.hardest), sep="\n")
+        print(told(report, options.parser), told(report.hardest(options.hardest)), sep="\n")
     return report.to_dict() | {"hardest": list(report.hardest(options.hardest))}
 
 # %% ../../../nbs/toolkit/cli.ipynb #096c3bbe
 def predict_command(options) -> list:
-    """`ftcourse predict MODEL [TEXT …]`: a label per text; texts come from the line, from a file,
-    or from standard input, one per line.
+    """`ftcourse predict MODEL [TEXT …]`: a label and its probability for each text; texts come from
+    the line, from a file, or from standard input, one per line.
     """
     from ftcourse.models.load import load_model
 
     if options.texts and options.file:
         raise CourseError("give texts or --file, not both")
-    texts = options.texts or texts_of(options)
+    out = None if options.out is None else prediction_file(options.out, options.overwrite)
+    model = load_model(options.model)
+    texts = options.texts or texts_of(options, model.text)
     if not texts:
         raise CourseError(
             "there is no text to predict: write it behind the model, name a file with --file, or "
             "send lines to standard input"
         )
-    labels = load_model(options.model).predict(texts)
-    if not options.json:
-        print(*(f"{label}\t{text}" for label, text in zip(labels, texts)), sep="\n")
-    return [{"text": text, "label": label} for text, label in zip(texts, labels)]
+    rows = answered(model, texts)
+    if out:
+        write_predictions(out, rows, model)
+    if not options.json and not out:
+        print(*map(prediction_line, rows), sep="\n")
+    elif not options.json:
+        print(f"{len(rows):,} rows written to {out}")
+    return rows
 
 
-def texts_of(options) -> list:
+def answered(
+    model,  # a Model
+    texts: list,  # strings or pairs
+) -> list[dict]:  # a text, its label, and, where the model has labels, what is sure of it
+    "Texts with the model's answers."
+    if model.kind not in ("classify", "multilabel"):
+        return [{"text": text, "label": said} for text, said in zip(texts, model.predict(texts))]
+    rows = []
+    for text, label, p in zip(texts, *model.predict(texts, probabilities=True)):
+        of = {name: round(float(x), 6) for name, x in zip(model.labels, p)}
+        sure = [of[name] for name in label] if isinstance(label, list) else of[label]
+        rows.append({"text": text, "label": label, "probability": sure, "probabilities": of})
+    return rows
+
+
+def prediction_line(row: dict) -> str:
+    "Label, probability and text of one row on one line, parted by tabs."
+    joined = lambda x, form: ", ".join(map(form, x)) if isinstance(x, list) else form(x)
+    cells = [joined(row["label"], str) or "(none)"]
+    if "probability" in row:
+        cells.append(joined(row["probability"], "{:.3f}".format) or "-")
+    text = row["text"]
+    return "\t".join(printable(x) for x in [*cells, *([text] if isinstance(text, str) else text)])
+
+
+def printable(text) -> str:
+    "Text of a file as a terminal may show it: on one line, without what moves or hides letters."
+    unseen = "[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]"
+    return re.sub(unseen, lambda m: m[0].encode("unicode_escape").decode(), str(text))
+
+
+def prediction_file(out: str, overwrite: bool) -> Path:
+    "The CSV file that `--out` names. Raises `CourseError` where it cannot be written."
+    path = Path(os.path.abspath(out))
+    if path.suffix.lower() != ".csv":
+        raise CourseError(f"--out {out}: name a file that ends in .csv")
+    if os.path.isfile(path) and not overwrite:
+        raise CourseError(f"{path} is there already: name another file, or pass --overwrite")
+    refuse_unwritable(path, "file")
+    return path
+
+
+def write_predictions(path: Path, rows: list[dict], model) -> None:
+    """One row per text: text (and pair), label, its probability, and that of each label.
+
+    Several labels of one text stand as a JSON list.
+    """
+    pair = not isinstance(rows[0]["text"], str)
+    head = [*(("text", "pair") if pair else ("text",)), "label"]
+    if "probability" in rows[0]:
+        head += ["probability", *(f"probability of {name}" for name in model.labels)]
+    plain = lambda x: json.dumps(x, ensure_ascii=False) if isinstance(x, list) else x
+    with replace_file(path) as new, open(new, "w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(head)
+        for row in rows:
+            cells = [*(row["text"] if pair else [row["text"]]), plain(row["label"])]
+            if "probability" in row:
+                cells += [plain(row["probability"]), *row["probabilities"].values()]
+            table.writerow(cells)
+
+
+def texts_of(
+    options,
+    learned: tuple = (),  # the columns that the model was made for
+) -> list:  # strings, or pairs where two columns are read
     """Texts of `--file` (a text column of a table, or the lines of a text file), or of standard
-    input.
+    input. Raises `CourseError` for a row that is no text, with its line.
     """
     if not options.file:
-        return [line.rstrip("\n") for line in sys.stdin if line.strip()]
+        return lines_of_input(options)
     file = Path(options.file)
-    if not file.is_file():
+    if not os.path.isfile(file):  # a name that is too long is none
         raise CourseError(f"there is no file {options.file}: check the path")
-    if file.suffix.lower() == ".txt":
-        return [line for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    from ftcourse.data.load.readers import read_rows
+    from ftcourse.data.load.readers import physical_lines, read_rows, unit_of
 
-    problems, column = [], options.text or "text"
-    rows = [row for _, row in read_rows(file, problems)]
-    if rows and column not in rows[0]:
+    problems = []
+    if file.suffix.lower() == ".txt":
+        lines = enumerate(physical_lines(file), 1)
+        rows = [(n, {"text": line.rstrip("\r\n")}) for n, line in lines if line.strip()]
+        columns, unit = ("text",), "line"
+    else:
+        rows, unit = list(read_rows(file, problems)), unit_of(file)
+        there = rows[0][1] if rows else {}
+        usual = learned if learned and all(c in there for c in learned) else ("text",)
+        columns = text_columns(options.text or usual, there, file)
+    rows = usable_rows(rows, columns, f"{file}, {unit}", options, problems)
+    one = len(columns) == 1
+    return [row[columns[0]] if one else tuple(row[c] for c in columns) for _, row in rows]
+
+
+def text_columns(
+    wanted,  # names of columns
+    there: dict,  # the first row; empty where there is none
+    file: Path,
+) -> tuple[str, ...]:
+    "The columns to read. Raises `CourseError` naming those there are."
+    wanted = (wanted,) if isinstance(wanted, str) else tuple(wanted)
+    if len(wanted) > 2:
+        raise CourseError("--text is given more than twice: a row has one text, or a pair of them")
+    lost = next((c for c in wanted if there and c not in there), None)
+    if lost is not None:
         raise CourseError(
-            f"{file} has no column {column!r}, it has {', '.join(map(str, rows[0]))}: name one "
+            f"{file} has no column {lost!r}, it has {', '.join(map(str, there))}: name one "
             "with --text"
         )
-    if problems:
+    return wanted
+
+
+def usable_rows(
+    rows: list,  # (line, row)
+    columns: tuple,  # of text
+    where: str,  # what a message says before the line
+    options,  # on_bad
+    problems: list = (),  # rows that could not be read
+) -> list:  # (line, row) of those that hold text
+    """The rows that a text can be read from, as the loader understands it.
+
+    Raises `CourseError` naming the others; with `--on-bad skip` they are told and left out.
+    """
+    from ftcourse.data.load.columns import text_problem
+
+    bad = {}
+    for n, row in rows:
+        for column in columns:
+            if n not in bad and (problem := text_problem(row, column)):
+                bad[n] = f"{where} {n}: {problem[0]}. {problem[1]}"
+    said = [*map(str, problems), *bad.values()]
+    lines = [printable(line) for line in said[:20]]
+    lines += [f"… {len(said):,} rows in all"] * (len(said) > 20)
+    if said and getattr(options, "on_bad", "error") == "error":
+        raise CourseError("\n".join([*lines, "Mend them, or leave them out with --on-bad skip"]))
+    for line in lines:
+        print(f"left out: {line}", file=sys.stderr)
+    return [(n, row) for n, row in rows if n not in bad]
+
+
+def lines_of_input(options) -> list[str]:
+    "The lines of standard input that are not blank."
+    try:
+        rows = [(n, {"text": line.rstrip("\r\n")}) for n, line in enumerate(sys.stdin, 1)]
+    except UnicodeDecodeError as e:
         raise CourseError(
-            f"{len(problems)} rows of {file} cannot be read, the first: {problems[0]}"
-        )
-    return [row[column] for row in rows]
+            f"standard input holds the byte {e.object[e.start]:#04x}, which is not UTF-8. If it is "
+            "Windows-1252 or Latin-1, convert it: iconv -f WINDOWS-1252 -t UTF-8"
+        ) from e
+    rows = [(n, row) for n, row in rows if row["text"].strip()]
+    rows = usable_rows(rows, ("text",), "standard input, line", options)
+    return [row["text"] for _, row in rows]
 
 # %% ../../../nbs/toolkit/cli.ipynb #88bfffe9
 def pretrain_command(options) -> dict:
     "`ftcourse pretrain TEXT`: a new model from text without labels."
     from ftcourse.recipes import train_model
 
-    given = hyperparameters(options)
-    with progress_bar(HyperParams.from_kwargs(**{"epochs": 1} | given)) as show:
+    given = PRETRAINING | hyperparameters(options)
+    hp, out = HyperParams.from_kwargs(**given), model_folder(options.out, options.overwrite)
+    with progress_bar(hp) as show:
         model = train_model(
             options.data,
             objective=options.objective,
@@ -233,7 +475,7 @@ def pretrain_command(options) -> dict:
             progress=show,
             **given,
         )
-    folder, last = model.save(options.out), model.history.steps[-1]
+    folder, last = model.save(out), model.history.steps[-1]
     if not options.json:
         print(f"{last.n} updates, last loss {last.loss:.3f} nats; saved in {folder}")
     return {"model": str(folder), "updates": last.n, "loss": last.loss}
@@ -343,13 +585,18 @@ def build_parser() -> argparse.ArgumentParser:
             action="store_true",
             help="print the result as JSON, and nothing else, to standard output",
         )
-        made.set_defaults(do=run)
+        made.set_defaults(do=run, parser=made)
         return made
 
     data = argument("data", help="a file, a folder, a hub id or a built-in name")
     model = argument("model", help="a folder, a hub id or a built-in name")
-    split = argument("--split", default="test", help="which split is scored (default test)")
-    rows = argument("--rows", type=int, metavar="N", help="use so many rows (default: all)")
+    split = argument(
+        "--split",
+        choices=("train", "validation", "test"),
+        default="test",
+        help="which split is scored (default test)",
+    )
+    rows = argument("--rows", type=count, metavar="N", help="use so many rows (default: all)")
     run_folder = argument(
         "--run", metavar="FOLDER", help="run folder: the same command goes on where it stopped"
     )
@@ -359,23 +606,44 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="where the model is saved (default: model)",
     )
-    start = argument("--model", help="what to begin with (default: the profile's encoder)")
-    tune = command(fine_tune_command, "fine-tune", data, start, rows, run_folder, split, out)
+    overwrite = argument(
+        "--overwrite", action="store_true", help="replace what --out names, where it is there"
+    )
+    encoder = profile_default("encoder")
+    start = argument(
+        "--model", help=f"what to begin with (default: {encoder}, the profile's encoder)"
+    )
+    on_bad = argument(
+        "--on-bad",
+        choices=("error", "skip"),
+        default="error",
+        help="rows that cannot be used: refuse all and list them, or leave them out and list them",
+    )
+    saved = (out, overwrite)
+    fine_tune = (data, start, rows, run_folder, split, *saved, on_bad)
+    tune = command(fine_tune_command, "fine-tune", *fine_tune)
     hardest = argument(
         "--hardest",
-        type=int,
+        type=count,
         default=5,
         metavar="N",
         help="rows with the highest loss to show (default 5)",
     )
-    score = command(evaluate_command, "evaluate", model, data, split, hardest)
+    score = command(evaluate_command, "evaluate", model, data, split, hardest, on_bad)
     command(
         predict_command,
         "predict",
         model,
         argument("texts", nargs="*", help="texts; none: read lines from standard input"),
         argument("--file", help="a text file or a table"),
-        argument("--text", help="text column of the table (default: text)"),
+        argument(
+            "--text",
+            action="append",
+            help="text column of the table; twice for pairs (default: as in training, or text)",
+        ),
+        argument("--out", metavar="FILE.csv", help="write a table, one row per text"),
+        overwrite,
+        on_bad,
     )
     objective = argument(
         "--objective",
@@ -383,7 +651,7 @@ def build_parser() -> argparse.ArgumentParser:
         default="mlm",
         help="guess hidden words, or the next one",
     )
-    pretrain = command(pretrain_command, "pretrain", data, objective, rows, run_folder, out)
+    pretrain = command(pretrain_command, "pretrain", data, objective, rows, run_folder, *saved)
     command(
         push_command,
         "push",
@@ -411,8 +679,8 @@ def build_parser() -> argparse.ArgumentParser:
     command(progress_command, "progress", people)
     for p in (tune, score):
         add_data_flags(p)
-    for p in (tune, pretrain):
-        add_hyperparameters(p)
+    add_hyperparameters(tune, lr=profile_default("lr"))
+    add_hyperparameters(pretrain, **PRETRAINING)
     return top
 
 # %% ../../../nbs/toolkit/cli.ipynb #e7150cc0
@@ -423,32 +691,118 @@ def replace_unencodable() -> None:
             stream.reconfigure(errors="replace")
 
 
+class LastingStream:
+    """A stream whose end does not end a command: what cannot be written any more is dropped.
+
+    In the middle of training a reader may stop (`ftcourse … | head`), or the disk of a log be full.
+    """
+
+    def __init__(self, stream):
+        self.stream, self.failed = stream, None
+
+    def __getattr__(self, name):
+        return getattr(self.stream, name)
+
+    def write(self, text: str) -> int:
+        self._try(self.stream.write, text)
+        return len(text)
+
+    def flush(self) -> None:
+        self._try(self.stream.flush)
+
+    def _try(self, call, *arguments) -> None:
+        try:
+            call(*arguments)
+        except OSError as e:
+            self.failed = e
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.stream.fileno())
+            os.close(nowhere)
+
+
+def in_flags(
+    message: str,  # of an error or a warning: it names arguments of Python
+    parser: argparse.ArgumentParser,  # of the command
+) -> str:
+    """The message with the command's flags: `--kind multilabel` for `kind="multilabel"`."""
+    flags = {a.dest: a.option_strings[0] for a in parser._actions if a.option_strings}
+    word = lambda value: f'"{value}"' if re.search(r"\s", value) else value
+
+    def flag(found):
+        name, value = flags[found["name"]], found["value"]
+        if not value:
+            return f"{name}="
+        quoted = re.findall(r"\"([^\"]*)\"|'([^']*)'", value)
+        return " ".join(f"{name} {word(one or other)}" for one, other in quoted)
+
+    text = r"(?:\"[^\"]*\"|'[^']*')"
+    names = "|".join(sorted(flags, key=len, reverse=True))
+    pattern = rf"(?<![\w.\-])(?P<name>{names})=(?P<value>{text}|\({text}(?:, {text})*\))?"
+    return re.sub(",(?= --[a-z])", "", re.sub(pattern, flag, message))
+
+
+def told(
+    message,  # an error, a report
+    parser: argparse.ArgumentParser | None = None,  # of the command whose flags it shall name
+) -> str:
+    "What is said about data, as a terminal may show it, with flags for arguments."
+    text = in_flags(str(message), parser) if parser else str(message)
+    return "\n".join(map(printable, text.split("\n")))
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    "The command line; texts of `predict` may stand before, between and behind its options."
+    top = build_parser()
+    options, more = top.parse_known_args(arguments)
+    if more and hasattr(options, "texts") and not any(x.startswith("-") for x in more):
+        options.texts = [*options.texts, *more]
+    elif more:
+        options.parser.error(f"unrecognized arguments: {' '.join(more)}")
+    return options
+
+
 def main(
     arguments: list[str] | None = None,  # default: those of the command line
 ) -> int:  # exit code: 0 done, 1 something to mend, 2 a wrong command, 130 stopped
     "Entry point of `ftcourse`."
     import warnings
 
-    warnings.formatwarning = lambda message, category, *place, **line: (
-        f"{category.__name__}: {message}\n"
-    )
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     replace_unencodable()
-    options = build_parser().parse_args(arguments)
+    out, err = (stream and LastingStream(stream) for stream in (sys.stdout, sys.stderr))
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            options = parse(arguments)
+            warnings.formatwarning = lambda message, category, *place, **line: (
+                f"{category.__name__}: {told(message, options.parser)}\n"
+            )
+            code = run_command(options)
+        finally:
+            for stream in filter(None, (out, err)):
+                stream.flush()
+    if out and out.failed and not isinstance(out.failed, BrokenPipeError):
+        print(f"ftcourse: the output could not be written ({out.failed.strerror})", file=sys.stderr)
+        return code or 1
+    return code
+
+
+def run_command(options) -> int:  # exit code
+    "Do what a command line asks for, and print what went wrong or, with `--json`, the result."
     out = sys.stdout
     try:
         with contextlib.redirect_stdout(sys.stderr) if options.json else contextlib.nullcontext():
             result = options.do(options)
     except CourseError as e:
-        print(f"ftcourse: {e}", file=sys.stderr)
+        print(f"ftcourse: {told(e, options.parser)}", file=sys.stderr)
+        return 1
+    except OSError as e:  # a disk, a name or a permission that no check foresaw
+        place = f"{e.filename}: " if e.filename else ""
+        print(f"ftcourse: {printable(place)}{e.strerror or e}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         again = "; the same command goes on from here" if getattr(options, "run", None) else ""
         print(f"stopped{again}", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # `ftcourse … | head` has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     if options.json:
         unicode = "utf" in (getattr(out, "encoding", None) or "utf-8").lower()
         print(json.dumps(result, indent=1, default=str, ensure_ascii=not unicode), file=out)

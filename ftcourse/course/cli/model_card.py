@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "card_scores", "cell", "limits", "card_text", "save_with_card", "push"
+    "card_scores", "cell", "limits", "card_text", "save_with_card", "write_card", "push"
 ]
 
 # %% ../../../nbs/toolkit/cli.ipynb #29807e5b
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ...core import __version__
 from ...core.errors import CourseError
+from ...core.files import write_atomic
 from ...core.tables import markdown_table
 
 # %% ../../../nbs/toolkit/cli.ipynb #0665f5bc
@@ -119,11 +120,20 @@ def save_with_card(
     (report.json).
     """
     folder = model.save(folder)
-    card = card_text(model, task, report, hp, folder.name)
-    (folder / "README.md").write_text(card, encoding="utf-8")
-    scores = json.dumps(report.to_dict(), indent=1) + "\n"
-    (folder / "report.json").write_text(scores, encoding="utf-8")
+    write_card(model, task, report, hp, folder)
     return folder
+
+
+def write_card(
+    model,  # as for `card_text`
+    task,  # as for `card_text`
+    report,  # as for `card_text`
+    hp,  # as for `card_text`
+    folder: Path,  # of the saved model
+) -> None:
+    "The card (README.md) and the scores (report.json) of a model, beside its weights."
+    write_atomic(folder / "README.md", card_text(model, task, report, hp, folder.name))
+    write_atomic(folder / "report.json", json.dumps(report.to_dict(), indent=1) + "\n")
 
 # %% ../../../nbs/toolkit/cli.ipynb #5b828bea
 def push(

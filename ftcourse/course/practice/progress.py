@@ -12,6 +12,7 @@ __all__ = [
 import contextlib
 import html
 import json
+import os
 import re
 from collections import Counter
 from dataclasses import dataclass, field
@@ -36,11 +37,12 @@ def read_progress(file: Path) -> dict | None:
     """
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):  # RecursionError: brackets in brackets
         return None
     if not isinstance(found, dict):
         return None
-    return {n: x for n, x in found.items() if re.fullmatch(r"\d\d\.(\d+|quiz)", n)}
+    found = {n: x for n, x in found.items() if re.fullmatch(r"\d\d\.(\d+|quiz)", n)}
+    return found if all(isinstance(x, dict) for x in found.values()) else None
 
 
 def solved() -> dict:
@@ -105,9 +107,9 @@ def code_in(notebook: Path) -> str:
     "The code of a notebook's cells; nothing for a file that is none."
     try:
         cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    except (OSError, ValueError, KeyError, TypeError):
+        return "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return ""
-    return "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
 
 
 def lesson_numbers(
@@ -175,9 +177,10 @@ def class_progress(
     Raises `CourseError` for a folder without progress files.
     """
     folder, there = Path(folder), lesson_numbers(lessons)
-    files = {f.parent.name: f for f in folder.glob("*/progress.json")} | {
-        f.stem: f for f in folder.glob("*.json")
-    }
+    files = {}
+    if os.path.isdir(folder):
+        files = {f.parent.name: f for f in folder.glob("*/progress.json")}
+        files |= {f.stem: f for f in folder.glob("*.json")}
     if not files:
         raise CourseError(
             f"{folder}: no progress files here. Put in one per person, named NAME.json: on each "
