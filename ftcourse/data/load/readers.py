@@ -61,6 +61,8 @@ def member_of(
         raise CourseError(f"{path} is not a whole zip file ({e}). Pack it again") from e
     shown = [f for f in inside if not re.search(r"(^|/)(\.|__MACOSX/)", f)]
     tables = [f for f in shown if Path(f).suffix.lower() in FORMATS]
+    if len(shown) == 1 and not Path(shown[0]).suffix:
+        return shown[0]  # as pandas calls the table of reviews.zip
     if len(tables) == 1:
         return tables[0]
     held = ", ".join(tables[:8]) or "no data file"
@@ -76,7 +78,8 @@ def inner_name(
     path = Path(path)
     ending = path.suffix.lower()
     if ending == ".zip" and path.is_file():
-        return member_of(path)
+        inner = member_of(path)
+        return inner if Path(inner).suffix else f"{inner}.csv"
     return path.stem if ending in PACKED else path.name
 
 
@@ -382,7 +385,7 @@ def is_whole(
     if second is not None or not isinstance(x, dict):
         return False
     by_id = len(x) > 1 and all(isinstance(v, dict) for v in x.values())
-    return by_id or isinstance(x.get("data"), list)
+    return by_id or isinstance(x.get("data"), list) or json_columns(x) is not None
 
 # %% ../../../nbs/toolkit/rows.ipynb #cc4e9bd9
 def json_type(x):

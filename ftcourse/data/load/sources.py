@@ -18,8 +18,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cache, partial
-from itertools import chain
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 
 from ...core.errors import CourseError
@@ -176,8 +176,9 @@ def known_path(x) -> Path:
         path.exists()
     except (OSError, RuntimeError, ValueError) as e:
         short = str(x) if len(str(x)) <= 80 else f"{str(x)[:79]}…"
+        why = getattr(e, "strerror", None) or e
         raise CourseError(
-            f"there is no file, folder or data set {short!r} ({getattr(e, 'strerror', None) or e}). "
+            f"there is no file, folder or data set {short!r} ({why}). "
             "Texts of your own go into a list of rows, or a file"
         ) from e
     return path
