@@ -121,7 +121,8 @@ def read_settings(
         what = f"the section [{e.section}] stands twice"
         raise CourseError(f"{file}:{e.lineno}: {what}. Put its lines together") from e
     except configparser.ParsingError as e:  # also a line above the first section
-        line = e.errors[0][0] if e.errors else e.lineno
+        errors = getattr(e, "errors", None)
+        line = errors[0][0] if errors else e.lineno
         what = "this line is neither `key = value` nor a [section]"
         if isinstance(e, configparser.MissingSectionHeaderError):
             what = "this line stands above the first [section]"
