@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = [
-    "FORMATS", "PACKED", "HEAD_CHARS", "MAX_FIELD", "member_of", "inner_name", "open_bytes", "encoding_of",
-    "physical_lines", "is_quoted", "separator", "bare_rows", "open_at_end", "swallowed", "quote_problem",
-    "quoted_rows", "header_of", "read_table", "is_whole", "json_type", "not_json", "json_lines", "read_json",
-    "list_rows", "squad_rows", "json_columns", "split_rows", "read_whole_json", "blank_inside", "read_text",
-    "read_pattern", "class_names", "declared_names", "open_columns", "read_columns", "read_sheet", "text_is_table",
-    "format_of", "read_rows", "unit_of"
+    "FORMATS", "PACKED", "HEAD_CHARS", "MAX_FIELD", "PACK_ERRORS", "member_of", "inner_name", "open_bytes",
+    "encoding_of", "physical_lines", "is_quoted", "tabs_everywhere", "separator", "bare_rows", "open_at_end",
+    "swallowed", "quote_problem", "quoted_rows", "header_of", "read_table", "is_whole", "json_type", "not_json",
+    "json_lines", "read_json", "list_rows", "squad_rows", "json_columns", "split_rows", "read_whole_json",
+    "blank_inside", "read_text", "read_pattern", "class_names", "declared_names", "open_columns", "read_columns",
+    "read_sheet", "text_is_table", "format_of", "read_rows", "unit_of"
 ]
 
 # %% ../../../nbs/toolkit/rows.ipynb #ad5ff6a0
@@ -50,6 +50,10 @@ HEAD_CHARS = 1 << 16  # characters looked at to find out how a file is written
 MAX_FIELD = 1 << 24
 
 # %% ../../../nbs/toolkit/rows.ipynb #bac25e74
+# what an archive raises that is damaged, locked or of a newer kind
+PACK_ERRORS = (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError, ValueError)
+
+
 def member_of(
     path,  # a .zip file
 ) -> str:  # the name of its one data file
@@ -57,7 +61,7 @@ def member_of(
     try:
         with zipfile.ZipFile(path) as z:
             inside = [f.filename for f in z.infolist() if not f.is_dir()]
-    except (OSError, zipfile.BadZipFile) as e:
+    except PACK_ERRORS as e:
         raise CourseError(f"{path} is not a whole zip file ({e}). Pack it again") from e
     shown = [f for f in inside if not re.search(r"(^|/)(\.|__MACOSX/)", f)]
     tables = [f for f in shown if Path(f).suffix.lower() in FORMATS]
@@ -100,7 +104,9 @@ def open_bytes(
         else:
             with zipfile.ZipFile(path) as z, z.open(member_of(path)) as f:
                 yield f
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError) as e:
+    except (CourseError, UnicodeError):
+        raise
+    except PACK_ERRORS as e:
         raise CourseError(f"{path} cannot be unpacked ({e}). Pack it again, or unpack it") from e
 
 # %% ../../../nbs/toolkit/rows.ipynb #d748d276
@@ -180,9 +186,18 @@ def is_quoted(
     return special or len(inner) >= len(head.splitlines()) - 1
 
 # %% ../../../nbs/toolkit/rows.ipynb #0b6b9106
+def tabs_everywhere(
+    head: str,  # the first lines of a file
+) -> bool:
+    "Whether every line, of at least two, has the same number of tabs."
+    lines = [x.rstrip("\r") for x in head.rstrip("\r\n").split("\n")]
+    tabs = {x.count("\t") for x in lines}
+    return len(lines) > 1 and len(tabs) == 1 and tabs != {0}
+
+
 def separator(path, head):
     "What stands between the fields of a table."
-    if inner_name(path).lower().endswith(".tsv"):
+    if inner_name(path).lower().endswith(".tsv") or tabs_everywhere(head):
         return "\t"
     first = re.sub(r'"[^"]*"', "", next(filter(str.strip, head.splitlines()), ""))
     counts = {c: first.count(c) for c in ",;\t|"}
@@ -629,7 +644,12 @@ def declared_names(
         return {}
     from datasets import Features
 
-    return class_names(Features.from_arrow_schema(schema))
+    try:
+        return class_names(Features.from_arrow_schema(schema))
+    except Exception as e:
+        raise CourseError(
+            f"{path}: what it says of its columns is damaged ({e}). Write it again"
+        ) from e
 
 
 def open_columns(path, f, kind):
@@ -669,6 +689,8 @@ def read_columns(path, kind):
         while True:
             try:
                 batch = next(batches, None)
+                if batch is not None:
+                    batch.validate(full=True)  # pyarrow reads past the end of a damaged one
                 rows = [] if batch is None else batch.to_pylist()
             except Exception as e:
                 why = " ".join(str(e).split())
@@ -722,13 +744,13 @@ def text_is_table(
     """Whether a text file is a table: its first line names a text and a label, or every line has
     the same number of tabs.
     """
-    lines = [x.rstrip("\r\n") for x in islice(physical_lines(path), 100)]
-    head = "\n".join(lines)
-    names = [x.strip().strip('"').lower() for x in (lines or [""])[0].split(separator(path, head))]
+    lines = list(islice(physical_lines(path), 100))
+    head = "".join(lines)
+    first = (lines or [""])[0].split(separator(path, head))
+    names = [x.strip().strip('"').lower() for x in first]
     if set(names) & set(TEXTS) and set(names) & set(LABELS):
         return True
-    tabs = {x.count("\t") for x in lines}
-    return len(lines) > 1 and len(tabs) == 1 and tabs != {0} and all(names)
+    return tabs_everywhere(head) and all(names)
 
 
 def format_of(
