@@ -390,8 +390,8 @@ def is_whole(
     """
     filled = (x for x in physical_lines(path) if x.strip())
     first, second = next(filled, "").strip(), next(filled, None)
-    if first[:1] == "[":
-        return True
+    if first[:1] == "[":  # a line of JSONL may be a list, too: a bad row
+        return inner_name(path).lower().endswith(".json") or bool(re.match(r"\[\s*(\{|$)", first))
     try:
         x = json.loads(first)
     except (ValueError, RecursionError):
