@@ -6,10 +6,10 @@
 __all__ = [
     "FORMATS", "PACKED", "HEAD_CHARS", "MAX_FIELD", "PACK_ERRORS", "member_of", "inner_name", "open_bytes",
     "encoding_of", "physical_lines", "is_quoted", "tabs_everywhere", "separator", "bare_rows", "open_at_end",
-    "swallowed", "quote_problem", "quoted_rows", "header_of", "read_table", "is_whole", "json_type", "not_json",
-    "json_lines", "read_json", "list_rows", "squad_rows", "json_columns", "split_rows", "read_whole_json",
-    "blank_inside", "read_text", "read_pattern", "class_names", "declared_names", "open_columns", "read_columns",
-    "read_sheet", "text_is_table", "format_of", "read_rows", "unit_of"
+    "swallowed", "quote_problem", "quoted_rows", "header_of", "read_table", "text_is_table", "format_of",
+    "json_columns", "is_whole", "unit_of", "json_type", "not_json", "json_lines", "read_json", "list_rows",
+    "squad_rows", "split_rows", "read_whole_json", "blank_inside", "read_text", "read_pattern", "class_names",
+    "declared_names", "open_columns", "read_columns", "read_sheet", "read_rows"
 ]
 
 # %% ../../../nbs/toolkit/rows.ipynb #ad5ff6a0
@@ -381,7 +381,43 @@ def read_table(
             cure = f"Mend the row: fields are separated by {sep!r}"
         problems.append(Problem(name, line + skip, what, cure))
 
+# %% ../../../nbs/toolkit/rows.ipynb #ad5ac34e
+def text_is_table(
+    path,  # a .txt file
+) -> bool:
+    """Whether a text file is a table: its first line names a text and a label, or every line has
+    the same number of tabs.
+    """
+    lines = list(islice(physical_lines(path), 100))
+    head = "".join(lines)
+    first = (lines or [""])[0].split(separator(path, head))
+    names = [x.strip().strip('"').lower() for x in first]
+    if set(names) & set(TEXTS) and set(names) & set(LABELS):
+        return True
+    return tabs_everywhere(head) and all(names)
+
+
+def format_of(
+    path,  # a data file
+) -> str | None:  # a value of `FORMATS`; None for a kind that is not read
+    "How a file is written, by the ending of its name; a text file may be a table."
+    kind = FORMATS.get(Path(inner_name(path)).suffix.lower())
+    return "csv" if kind == "text" and Path(path).is_file() and text_is_table(path) else kind
+
 # %% ../../../nbs/toolkit/rows.ipynb #1e7210ed
+def json_columns(whole):
+    """{column: its cells} of JSON as pandas writes it by columns: {column: {row number: cell}}, or
+    {column: [cell, …]}; None for any other.
+    """
+    columns = list(whole.values())
+    if columns and all(isinstance(x, list) and len(x) == len(columns[0]) for x in columns):
+        return whole
+    rows = list(columns[0]) if columns and isinstance(columns[0], dict) else []
+    numbered = rows and all(map(str.isdigit, rows)) and not any(map(str.isdigit, whole))
+    if numbered and all(isinstance(x, dict) and list(x) == rows for x in columns):
+        return {c: x.values() for c, x in whole.items()}
+
+
 def is_whole(
     path,  # a .json or .jsonl file
 ) -> bool:
@@ -401,6 +437,19 @@ def is_whole(
         return False
     by_id = len(x) > 1 and all(isinstance(v, dict) for v in x.values())
     return by_id or isinstance(x.get("data"), list) or json_columns(x) is not None
+
+# %% ../../../nbs/toolkit/rows.ipynb #4bc46cf1
+def unit_of(
+    path,  # a data file
+) -> str:  # "line", "row" or "element": see `Problem`
+    """What `read_rows` counts in a file: its lines; elements of a JSON list; or, where a row is
+    neither, rows.
+    """
+    kind = format_of(path)
+    if kind == "json" and is_whole(path):
+        first = next(x for x in physical_lines(path) if x.strip()).lstrip()
+        return "row" if first[0] == "{" else "element"
+    return "row" if kind in ("parquet", "arrow") else "line"
 
 # %% ../../../nbs/toolkit/rows.ipynb #cc4e9bd9
 def json_type(x):
@@ -500,19 +549,6 @@ def squad_rows(data):
                 }
 
 # %% ../../../nbs/toolkit/rows.ipynb #a336ff56
-def json_columns(whole):
-    """{column: its cells} of JSON as pandas writes it by columns: {column: {row number: cell}}, or
-    {column: [cell, …]}; None for any other.
-    """
-    columns = list(whole.values())
-    if columns and all(isinstance(x, list) and len(x) == len(columns[0]) for x in columns):
-        return whole
-    rows = list(columns[0]) if columns and isinstance(columns[0], dict) else []
-    numbered = rows and all(map(str.isdigit, rows)) and not any(map(str.isdigit, whole))
-    if numbered and all(isinstance(x, dict) and list(x) == rows for x in columns):
-        return {c: x.values() for c, x in whole.items()}
-
-
 def split_rows(whole):
     "The rows under data; where pandas wrote names and cells apart (orient=split), put together."
     names = whole.get("columns")
@@ -703,7 +739,7 @@ def read_columns(path, kind):
                 n += 1
                 yield n, row
 
-
+# %% ../../../nbs/toolkit/rows.ipynb #288d538e
 def read_sheet(path):
     "(row number as the sheet shows it, row) of an Excel file, where openpyxl is installed."
     try:
@@ -737,30 +773,7 @@ def read_sheet(path):
         if any(x is not None for x in row):
             yield n, dict(zip(names, row))
 
-
-def text_is_table(
-    path,  # a .txt file
-) -> bool:
-    """Whether a text file is a table: its first line names a text and a label, or every line has
-    the same number of tabs.
-    """
-    lines = list(islice(physical_lines(path), 100))
-    head = "".join(lines)
-    first = (lines or [""])[0].split(separator(path, head))
-    names = [x.strip().strip('"').lower() for x in first]
-    if set(names) & set(TEXTS) and set(names) & set(LABELS):
-        return True
-    return tabs_everywhere(head) and all(names)
-
-
-def format_of(
-    path,  # a data file
-) -> str | None:  # a value of `FORMATS`; None for a kind that is not read
-    "How a file is written, by the ending of its name; a text file may be a table."
-    kind = FORMATS.get(Path(inner_name(path)).suffix.lower())
-    return "csv" if kind == "text" and Path(path).is_file() and text_is_table(path) else kind
-
-
+# %% ../../../nbs/toolkit/rows.ipynb #475921c7
 def read_rows(
     path,  # a file that ends in one of `FORMATS`, or that packed (.gz, .zip)
     problems: list,  # every row that cannot be read is added to it, as a `Problem`
@@ -791,16 +804,3 @@ def read_rows(
     if kind == "sheet":
         return read_sheet(path)
     return read_json(path, problems) if kind == "json" else read_columns(path, kind)
-
-# %% ../../../nbs/toolkit/rows.ipynb #4bc46cf1
-def unit_of(
-    path,  # a data file
-) -> str:  # "line", "row" or "element": see `Problem`
-    """What `read_rows` counts in a file: its lines; elements of a JSON list; or, where a row is
-    neither, rows.
-    """
-    kind = format_of(path)
-    if kind == "json" and is_whole(path):
-        first = next(x for x in physical_lines(path) if x.strip()).lstrip()
-        return "row" if first[0] == "{" else "element"
-    return "row" if kind in ("parquet", "arrow") else "line"

@@ -88,7 +88,7 @@ def split_of(
     found = re.match(r"[a-z]+", name.lower())
     return SPLIT_NAMES.get(found[0]) if found else None
 
-# %% ../../../nbs/toolkit/sources.ipynb #785f976b
+# %% ../../../nbs/toolkit/sources.ipynb #abf97c64
 def is_table(x) -> bool:
     "Whether something is rows in memory: a Dataset, a list, a DataFrame."
     return isinstance(x, (list, tuple)) or is_frame(x) or is_dataset(x)
@@ -103,7 +103,7 @@ def is_frame(x):
     "Whether something is a DataFrame of pandas or polars."
     return hasattr(x, "columns") and (hasattr(x, "iloc") or hasattr(x, "iter_rows"))
 
-
+# %% ../../../nbs/toolkit/sources.ipynb #dbdbdfe0
 def frame_cell(x):
     "A cell of a DataFrame as the rest of the package knows it: null is None, an array a list."
     if hasattr(x, "tolist"):
@@ -137,7 +137,7 @@ def source_from_frame(frame, split, name):
             names[c] = categories
     return Piece(split, name, lambda problems: enumerate(frame_rows(frame, columns)), "row", names)
 
-
+# %% ../../../nbs/toolkit/sources.ipynb #785f976b
 def source_from_rows(rows, split, name):
     "A piece from a Dataset, a DataFrame or a list of dictionaries."
     if is_frame(rows):
@@ -168,7 +168,7 @@ def source_from_rows(rows, split, name):
 
     return Piece(split, name, read, "row", names)
 
-# %% ../../../nbs/toolkit/sources.ipynb #20639203
+# %% ../../../nbs/toolkit/sources.ipynb #5de44203
 def known_path(x) -> Path:
     "A path, with `~` as the home folder. Raises `CourseError` for what the system takes for none."
     try:
@@ -183,7 +183,7 @@ def known_path(x) -> Path:
         ) from e
     return path
 
-
+# %% ../../../nbs/toolkit/sources.ipynb #20639203
 def source_from_file(path, split, how):
     "A piece from a file; `how` has the arguments of `read_rows`."
     path = known_path(path)
@@ -227,7 +227,7 @@ def class_rows(classes):
             label = None if folder.name.startswith("unsup") else folder.name
             yield n, {"text": text, "label": label, "file": file.name}
 
-# %% ../../../nbs/toolkit/sources.ipynb #7f368b93
+# %% ../../../nbs/toolkit/sources.ipynb #756f8be3
 def is_saved(folder: Path) -> bool:
     "Whether a folder is one Dataset, as `save_to_disk` writes it."
     return (folder / "state.json").is_file() and (folder / "dataset_info.json").is_file()
@@ -246,7 +246,7 @@ def load_saved(folder: Path):
             "again"
         ) from e
 
-
+# %% ../../../nbs/toolkit/sources.ipynb #7f368b93
 def source_from_folder(
     folder: Path,  # a folder
     how,  # how its tables are written
@@ -281,7 +281,7 @@ def source_from_folder(
         "pass one of them, or {\"train\": path, \"test\": path}"
     )
 
-# %% ../../../nbs/toolkit/sources.ipynb #caf79097
+# %% ../../../nbs/toolkit/sources.ipynb #95b437a2
 def not_a_source(x, name=""):
     "The error for an object that is no data, with the call that makes data of it."
     where = f"{name}: " if name else ""
@@ -291,7 +291,7 @@ def not_a_source(x, name=""):
         cure = f"Pass a DataFrame with its texts and labels: {call} makes one of it"
     return CourseError(f"{where}a {type(x).__name__} is no data source. {cure}")
 
-
+# %% ../../../nbs/toolkit/sources.ipynb #344d5cf2
 def is_columns(given: dict) -> bool:
     """Whether a dictionary is columns, {"text": […], "label": […]}, and not splits."""
     cells = [x for x in given.values() if hasattr(x, "__len__") and hasattr(x, "__iter__")]
@@ -316,7 +316,7 @@ def rows_of_columns(given: dict, name) -> list[dict]:
         raise CourseError(f"{name}: the columns differ in length: {said}. Give each row a cell")
     return [dict(zip(sizes, map(frame_cell, row))) for row in zip(*given.values())]
 
-
+# %% ../../../nbs/toolkit/sources.ipynb #caf79097
 def source_from_splits(parts, name, how=None) -> Source:
     "A DatasetDict, or a dictionary of split names to files, Datasets or lists."
     pieces, notes = [], []
