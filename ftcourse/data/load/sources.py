@@ -101,7 +101,7 @@ def is_dataset(x):
 
 def is_frame(x):
     "Whether something is a DataFrame of pandas or polars."
-    return hasattr(x, "columns") and (hasattr(x, "iloc") or hasattr(x, "iter_rows"))
+    return (hasattr(x, "iloc") or hasattr(x, "iter_rows")) and hasattr(x, "columns")
 
 # %% ../../../nbs/toolkit/sources.ipynb #dbdbdfe0
 def frame_cell(x):
