@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = [
-    "DEFAULTS", "Settings", "use_profile", "find_settings", "beside_settings", "settings", "assets", "data_folder",
-    "cache_folder"
+    "DEFAULTS", "OURS", "Settings", "use_profile", "read_settings", "find_settings", "settings_path",
+    "beside_settings", "settings", "assets", "data_folder", "cache_folder"
 ]
 
 # %% ../../nbs/toolkit/settings.ipynb #13a0ace9
 import configparser
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,32 +94,88 @@ def use_profile(
     return found
 
 # %% ../../nbs/toolkit/settings.ipynb #acaa8b7e
+OURS = re.compile(r"^\s*(encoder\s*[=:]|\[\s*(tiny|laptop|gpu)\s*\])", re.M)
+
+
+def read_settings(
+    file: Path,  # a settings.ini
+    parser: configparser.ConfigParser,  # what it says is added here
+) -> None:
+    """Read a settings.ini whole.
+
+    Raises `CourseError` naming file and line where it cannot be read, such as a key that stands
+    twice.
+    """
+    cure = "Mend that line, or move the file away to use the package's own settings"
+    try:
+        text = file.read_bytes().decode("utf-8-sig")
+        parser.read_string(text, str(file))
+    except UnicodeDecodeError as e:
+        line = e.object.count(b"\n", 0, e.start) + 1
+        what = f"the byte {e.object[e.start]:#04x} is not UTF-8"
+        raise CourseError(f"{file}:{line}: {what}. {cure}") from e
+    except configparser.DuplicateOptionError as e:
+        what = f"[{e.section}] has {e.option!r} twice"
+        raise CourseError(f"{file}:{e.lineno}: {what}. Take one of the two out") from e
+    except configparser.DuplicateSectionError as e:
+        what = f"the section [{e.section}] stands twice"
+        raise CourseError(f"{file}:{e.lineno}: {what}. Put its lines together") from e
+    except configparser.ParsingError as e:  # also a line above the first section
+        errors = getattr(e, "errors", None)
+        line = errors[0][0] if errors else e.lineno
+        what = "this line is neither `key = value` nor a [section]"
+        if isinstance(e, configparser.MissingSectionHeaderError):
+            what = "this line stands above the first [section]"
+        raise CourseError(f"{file}:{line}: {what}. {cure}") from e
+    except (OSError, ValueError, AttributeError) as e:
+        raise CourseError(f"{file} cannot be read ({type(e).__name__}: {e}). {cure}") from e
+
+
 def find_settings(
     start: Path | None = None,  # folder to begin at; the current one by default
 ) -> Path | None:
-    "The nearest settings.ini, from `start` upwards, that holds the course's settings."
+    """The nearest settings.ini, from `start` upwards, that holds the course's settings; other
+    projects have a file of that name, too.
+    """
     start = (start or Path.cwd()).resolve()
     for folder in [start, *start.parents]:
         file = folder / "settings.ini"
         if file.is_file():
-            found = configparser.ConfigParser(interpolation=None)
             try:
-                found.read(file, encoding="utf-8-sig")
-            except (configparser.Error, UnicodeDecodeError):
-                continue
-            if any(found.has_option(s, "encoder") for s in found.sections()):
+                text = file.read_bytes().decode("utf-8", errors="replace")
+            except OSError as e:
+                raise CourseError(f"{file} cannot be read ({e}). Make it readable") from e
+            if OURS.search(text):
                 return file
 
 # %% ../../nbs/toolkit/settings.ipynb #c0ffee10
+def settings_path(
+    value: str,  # of a key that names a file or folder
+    base: Path,  # folder of settings.ini
+    where: str,  # file, section and key, for messages
+) -> Path:
+    "An absolute path. Raises `CourseError` for what the system takes for none."
+    try:
+        path = base / Path(value).expanduser()
+        path.exists()
+        return path.resolve()
+    except (OSError, RuntimeError, ValueError) as e:
+        short = value if len(value) <= 80 else f"{value[:79]}…"
+        raise CourseError(f"{where} = {short!r} is no path ({e}). Write another") from e
+
+
 def beside_settings(
     value: str,  # of a key that names a model or a data set
     base: Path,  # folder of settings.ini
+    where: str = "settings",  # file, section and key, for messages
 ) -> str:
     """A file or folder beside settings.ini as an absolute path, since notebooks run elsewhere; any
     other name as it is.
     """
-    path = base / Path(value).expanduser()
-    return str(path.resolve()) if ("/" in value or "." in value) and path.exists() else value
+    if "/" not in value and "." not in value:
+        return value
+    path = settings_path(value, base, where)
+    return str(path) if path.exists() else value
 
 # %% ../../nbs/toolkit/settings.ipynb #17069e4c
 def settings(
@@ -135,7 +192,7 @@ def settings(
     parser.read_dict(DEFAULTS)
     parser["DEFAULT"]["cache"] = str(user_cache_path("ftcourse", appauthor=False))
     if file:
-        parser.read(file, encoding="utf-8-sig")
+        read_settings(file, parser)
     profile = profile or _chosen or os.environ.get("FTCOURSE_PROFILE") or "tiny"
     if profile not in parser.sections():
         raise CourseError(
@@ -150,7 +207,7 @@ def settings(
             f"{DEFAULTS['tiny'].get(key, '')}`"
         )
     for key in ("seed", "threads", "rows"):
-        if not values[key].strip().isdigit():
+        if not re.fullmatch("[0-9]{1,18}", values[key].strip()):
             raise CourseError(
                 f"{file}: [{profile}] {key} = {values[key]!r} is not a whole number. Write it in "
                 "digits"
@@ -165,9 +222,10 @@ def settings(
             "as 5e-4"
         )
     numbers = {k: int(values[k]) for k in ("seed", "threads", "rows")}
-    paths = {k: (base / Path(values[k]).expanduser()).resolve() for k in ("cache", "data")}
+    where = f"{file or 'settings'}: [{profile}]"
+    paths = {k: settings_path(values[k], base, f"{where} {k}") for k in ("cache", "data")}
     names = {
-        k: beside_settings(values[k], base)
+        k: beside_settings(values[k], base, f"{where} {k}")
         for k in ("encoder", "decoder", "sentiment", "topics", "qa", "glue")
     }
     return Settings(profile=profile, file=file, lr=rate, **numbers, **paths, **names)

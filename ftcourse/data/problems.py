@@ -18,16 +18,18 @@ class Problem:
     "A row that cannot be used: where, what, and the cure."
 
     file: str  # file, or split of a data set
-    line: int  # line of the file, from 1; row of a data set, from 0
+    line: int  # line of the file, from 1; row of a data set or element of a JSON list, from 0
     what: str
     cure: str
-    unit: str = "line"  # "line" or "row"
+    unit: str = "line"  # "line", "row" or "element"
 
     def __str__(self):
-        return (
-            f"{self.file}{':' if self.unit == 'line' else ' row '}{self.line}: {self.what}. "
-            f"{self.cure}"
-        )
+        place = {
+            "line": f":{self.line}",
+            "element": f" element {self.line} (the first is 0)",
+        }
+        where = place.get(self.unit, f" {self.unit} {self.line}")
+        return f"{self.file}{where}: {self.what}. {self.cure}"
 
 # %% ../../nbs/toolkit/rows.ipynb #5a166761
 class BadRows(CourseError):

@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = [
-    "PAIRS", "TEXTS", "LABELS", "BLANK", "ITEM", "NUMPY_LIST", "SEPARATORS", "ANSWER_FORM", "usual_texts",
-    "span_columns", "quoted_columns", "parse_number", "suggest_call", "find_columns", "coding_problem",
-    "text_problem", "label_problem", "label_value", "sort_labels", "spelled", "written_list", "split_cells",
-    "split_cell", "seem_several", "letters", "name_classes", "truth", "listed", "read_answers", "places_of",
-    "piece_like", "place_cure", "answer_problem", "look_up", "find_answers"
+    "PAIRS", "TEXTS", "LABELS", "BLANK", "NOT_LABELS", "DATE", "ITEM", "NUMPY_LIST", "SEPARATORS", "ANSWER_FORM",
+    "usual_texts", "span_columns", "quoted_columns", "parse_number", "name_words", "can_be_suggested",
+    "suggest_call", "find_columns", "coding_problem", "text_problem", "label_problem", "label_value", "sort_labels",
+    "spelled", "written_list", "split_cells", "split_cell", "seem_several", "letters", "name_classes", "truth",
+    "listed", "read_answers", "places_of", "piece_like", "place_cure", "answer_problem", "look_up", "find_answers"
 ]
 
 # %% ../../../nbs/toolkit/columns.ipynb #2d48f4dc
@@ -107,37 +107,89 @@ def parse_number(
     "The number that a cell holds."
     try:
         value = float(x)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return value if math.isfinite(value) else None
 
 # %% ../../../nbs/toolkit/columns.ipynb #1ccc266e
+# first or last words in the names of columns that hold no labels
+NOT_LABELS = {
+    *("id", "ids", "uuid", "guid", "key", "index", "url", "uri", "link", "email"),
+    *("date", "time", "timestamp", "created", "updated"),
+}
+DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ].*)?")
+
+
+def name_words(column):
+    "The words of a column's name: star and rating of star_rating and StarRating."
+    return re.findall(r"[a-z]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", str(column)).lower())
+
+
+def can_be_suggested(
+    column,  # its name
+    cells: list,  # some of its cells
+) -> bool:
+    "Whether a column can hold a text or a label: no objects, dates, ids or addresses."
+    filled = [x for x in cells if x is not None and x != ""]
+    words = name_words(column)
+    if len(words) <= 3 and NOT_LABELS & {*words[:1], *words[-1:]} or cells and not filled:
+        return False
+    for x in filled:
+        inner = x[0] if isinstance(x, (list, tuple)) and x else x
+        if isinstance(inner, (dict, list, bytes)) or hasattr(x, "isoformat"):
+            return False
+    said = [str(x).strip() for x in filled]
+    if said and all(DATE.fullmatch(x) or re.match("https?://", x) for x in said):
+        return False
+    token = all(not re.search(r"[\s.,]", x) for x in said)
+    return not (token and len(said) >= 10 and len(set(said)) == len(said))
+
+
 def suggest_call(columns, sample, kind, where):
-    "The call that would probably read these columns."
+    """The call that would probably read these columns; where several columns could be the label,
+    the next best is named too.
+    """
     if not columns:
         return "It has no rows"
-    cells = {c: [str(r.get(c, "")) for r in sample] for c in columns}
+    able = [c for c in columns if can_be_suggested(c, [r.get(c) for r in sample])]
+    cells = {c: [str(r.get(c, "")) for r in sample] for c in able}
+    if not able:
+        return (
+            "None of them holds texts or labels as they are, such as 'a fine day' and 'good': pass "
+            "a list of rows such as {'text': '…', 'label': '…'}"
+        )
     size = {c: sum(map(len, x)) / max(1, len(x)) for c, x in cells.items()}
-    text = max(columns, key=size.get)
-    rest = [c for c in columns if c != text]
+    text = max(able, key=size.get)
+    rest = [c for c in able if c != text]
     if kind == "lm":
         return f"Pass text={text!r}"
-    if not rest:
+    if not rest and len(columns) == 1:
         lines = ""
         if where.endswith(".txt"):
             lines = ', or pattern="(?P<label>…) (?P<text>…)" if each line has a label'
         return f'Pass text={text!r}, kind="lm" to learn the language of these texts{lines}'
-    values = {c: len(set(cells[c])) for c in rest}
-    usual = [c for c in rest if str(c).lower() in LABELS]
-    fewest = min(rest, key=lambda c: (values[c] < 2, values[c], -columns.index(c)))
-    label = usual[0] if usual else fewest
+    if not rest:
+        return (
+            f"Of these only {text!r} looks like a text and none like a label: pass "
+            f"text={text!r}, label=… if one is, or kind=\"lm\" to learn the language of the texts"
+        )
+
+    def rank(c):
+        usual = 0 if str(c).lower() in LABELS else 1 if set(LABELS) & set(name_words(c)) else 2
+        different = len(set(cells[c]))
+        return usual, different < 2, different, -columns.index(c)
+
+    label, *others = sorted(rest, key=rank)
     if any(parse_number(c) is not None or len(str(c)) > 40 for c in columns):
         return (
             "These look like data, so the file has no header: pass positions, "
             f"text={columns.index(text)}, label={columns.index(label)}, "
             f"or columns=[…] with {len(columns)} names"
         )
-    return f"Pass text={text!r}, label={label!r}"
+    second = ""
+    if others and rank(label)[0] and rank(others[0])[0] == rank(label)[0]:
+        second = f", or label={others[0]!r} if that is what is to be predicted"
+    return f"Pass text={text!r}, label={label!r}{second}"
 
 # %% ../../../nbs/toolkit/columns.ipynb #3f2b5d93
 def find_columns(

@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = [
-    "SPLIT_NAMES", "HIDDEN_TEST", "NAMED", "TASK_PACKAGE", "Piece", "Source", "split_of", "source_from_rows",
-    "source_from_file", "split_files", "class_rows", "source_from_folder", "source_from_splits",
-    "offline_if_unreachable", "source_from_hub", "named_tasks", "builtin_names", "generated", "built_in",
-    "suggest_name", "is_one_table", "open_source"
+    "SPLIT_NAMES", "HIDDEN_TEST", "NAMED", "TASK_PACKAGE", "Piece", "Source", "split_of", "is_table", "is_dataset",
+    "is_frame", "frame_cell", "frame_rows", "source_from_frame", "source_from_rows", "known_path",
+    "source_from_file", "split_files", "class_rows", "is_saved", "load_saved", "source_from_folder", "not_a_source",
+    "is_columns", "rows_of_columns", "source_from_splits", "offline_if_unreachable", "source_from_hub",
+    "named_tasks", "builtin_names", "generated", "built_in", "suggest_name", "is_one_table", "open_source"
 ]
 
 # %% ../../../nbs/toolkit/sources.ipynb #7f0482b7
@@ -18,11 +19,20 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cache, partial
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 
 from ...core.errors import CourseError
 from ...core.machine import reachable
-from .readers import FORMATS, read_rows, unit_of
+from .readers import (
+    FORMATS,
+    class_names,
+    declared_names,
+    format_of,
+    inner_name,
+    read_rows,
+    unit_of,
+)
 
 # %% ../../../nbs/toolkit/sources.ipynb #9bd8de08
 SPLIT_NAMES = {
@@ -50,7 +60,8 @@ class Piece:
     name: str  # file or split, for messages
     read: Callable  # read(problems) -> iterator of (line, row)
     unit: str = "line"  # what is counted: lines of a file from 1, rows of a data set from 0
-    names: list | None = None  # of a ClassLabel column: {column: names}
+    names: dict | None = None  # of a ClassLabel column: {column: names}
+    is_text: bool = False  # plain text, without columns
 
 # %% ../../../nbs/toolkit/sources.ipynb #459007e9
 @dataclass
@@ -77,13 +88,65 @@ def split_of(
     found = re.match(r"[a-z]+", name.lower())
     return SPLIT_NAMES.get(found[0]) if found else None
 
+# %% ../../../nbs/toolkit/sources.ipynb #abf97c64
+def is_table(x) -> bool:
+    "Whether something is rows in memory: a Dataset, a list, a DataFrame."
+    return isinstance(x, (list, tuple)) or is_frame(x) or is_dataset(x)
+
+
+def is_dataset(x):
+    "Whether something is a Dataset, or a table of pyarrow."
+    return hasattr(x, "column_names") and not hasattr(x, "keys")
+
+
+def is_frame(x):
+    "Whether something is a DataFrame of pandas or polars."
+    return (hasattr(x, "iloc") or hasattr(x, "iter_rows")) and hasattr(x, "columns")
+
+# %% ../../../nbs/toolkit/sources.ipynb #dbdbdfe0
+def frame_cell(x):
+    "A cell of a DataFrame as the rest of the package knows it: null is None, an array a list."
+    if hasattr(x, "tolist"):
+        x = x.tolist()
+    is_null = x is None or type(x).__name__ in ("NAType", "NaTType") or x != x
+    return None if is_null is True else x
+
+
+def frame_rows(frame, columns):
+    "The rows of a DataFrame, as dictionaries."
+    if hasattr(frame, "iter_rows"):  # polars
+        cells = frame.iter_rows()
+    else:  # pandas, a thousand rows at a time
+        parts = (frame.iloc[i : i + 1000] for i in range(0, len(frame), 1000))
+        cells = chain.from_iterable(p.itertuples(index=False, name=None) for p in parts)
+    return (dict(zip(columns, map(frame_cell, row))) for row in cells)
+
+
+def source_from_frame(frame, split, name):
+    "A piece from a DataFrame; a categorical column of texts keeps its categories as classes."
+    columns = [str(c) for c in frame.columns]
+    twice = sorted({c for c in columns if columns.count(c) > 1})
+    if twice:
+        raise CourseError(
+            f"{name} has several columns named {', '.join(map(repr, twice))}. Rename all but one"
+        )
+    names = {}
+    for c, kind in zip(columns, frame.dtypes if hasattr(frame, "iloc") else ()):
+        categories = list(getattr(kind, "categories", ()))
+        if categories and all(isinstance(x, str) for x in categories):
+            names[c] = categories
+    return Piece(split, name, lambda problems: enumerate(frame_rows(frame, columns)), "row", names)
+
 # %% ../../../nbs/toolkit/sources.ipynb #785f976b
 def source_from_rows(rows, split, name):
-    "A piece from a Dataset or a list of dictionaries."
+    "A piece from a Dataset, a DataFrame or a list of dictionaries."
+    if is_frame(rows):
+        return source_from_frame(rows, split, name)
+    if hasattr(rows, "to_pylist"):
+        rows = rows.to_pylist()
     features = getattr(rows, "features", None) or {}
     rows = rows.with_format(None) if hasattr(rows, "with_format") else rows
-    classes = {c: getattr(f, "feature", f) for c, f in features.items()}  # also of a list
-    names = {c: list(f.names) for c, f in classes.items() if hasattr(f, "names")}
+    names = class_names(features)
     if hasattr(rows, "iter"):
 
         def read(problems):
@@ -105,11 +168,30 @@ def source_from_rows(rows, split, name):
 
     return Piece(split, name, read, "row", names)
 
+# %% ../../../nbs/toolkit/sources.ipynb #5de44203
+def known_path(x) -> Path:
+    "A path, with `~` as the home folder. Raises `CourseError` for what the system takes for none."
+    try:
+        path = Path(x).expanduser()
+        path.exists()
+    except (OSError, RuntimeError, ValueError) as e:
+        short = str(x) if len(str(x)) <= 80 else f"{str(x)[:79]}…"
+        why = getattr(e, "strerror", None) or e
+        raise CourseError(
+            f"there is no file, folder or data set {short!r} ({why}). "
+            "Texts of your own go into a list of rows, or a file"
+        ) from e
+    return path
+
 # %% ../../../nbs/toolkit/sources.ipynb #20639203
 def source_from_file(path, split, how):
     "A piece from a file; `how` has the arguments of `read_rows`."
-    unit = unit_of(path) if Path(path).is_file() else "line"
-    return Piece(split, Path(path).name, lambda problems: read_rows(path, problems, **how), unit)
+    path = known_path(path)
+    unit = unit_of(path) if path.is_file() else "line"
+    names = declared_names(path) if path.is_file() else None
+    text = format_of(path) == "text"
+    read = lambda problems: read_rows(path, problems, **how)
+    return Piece(split, path.name, read, unit, names, text)
 
 # %% ../../../nbs/toolkit/sources.ipynb #551f61f4
 def split_files(folder, files, how):
@@ -124,7 +206,9 @@ def split_files(folder, files, how):
         if split_of(f.stem) and not second:
             named.setdefault(split_of(f.stem), []).append(f)
     for split, several in named.items():
-        if len(several) > 1 and not all(re.search(r"\d+-of-\d+$", f.stem) for f in several):
+        if len(several) > 1 and not all(
+            re.search(r"\d+-of-\d+$", f.name.split(".")[0]) for f in several
+        ):
             raise CourseError(
                 f"{folder} has {len(several)} files for {split}: "
                 f"{', '.join(f.name for f in several)}. Pass the one you mean: "
@@ -143,6 +227,25 @@ def class_rows(classes):
             label = None if folder.name.startswith("unsup") else folder.name
             yield n, {"text": text, "label": label, "file": file.name}
 
+# %% ../../../nbs/toolkit/sources.ipynb #756f8be3
+def is_saved(folder: Path) -> bool:
+    "Whether a folder is one Dataset, as `save_to_disk` writes it."
+    return (folder / "state.json").is_file() and (folder / "dataset_info.json").is_file()
+
+
+def load_saved(folder: Path):
+    "The Dataset or DatasetDict of a folder that `save_to_disk` wrote."
+    from datasets import load_from_disk
+
+    try:
+        return load_from_disk(str(folder))
+    except Exception as e:
+        why = " ".join(str(e).split())[:300]
+        raise CourseError(
+            f"{folder} is not a whole folder of save_to_disk ({type(e).__name__}: {why}). Save it "
+            "again"
+        ) from e
+
 # %% ../../../nbs/toolkit/sources.ipynb #7f368b93
 def source_from_folder(
     folder: Path,  # a folder
@@ -151,8 +254,12 @@ def source_from_folder(
     """Pieces of a folder: files or subfolders named after splits, one subfolder per class, a single
     file, or text files.
     """
+    if (folder / "dataset_dict.json").is_file():  # as DatasetDict.save_to_disk writes it
+        return source_from_splits(load_saved(folder), folder.name).pieces, True
+    if is_saved(folder):
+        return [source_from_rows(load_saved(folder), None, folder.name)], False
     shown = sorted(f for f in folder.iterdir() if not f.name.startswith("."))
-    files = [f for f in shown if f.is_file() and f.suffix.lower() in FORMATS]
+    files = [f for f in shown if f.is_file() and Path(inner_name(f)).suffix.lower() in FORMATS]
     inner = [f for f in shown if f.is_dir()]
     if any(split_of(f.stem) for f in files):
         return split_files(folder, files, how), True
@@ -174,11 +281,49 @@ def source_from_folder(
         "pass one of them, or {\"train\": path, \"test\": path}"
     )
 
+# %% ../../../nbs/toolkit/sources.ipynb #95b437a2
+def not_a_source(x, name=""):
+    "The error for an object that is no data, with the call that makes data of it."
+    where = f"{name}: " if name else ""
+    cure = "Pass a built-in name, a path, a hub id, a Dataset, a DataFrame or a list of rows"
+    if hasattr(x, "to_frame") or hasattr(x, "collect"):
+        call = ".collect()" if hasattr(x, "collect") else ".to_frame('text')"
+        cure = f"Pass a DataFrame with its texts and labels: {call} makes one of it"
+    return CourseError(f"{where}a {type(x).__name__} is no data source. {cure}")
+
+# %% ../../../nbs/toolkit/sources.ipynb #344d5cf2
+def is_columns(given: dict) -> bool:
+    """Whether a dictionary is columns, {"text": […], "label": […]}, and not splits."""
+    cells = [x for x in given.values() if hasattr(x, "__len__") and hasattr(x, "__iter__")]
+    cells = [x for x in cells if not isinstance(x, (str, dict)) and not is_frame(x)]
+    if not cells or len(cells) < len(given) or any(map(is_dataset, cells)):
+        return False
+    first = [next(iter(x)) for x in cells if len(x)]
+    rows = first and all(isinstance(x, dict) for x in first)
+    return not rows and not all(split_of(str(name)) for name in given)
+
+
+def rows_of_columns(given: dict, name) -> list[dict]:
+    "Rows of {column: its cells}. Raises `CourseError` for columns of different lengths."
+    if not is_columns(given):
+        raise CourseError(
+            f"{name} is a dictionary, but not of columns such as {{'text': […], 'label': […]}}. "
+            "Pass a list of rows"
+        )
+    sizes = {str(c): len(x) for c, x in given.items()}
+    if len(set(sizes.values())) > 1:
+        said = ", ".join(f"{c!r} has {k}" for c, k in sizes.items())
+        raise CourseError(f"{name}: the columns differ in length: {said}. Give each row a cell")
+    return [dict(zip(sizes, map(frame_cell, row))) for row in zip(*given.values())]
+
 # %% ../../../nbs/toolkit/sources.ipynb #caf79097
 def source_from_splits(parts, name, how=None) -> Source:
     "A DatasetDict, or a dictionary of split names to files, Datasets or lists."
     pieces, notes = [], []
     for key, value in parts.items():
+        if not isinstance(key, str):
+            notes.append(f"split {key!r} is left out: its name is no text")
+            continue
         split = split_of(key)
         other = key.replace("mismatched", "matched")
         if other != key and other in parts:
@@ -187,10 +332,21 @@ def source_from_splits(parts, name, how=None) -> Source:
         if split is None:
             notes.append(f"split {key!r} is left out: it is none of train, validation and test")
             continue
-        if isinstance(value, (str, Path)):
+        if isinstance(value, (str, Path)) and known_path(value).is_dir():
+            inside, _ = source_from_folder(known_path(value), how or {})
+            if any(p.split not in (None, split) for p in inside):
+                raise CourseError(
+                    f"{value}, given as {key!r}, has splits of its own. Pass the folder by itself"
+                )
+            pieces += [replace(p, split=split) for p in inside]
+        elif isinstance(value, (str, Path)):
             pieces.append(source_from_file(value, split, how or {}))
-        else:
+        elif isinstance(value, dict):
+            pieces.append(source_from_rows(rows_of_columns(value, key), split, key))
+        elif is_table(value):
             pieces.append(source_from_rows(value, split, key))
+        else:
+            raise not_a_source(value, key)
     if not pieces:
         raise CourseError(
             f"{name} has the splits {list(parts)}; none is named train, validation (dev) or test. "
@@ -310,15 +466,16 @@ def suggest_name(path):
 
 # %% ../../../nbs/toolkit/sources.ipynb #89d0a4ed
 def is_one_table(source) -> bool:
-    "Whether a source is rows without splits of their own: a file, a Dataset, a list of rows."
+    """Whether a source is rows without splits of their own: a file, a saved Dataset, or rows or
+    columns in memory.
+    """
     if isinstance(source, (str, Path)):
         name = str(source)
         if name in builtin_names() or name in named_tasks():
             return False
-        return Path(name).expanduser().is_file()
-    return (
-        isinstance(source, list) or hasattr(source, "column_names") and not hasattr(source, "keys")
-    )
+        path = known_path(name)
+        return path.is_file() or is_saved(path)
+    return is_columns(source) if isinstance(source, dict) else is_table(source)
 
 
 def open_source(
@@ -331,7 +488,7 @@ def open_source(
     here = (
         not isinstance(source, (str, Path))
         or source in builtin_names()
-        or Path(source).expanduser().exists()
+        or known_path(source).exists()
     )
     if revision and here:
         what = str(source)[:80] if isinstance(source, (str, Path)) else "what was given"
@@ -339,26 +496,34 @@ def open_source(
             f"revision={revision!r} is of a hub data set, and {what} is not on the hub: leave it "
             "out"
         )
-    if isinstance(source, dict):
+    if isinstance(source, dict) and not is_columns(source):
         return source_from_splits(source, "the data", how)
-    if hasattr(source, "column_names") or isinstance(source, list):
+    if isinstance(source, dict):
+        source = rows_of_columns(source, "the data")
+    if is_table(source):
         return Source("the data", [source_from_rows(source, None, "data")])
     if not isinstance(source, (str, Path)):
-        raise CourseError(
-            f"a {type(source).__name__} is no data source. Pass a built-in name, a path, a hub "
-            "id, a Dataset or a list of rows"
-        )
+        raise not_a_source(source)
     if source in builtin_names():
         return built_in(source, seed)
-    path = Path(source).expanduser()
+    path = known_path(source)
     plain = not any(how.values())
+    if (path / "dataset_dict.json").is_file():
+        return replace(source_from_splits(load_saved(path), str(source)), dev_is_test=True)
     if path.is_dir():
         pieces, named = source_from_folder(path, how)
-        texts = plain and not named and all(p.name.lower().endswith(".txt") for p in pieces)
+        texts = plain and not named and all(p.is_text for p in pieces)
         return Source(str(source), pieces, dev_is_test=named, kind="lm" if texts else None)
     if path.is_file():
-        kind = "lm" if plain and path.suffix.lower() == ".txt" else None
-        return Source(str(source), [source_from_file(path, None, how)], kind=kind)
+        piece = source_from_file(path, None, how)
+        kind = "lm" if plain and piece.is_text else None
+        notes = []
+        if plain and not piece.is_text and inner_name(path).lower().endswith(".txt"):
+            notes.append(
+                f"{path.name} is read as a table, since its first line is a header or every line "
+                'has as many tabs; pattern="(?P<text>.*)" and kind="lm" read its lines as texts'
+            )
+        return Source(str(source), [piece], kind=kind, notes=notes)
     hub = re.fullmatch(r"[\w-][\w.-]*/[\w.-]+(:[\w.-]+)?(@[\w.-]+)?", str(source))
     if hub and path.suffix.lower() not in FORMATS and not path.parent.is_dir():
         return source_from_hub(str(source), revision)
