@@ -513,7 +513,8 @@ def test_messages_of_the_command_name_flags(python, flags):
 
 def test_a_cure_of_the_command_line_works_when_it_is_tried(tmp_path, untrained):
     file = tmp_path / "t.jsonl"
-    file.write_text("\n".join(json.dumps({"text": t, "label": [y]}) for t, y in ROWS), encoding="utf-8")
+    rows = [json.dumps({"text": t, "label": [y, "seen"]}) for t, y in ROWS]  # two labels a row are no class
+    file.write_text("\n".join(rows), encoding="utf-8")
     why = called("fine-tune", file, "--kind", "classify", "--out", tmp_path / "m")[2]
     assert 'kind="' not in why
     bare = tmp_path / "bare.csv"
