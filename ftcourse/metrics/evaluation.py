@@ -66,7 +66,7 @@ def row_losses(
         each = F.cross_entropy(out.flatten(0, 1).float(), y.flatten(), reduction="none")
         each = each.view(y.shape).sum(-1)
         n = (y != -100).sum(-1)
-    return each.double().cpu().numpy(), n.double().cpu().numpy()
+    return each.cpu().double().numpy(), n.cpu().double().numpy()
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #a30af01e
 def predict_rows(
