@@ -19,10 +19,15 @@ import torch.nn.functional as F
 
 from ..core.errors import CourseError
 from ..data.batches import Batches
+from ftcourse.metrics.intervals import (
+    CalibrationScore,
+    ClassScore,
+    CorrelationScore,
+    second_f1,
+)
 from .report import Report, finite_or_none, label_order, refuse_hidden, score_notes
 from ftcourse.metrics.scores import (
     balanced_accuracy,
-    calibration_error,
     char_f1,
     exact_match,
     f1,
@@ -154,17 +159,11 @@ def class_statistics(true, logits, thresholds=None):
     probs = torch.tensor(logits).double().softmax(-1).numpy()
     pred = (probs[:, 1] > thresholds[0]).astype(int) if thresholds else logits.argmax(-1)
     of = {"accuracy": (true == pred).astype(float)}
+    metrics = {"macro_f1": f1, "mcc": matthews, "balanced_accuracy": balanced_accuracy}
     if logits.shape[1] == 2:
-        of["f1"] = lambda i: f1(true[i], pred[i], "binary", positive=1)
-    of |= {
-        name: lambda i, f=f: f(true[i], pred[i])
-        for name, f in (
-            ("macro_f1", f1),
-            ("mcc", matthews),
-            ("balanced_accuracy", balanced_accuracy),
-        )
-    }
-    return of | {"ece": lambda i: calibration_error(probs[i], true[i])}, pred, probs
+        metrics = {"f1": second_f1} | metrics
+    of |= {name: ClassScore(f, true, pred, range(logits.shape[1])) for name, f in metrics.items()}
+    return of | {"ece": CalibrationScore(probs, true)}, pred, probs
 
 
 def multilabel_statistics(true, logits, thresholds=None):
@@ -180,10 +179,7 @@ def multilabel_statistics(true, logits, thresholds=None):
 # %% ../../nbs/lessons/10_evaluation.ipynb #9734dd07
 def regression_statistics(true, pred):
     "Scores of a number per row, as in `class_statistics`."
-    of = {
-        f.__name__: lambda i, f=f: None if undefined(true[i], pred[i]) else f(true[i], pred[i])
-        for f in (pearson, spearman)
-    }
+    of = {f.__name__: CorrelationScore(f, true, pred) for f in (pearson, spearman)}
     return of | {"mse": np.square(true.astype(float) - pred)}, pred, None
 
 
@@ -338,7 +334,13 @@ def broken_rows(out) -> int:
 
 def with_metrics(of: dict, first: Mapping, more: Mapping, true, pred) -> dict:
     "Scores of a kind between those that a task puts first and those that were asked for besides."
-    made = lambda fs: {name: lambda i, f=f: f(true[i], pred[i]) for name, f in fs.items()}
+    classes = isinstance(of.get("macro_f1"), ClassScore)
+
+    def made(metrics):
+        if classes:
+            return {name: ClassScore(f, true, pred) for name, f in metrics.items()}
+        return {name: lambda i, f=f: f(true[i], pred[i]) for name, f in metrics.items()}
+
     return made(first) | {name: x for name, x in of.items() if name not in first} | made(more)
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #55f209a0
