@@ -25,6 +25,7 @@ from ftcourse.metrics.scores import (
     calibration_error,
     f1,
     matthews,
+    spearman,
     undefined,
 )
 
@@ -200,11 +201,22 @@ class CorrelationScore:
         """(low, high): the spread of the resamples on the scale of Fisher (1915), where the error
         of a correlation is nearly normal.
         """
+        from scipy.stats import rankdata
         from scipy.stats import t as student
 
         rows, limit = len(self.true), 1 - 1e-9
-        found = resamples(np.arange(rows), lambda i: self(i) or np.nan, n, seed)
-        fisher = np.arctanh(np.clip(found, -limit, limit))
+        rng = np.random.default_rng(seed)
+        block = max(1, 2**20 // rows)  # resamples at a time, as for `resamples`
+        found = []
+        for first in range(0, n, block):
+            idx = rng.integers(0, rows, (min(block, n - first), rows))
+            pair = [np.asarray(x, float)[idx] for x in (self.true, self.pred)]
+            if self.metric is spearman:
+                pair = [rankdata(x, axis=1) for x in pair]
+            t, p = (x - x.mean(1, keepdims=True) for x in pair)
+            size = np.sqrt((t * t).sum(1) * (p * p).sum(1))
+            found.append(np.where(size > 1e-12, (t * p).sum(1) / np.maximum(size, 1e-12), np.nan))
+        fisher = np.arctanh(np.clip(np.concatenate(found), -limit, limit))
         score = self(slice(None))
         half = student.ppf((1 + level) / 2, max(rows - 2, 1)) * np.nanstd(fisher)
         middle = np.arctanh(np.clip(score, -limit, limit))
