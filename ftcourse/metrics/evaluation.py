@@ -263,15 +263,16 @@ def left_out(
 ) -> list[str]:
     "Which rows of a split were not scored, and why: a sentence each."
     said = []
-    if task.problems:
-        n = len(task.problems)
+    if problems := getattr(task, "problems", ()):
+        n = len(problems)
         said.append(
             f"left out when {task.name} was loaded, since they could not be used: {n:,} "
-            f"row{'s' * (n > 1)}, the first: {task.problems[0]}"
+            f"row{'s' * (n > 1)}, the first: {problems[0]}"
         )
-    if task.unlabelled is not None and "split" not in task.text:
+    unlabelled = getattr(task, "unlabelled", None)
+    if unlabelled is not None and "split" not in task.text:
         # by the file or split that they came from: of one table that is scored whole, all
-        came_from = task.unlabelled["split"]
+        came_from = unlabelled["split"]
         whole = list(task.splits) == [split]
         apart = sum(whole or name.partition(".")[0] == split for name in came_from)
         if apart:
@@ -320,10 +321,10 @@ def scored_rows(
         data = encode_task(task, split, model.tokenizer, model.max_length)
     data = getattr(data, "examples", data)  # of Batches, its examples
     name = facts["name"] or "the split"
-    if hasattr(data, "lengths") and data.problems:
+    if problems := getattr(data, "problems", ()):
         facts["notes"].append(
-            f"{len(data.problems):,} rows could not be encoded and were left out, the first: "
-            f"{data.problems[0]}"
+            f"{len(problems):,} rows could not be encoded and were left out, the first: "
+            f"{problems[0]}"
         )
     if not hasattr(data, "lengths"):
         if not text:
