@@ -176,8 +176,10 @@ def ignore_unlabelled(
 ) -> np.ndarray | None:
     "Labels, with -100, which every loss leaves out, where a class is not known."
     labels = examples.labels
-    if labels is None or examples.kind == "regress":
-        return labels
+    if labels is None:
+        return None
+    if examples.kind == "regress":
+        return labels.astype(np.float32)  # as the network's outputs; not every device has 64 bits
     return np.where(labels < 0, -100, labels).astype(labels.dtype)
 
 # %% ../../nbs/lessons/04_batches.ipynb #c7df84e3

@@ -94,7 +94,8 @@ def label_ids(
     "The labels of a split as one array."
     if task.kind not in ("classify", "multilabel", "regress"):
         raise CourseError(f"a {task.kind} task has no class ids")
-    return np.asarray(task.split(split).with_format("numpy")[task.label][:])
+    exact = {"dtype": np.float64} if task.kind == "regress" else {}  # numpy format alone: 32 bits
+    return np.asarray(task.split(split).with_format("numpy", **exact)[task.label][:])
 
 # %% ../../nbs/lessons/02_data.ipynb #c3ad5dc7
 @patch

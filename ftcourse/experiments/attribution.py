@@ -23,7 +23,7 @@ from torch import Tensor
 from ..core.errors import CourseError
 from ..core.tables import text_table
 from ..data.batches import Batch
-from ..data.encode.tokenize import kept_tokens, make_plan
+from ..data.encode.tokenize import encodings, kept_tokens, make_plan
 from ..models.forward import evaluating
 from ..models.predict import checked_texts
 
@@ -69,7 +69,7 @@ def tokenize_text(
     texts = [side[0].strip() for side in (first, second) if side]
     t = model.tokenizer
     plan = make_plan(t, "classify", len(texts) == 2, model.max_length)
-    e = plan.backend.encode(*texts)
+    e = encodings(plan, [tuple(texts) if plan.pair else texts[0]], offsets=True)[0]
     part = np.array([-1 if p is None else p for p in e.sequence_ids], int)
     kept = np.arange(len(e.ids))
     if plan.max_length is not None and len(e.ids) > plan.max_length:
@@ -294,7 +294,7 @@ def occlusion(c: Case, steps=None) -> tuple:
     "What the output loses when a word alone is hidden."
     n = len(c.reading.words)
     y = c.values(c.without(np.concatenate([np.zeros((1, n)), np.eye(n)])))
-    return (y[0] - y[1:]).double().cpu().numpy(), 0.0
+    return (y[0] - y[1:]).cpu().double().numpy(), 0.0
 
 # %% ../../nbs/lessons/18_interpretability.ipynb #18a00061
 def attention_maps(
@@ -429,7 +429,7 @@ def removal_curves(
     gone = np.round(np.linspace(0, words, parts + 1)).astype(int)
     hidden = rank[:, None] < gone[None, :, None]  # (n, parts + 1, words)
     values = c.values(c.without((~hidden if insert else hidden).reshape(-1, words)))
-    return values.double().cpu().numpy().reshape(n, parts + 1)
+    return values.cpu().double().numpy().reshape(n, parts + 1)
 
 
 def area(curves) -> np.ndarray:  # (..., points) -> (...)

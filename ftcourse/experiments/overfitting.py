@@ -342,10 +342,10 @@ def average_weights(
     average = get_swa_avg_fn()
     mean = {k: v.detach().clone() for k, v in first.items()}
     for k in (k for k, v in first.items() if v.is_floating_point()):
-        running = first[k].detach().double()  # in 32 bits, 15 points leave errors of 1e-7
+        running = first[k].detach().cpu().double()  # in 32 bits, 15 points leave errors of 1e-7
         for n, s in enumerate(states[1:], 1):
-            running = average(running, s[k].detach().double(), n)
-        mean[k] = running.to(first[k].dtype)
+            running = average(running, s[k].detach().cpu().double(), n)
+        mean[k] = running.to(first[k].dtype).to(first[k].device)
     if not hasattr(points[0], "network"):
         return mean
     made = points[0].copy()

@@ -77,7 +77,7 @@ def hidden_states(
                 "last": place == (place * b.mask).argmax(-1, keepdim=True),
             }[pool]
             weight = (chosen / chosen.sum(-1, keepdim=True))[None, ..., None]
-            pooled = (torch.stack(states).float() * weight).sum(2).double().cpu().numpy()
+            pooled = (torch.stack(states).float() * weight).sum(2).cpu().double().numpy()
             if out is None:
                 out = np.zeros((len(pooled), len(texts), pooled.shape[-1]))
             out[:, batch.index] = pooled
@@ -164,8 +164,8 @@ def weight_change(
                 f"{name} has no counterpart of its shape: compare a model with the one it was "
                 "made from"
             )
-        q, part = old[name].detach().double().cpu(), where[name]
-        moved[part] = moved.get(part, 0.0) + float((p.detach().double().cpu() - q).square().sum())
+        q, part = old[name].detach().cpu().double(), where[name]
+        moved[part] = moved.get(part, 0.0) + float((p.detach().cpu().double() - q).square().sum())
         size[part] = size.get(part, 0.0) + float(q.square().sum())
     return {
         part: (moved[part] / size[part]) ** 0.5 if size[part] else float("inf") for part in moved

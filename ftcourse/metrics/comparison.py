@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core.errors import CourseError
-from .intervals import mcnemar, paired_interval
+from .intervals import ClassScore, mcnemar, paired_class_interval, paired_interval
 from .report import LOWER, Report
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #bc24a89f
@@ -83,9 +83,12 @@ def compare(
         )
     of = [x.of[metric] for x in (a, b)]
     value = lambda f, i: f[i].mean() if isinstance(f, np.ndarray) else f(i)
-    gap, low, high, p = paired_interval(
-        lambda i: value(of[0], i) - value(of[1], i), a.rows, n, seed
-    )
+    if all(isinstance(x, ClassScore) for x in of):
+        gap, low, high, p = paired_class_interval(*of, n, seed)
+    else:
+        gap, low, high, p = paired_interval(
+            lambda i: value(of[0], i) - value(of[1], i), a.rows, n, seed
+        )
     p_mcnemar = disagree = None
     if a.kind == "classify":
         p_mcnemar = mcnemar(a.true, a.pred, b.pred)

@@ -5,24 +5,30 @@
 # %% auto #0
 __all__ = [
     "row_losses", "predict_rows", "merge_windows", "mask_batch", "class_statistics", "multilabel_statistics",
-    "regression_statistics", "answer_statistics", "statistics", "sample_rows", "gold_answers", "scored_rows",
-    "thresholds_of", "broken_rows", "with_metrics", "evaluate", "validator"
+    "regression_statistics", "answer_statistics", "statistics", "sample_rows", "gold_answers", "left_out",
+    "scored_rows", "thresholds_of", "broken_rows", "with_metrics", "evaluate", "strided_perplexity", "validator"
 ]
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #ad38e5c6
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 from ..core.errors import CourseError
-from ..data.batches import Batches
+from ..data.batches import Batch, Batches
+from ftcourse.metrics.intervals import (
+    CalibrationScore,
+    ClassScore,
+    CorrelationScore,
+    second_f1,
+)
 from .report import Report, finite_or_none, label_order, refuse_hidden, score_notes
 from .scores import (
     balanced_accuracy,
-    calibration_error,
     char_f1,
     exact_match,
     f1,
@@ -66,7 +72,7 @@ def row_losses(
         each = F.cross_entropy(out.flatten(0, 1).float(), y.flatten(), reduction="none")
         each = each.view(y.shape).sum(-1)
         n = (y != -100).sum(-1)
-    return each.double().cpu().numpy(), n.double().cpu().numpy()
+    return each.cpu().double().numpy(), n.cpu().double().numpy()
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #a30af01e
 def predict_rows(
@@ -134,8 +140,6 @@ def mask_batch(batch, tokenizer, share: float = 0.15):
 
     Which ones depends on the row alone, never on the batch it is in.
     """
-    from dataclasses import replace
-
     ids, labels = batch.ids.clone(), torch.full_like(batch.ids, -100)
     special = torch.tensor(tokenizer.all_special_ids, device=ids.device)
     for i, row in enumerate(batch.index):
@@ -154,17 +158,11 @@ def class_statistics(true, logits, thresholds=None):
     probs = torch.tensor(logits).double().softmax(-1).numpy()
     pred = (probs[:, 1] > thresholds[0]).astype(int) if thresholds else logits.argmax(-1)
     of = {"accuracy": (true == pred).astype(float)}
+    metrics = {"macro_f1": f1, "mcc": matthews, "balanced_accuracy": balanced_accuracy}
     if logits.shape[1] == 2:
-        of["f1"] = lambda i: f1(true[i], pred[i], "binary", positive=1)
-    of |= {
-        name: lambda i, f=f: f(true[i], pred[i])
-        for name, f in (
-            ("macro_f1", f1),
-            ("mcc", matthews),
-            ("balanced_accuracy", balanced_accuracy),
-        )
-    }
-    return of | {"ece": lambda i: calibration_error(probs[i], true[i])}, pred, probs
+        metrics = {"f1": second_f1} | metrics
+    of |= {name: ClassScore(f, true, pred, range(logits.shape[1])) for name, f in metrics.items()}
+    return of | {"ece": CalibrationScore(probs, true)}, pred, probs
 
 
 def multilabel_statistics(true, logits, thresholds=None):
@@ -180,10 +178,7 @@ def multilabel_statistics(true, logits, thresholds=None):
 # %% ../../nbs/lessons/10_evaluation.ipynb #9734dd07
 def regression_statistics(true, pred):
     "Scores of a number per row, as in `class_statistics`."
-    of = {
-        f.__name__: lambda i, f=f: None if undefined(true[i], pred[i]) else f(true[i], pred[i])
-        for f in (pearson, spearman)
-    }
+    of = {f.__name__: CorrelationScore(f, true, pred) for f in (pearson, spearman)}
     return of | {"mse": np.square(true.astype(float) - pred)}, pred, None
 
 
@@ -261,6 +256,32 @@ def gold_answers(data) -> tuple[np.ndarray, np.ndarray]:
     true[:] = [list(data.source[int(row)]["answers"]["text"]) for row in numbers]
     return true, where
 
+# %% ../../nbs/lessons/10_evaluation.ipynb #c0ffee95
+def left_out(
+    task,  # a Task
+    split: str,
+) -> list[str]:
+    "Which rows of a split were not scored, and why: a sentence each."
+    said = []
+    if problems := getattr(task, "problems", ()):
+        n = len(problems)
+        said.append(
+            f"left out when {task.name} was loaded, since they could not be used: {n:,} "
+            f"row{'s' * (n > 1)}, the first: {problems[0]}"
+        )
+    unlabelled = getattr(task, "unlabelled", None)
+    if unlabelled is not None and "split" not in task.text:
+        # by the file or split that they came from: of one table that is scored whole, all
+        came_from = unlabelled["split"]
+        whole = list(task.splits) == [split]
+        apart = sum(whole or name.partition(".")[0] == split for name in came_from)
+        if apart:
+            said.append(
+                f"{apart:,} row{'s' * (apart > 1)} of {split} without a label could not be scored; "
+                "they can be predicted (task.unlabelled)"
+            )
+    return said
+
 # %% ../../nbs/lessons/10_evaluation.ipynb #4d944ca6
 def scored_rows(
     model,  # a Model
@@ -290,6 +311,7 @@ def scored_rows(
 
         task.split(split)  # says why, if there is none
         order, facts["notes"] = label_order(model.labels, task.labels)
+        facts["notes"] += left_out(task, split)
         facts |= dict(
             name=name or f"{task.name}/{split}",
             source=str(task.source),
@@ -299,6 +321,11 @@ def scored_rows(
         data = encode_task(task, split, model.tokenizer, model.max_length)
     data = getattr(data, "examples", data)  # of Batches, its examples
     name = facts["name"] or "the split"
+    if problems := getattr(data, "problems", ()):
+        facts["notes"].append(
+            f"{len(problems):,} rows could not be encoded and were left out, the first: "
+            f"{problems[0]}"
+        )
     if not hasattr(data, "lengths"):
         if not text:
             raise CourseError("evaluate takes a Task, or Examples as encode(…) returns them")
@@ -338,7 +365,13 @@ def broken_rows(out) -> int:
 
 def with_metrics(of: dict, first: Mapping, more: Mapping, true, pred) -> dict:
     "Scores of a kind between those that a task puts first and those that were asked for besides."
-    made = lambda fs: {name: lambda i, f=f: f(true[i], pred[i]) for name, f in fs.items()}
+    classes = isinstance(of.get("macro_f1"), ClassScore)
+
+    def made(metrics):
+        if classes:
+            return {name: ClassScore(f, true, pred) for name, f in metrics.items()}
+        return {name: lambda i, f=f: f(true[i], pred[i]) for name, f in metrics.items()}
+
     return made(first) | {name: x for name, x in of.items() if name not in first} | made(more)
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #55f209a0
@@ -407,6 +440,49 @@ def evaluate(
         losses=losses,
         **facts,
     )
+
+# %% ../../nbs/lessons/10_evaluation.ipynb #c0ffee97
+def strided_perplexity(
+    model,  # a Model of kind lm
+    text,  # a string, or a list of ids
+    stride: int | None = None,  # tokens from one window to the next; None: half a window
+    max_length: int | None = None,  # tokens of a window; None: what the model reads
+) -> tuple[float, int]:  # perplexity; how many tokens were scored
+    """Perplexity of one document over overlapping windows, each token scored once.
+
+    Ids are taken as they are; a text gets the tokenizer's first and last token. Raises
+    `CourseError` for windows that do not overlap.
+    """
+    from ftcourse.data.encode.tokenize import encodings, make_plan, pieces
+
+    if model.kind != "lm":
+        raise CourseError(f"perplexity is of a language model, and this one is {model.kind!r}")
+    if isinstance(text, str):
+        plan = make_plan(model.tokenizer, "lm")
+        plan = replace(plan, max_length=None)
+        (text,) = pieces(encodings(plan, [text])[0].ids, plan)
+    ids = torch.as_tensor(text).reshape(1, -1)
+    limits = (max_length, model.info.get("positions"), model.tokenizer.model_max_length)
+    size = int(min(x for x in (*limits, max(ids.shape[1], 2)) if x))
+    stride = max(1, size // 2) if stride is None else stride
+    if not 0 < stride < size and ids.shape[1] > size:
+        raise CourseError(
+            f"stride={stride}: windows of {size} tokens overlap with a stride of 1 to {size - 1}"
+        )
+    total, count, done = 0.0, 0, 1  # the first token has nothing before it
+    with evaluating(model.network):
+        for first in range(0, ids.shape[1], stride):
+            part = ids[:, first : first + size]
+            batch = Batch(part, torch.ones_like(part, dtype=torch.bool)).to(model.device)
+            each = F.cross_entropy(
+                model.forward(batch)[0, :-1].float(), batch.ids[0, 1:], reduction="none"
+            )
+            new = each[done - first - 1 :]
+            total, count = total + float(new.sum()), count + len(new)
+            done = first + part.shape[1]
+            if done == ids.shape[1]:
+                break
+    return perplexity(total, count), count
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #b959f36c
 def validator(

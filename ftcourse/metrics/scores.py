@@ -86,8 +86,16 @@ def _averaged(formula, true, pred, average, positive):
         return float(formula(tp, fp, fn).mean())
     if average == "micro":
         return float(formula(tp.sum(), fp.sum(), fn.sum()))
+    if average == "weighted":
+        return float(_ratio((formula(tp, fp, fn) * (tp + fn)).sum(), (tp + fn).sum()))
     if average != "binary":
-        raise CourseError(f"average {average!r} is none of macro, micro, binary")
+        raise CourseError(f"average {average!r} is none of macro, micro, weighted, binary")
+    if len(classes) > 2:
+        raise CourseError(
+            f"average=\"binary\" is for two classes, and here are {len(classes)}: take "
+            'average="macro" (the mean over classes), or score one class against the rest, as in '
+            "f1(true == positive, pred == positive, \"binary\", True)"
+        )
     at = np.flatnonzero(classes == positive)
     if not len(at) and not np.issubdtype(classes.dtype, np.number):
         raise CourseError(
@@ -119,11 +127,16 @@ def recall(true, pred, average: str = "macro", positive=1) -> float:
 def f1(
     true,  # (n,) classes as numbers or names; or (n, k) of 0 and 1
     pred,  # the same
-    # macro: mean over classes; micro: counts added up first; binary: of class `positive` alone
+    # macro: mean over the classes that occur; weighted: each counts as often as it is true; micro:
+    # counts added up first; binary: of class `positive` alone, of two
     average: str = "macro",
     positive=1,  # the class that "binary" is about: its number or its name
 ) -> float:  # 0 to 1; 0 where a class is neither there nor claimed
-    "F1 (van Rijsbergen 1979). Raises `CourseError` for a positive class that is not there by name."
+    """F1 (van Rijsbergen 1979).
+
+    Raises `CourseError` for a positive class that is not there by name, and for "binary" where
+    there are more than two classes.
+    """
     return _averaged(
         lambda tp, fp, fn: _ratio(2 * tp, 2 * tp + fp + fn), true, pred, average, positive
     )
@@ -292,6 +305,7 @@ def calibration_bins(
     probs,  # (n, classes), rows add up to one
     true,  # (n,) class numbers
     bins: int = 10,  # of equal width, from 0 to 1
+    positive: int | None = None,  # group by the probability of this class, whatever was answered
     # (mean confidence, share right, rows) of each bin that has rows
 ) -> list[tuple[float, float, int]]:
     "Answers grouped by the confidence they were given with."
@@ -307,7 +321,10 @@ def calibration_bins(
             "to 1 (the softmax of the logits), and one true class per row; got the shapes "
             f"{probs.shape} and {true.shape}"
         )
-    sure, right = probs.max(-1), probs.argmax(-1) == true
+    if positive is None:
+        sure, right = probs.max(-1), probs.argmax(-1) == true
+    else:
+        sure, right = probs[:, positive], true == positive
     at = np.clip(np.ceil(sure * bins).astype(int) - 1, 0, bins - 1)
     return [
         (float(sure[at == b].mean()), float(right[at == b].mean()), int((at == b).sum()))
@@ -315,11 +332,11 @@ def calibration_bins(
     ]
 
 
-def calibration_error(probs, true, bins: int = 10) -> float:
+def calibration_error(probs, true, bins: int = 10, positive: int | None = None) -> float:
     """Mean gap between confidence and share right, weighted by rows: ECE (Guo et al. 2017, eq. 3);
     arguments as for `calibration_bins`.
     """
-    found = calibration_bins(probs, true, bins)
+    found = calibration_bins(probs, true, bins, positive)
     return sum(n * abs(sure - right) for sure, right, n in found) / len(probs)
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #277a135e

@@ -55,20 +55,33 @@ class Core(nn.Module):
         return x
 
     def forward(self, ids, mask, types=None):
-        x = self.inputs(ids, mask, types)
         if self.pooled:
-            logits = self.network.score(
-                pool_last(self.network.base_model(**x).last_hidden_state, mask)
-            )
+            hidden = self.network.base_model(**self.inputs(ids, mask, types)).last_hidden_state
+            logits = self.network.score(pool_last(hidden, mask))
+        elif self.kind == "lm" or mask[:, 0].all():
+            logits = self.encoder_logits(ids, mask, types)
         else:
-            out = self.network(**x)
-            logits = None if self.kind == "span" else out.logits
-        if self.kind == "span":
-            return tuple(
-                z.masked_fill(~mask.bool(), torch.finfo(z.dtype).min)
-                for z in (out.start_logits, out.end_logits)
-            )
+            # an encoder's head reads position 0, where padding on the left would stand: the text
+            # goes there, and what is said of each token goes back to its place
+            place, start = torch.arange(mask.shape[1], device=mask.device), mask.int().argmax(-1)
+            to_front = (place + start[:, None]) % mask.shape[1]
+            front = [None if x is None else x.gather(1, to_front) for x in (ids, mask, types)]
+            logits = self.encoder_logits(*front)
+            back = (place - start[:, None]) % mask.shape[1]
+            if self.kind == "span":
+                logits = tuple(z.gather(1, back) for z in logits)
+            elif self.kind == "mlm":
+                logits = logits.gather(1, back[..., None].expand_as(logits))
         return logits.squeeze(-1) if self.kind == "regress" else logits
+
+    def encoder_logits(self, ids, mask, types):
+        out = self.network(**self.inputs(ids, mask, types))
+        if self.kind != "span":
+            return out.logits
+        return tuple(
+            z.masked_fill(~mask.bool(), torch.finfo(z.dtype).min)
+            for z in (out.start_logits, out.end_logits)
+        )
 
 # %% ../../nbs/lessons/05_models.ipynb #a50d2b1f
 def first_position(

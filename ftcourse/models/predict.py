@@ -161,6 +161,7 @@ def _outputs(
         self.max_length,
         pairs=second,
         kind="span" if self.kind == "span" else "classify",
+        split_special_tokens=self.kind != "mlm",  # there "[MASK]" asks for a guess
     )
     if said := spelling_note(examples, [*first, *(second or [])]):
         warn(said)
@@ -305,7 +306,8 @@ def fill(
         )
     t, found = self.tokenizer, []
     for text, z in zip(checked_texts(texts, False)[0], self._outputs(texts)):
-        ids = list(encode_texts([text], t, self.max_length)[0].ids)
+        read = encode_texts([text], t, self.max_length, split_special_tokens=False)
+        ids = list(read[0].ids)
         if t.mask_token_id not in ids:
             raise CourseError(
                 f"no {t.mask_token} in {text!r}: put one where a word is to be guessed"

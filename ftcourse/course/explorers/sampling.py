@@ -43,8 +43,8 @@ def next_logits(
         return (
             model.network(input_ids=torch.tensor([ids], device=model.device))
             .logits[0, -1]
-            .double()
             .cpu()
+            .double()
             .numpy()
         )
 

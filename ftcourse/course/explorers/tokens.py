@@ -24,7 +24,7 @@ class Pieces(Shown):
     def __init__(self, text: str, tokenizer):
         if not isinstance(text, str):
             raise CourseError(f"{text!r} is no text: give a string")
-        got = tokenizer(text, return_offsets_mapping=True, verbose=False)
+        got = tokenizer(text, return_offsets_mapping=True, split_special_tokens=True, verbose=False)
         self.ids = got["input_ids"]
         self.pieces = tokenizer.convert_ids_to_tokens(got["input_ids"])
         unk = tokenizer.unk_token_id

@@ -87,6 +87,13 @@ def templated_chat(
         messages[:n], tokenize=False, add_generation_prompt=prompt
     )
     whole = render(len(messages))
+    special = set(tokenizer.all_special_tokens)
+    for i, m in enumerate(messages):
+        if names := sorted(name for name in special if name in m["content"]):
+            warn(
+                f"message {i} holds {', '.join(names)}, which the chat template cannot tell from "
+                "the special tokens that it writes itself: remove them from the text"
+            )
     said = []
     for i, m in enumerate(messages):
         if m["role"] != "assistant":

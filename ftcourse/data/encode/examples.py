@@ -47,7 +47,7 @@ class Examples:
     ids: np.ndarray  # (tokens,) int32
     bounds: np.ndarray  # (examples + 1,) where each example begins in `ids`
     kind: str = "classify"
-    # classify (n,) int64; multilabel (n, k), regress (n,) float32; span (n, 2) int64
+    # classify (n,) int64; multilabel (n, k) float32; regress (n,) float64; span (n, 2) int64
     labels: np.ndarray | None = None
     rows: np.ndarray | None = None  # (n,) row numbers in the split
     supervised: np.ndarray | None = None  # (tokens,) bool
@@ -162,7 +162,8 @@ def from_lists(
     }
     if labels is not None:
         labels = np.asarray(labels)
-        labels = labels.astype(np.float32 if labels.dtype.kind == "f" else np.int64)
+        exact = np.float64 if others.get("kind") == "regress" else np.float32
+        labels = labels.astype(exact if labels.dtype.kind == "f" else np.int64)
     if others.get("rows") is not None:
         others["rows"] = np.asarray(others["rows"], np.int64)
     return cls(

@@ -84,6 +84,9 @@ def encode(
     # a row that cannot be encoded: "error" names them all, "skip" leaves them out, in `.problems`
     on_bad: str = "error",
     name: str = "the data",  # what messages call it
+    # "[SEP]" that somebody typed is text, as `split_special_tokens` says in transformers; False: it
+    # is the separator
+    split_special_tokens: bool = True,
 ) -> Examples:
     """Texts as ids, together with what is supervised.
 
@@ -98,7 +101,9 @@ def encode(
             f"kind {kind!r} cannot use the text columns {text}: span takes (question, context), "
             "lm takes one, the others one or two"
         )
-    plan = make_plan(tokenizer, kind, len(text) == 2, max_length, labels, name, overlap)
+    plan = make_plan(
+        tokenizer, kind, len(text) == 2, max_length, labels, name, overlap, split_special_tokens
+    )
     chunks = read_chunks(dataset, text, label if kind != "lm" else None, name)
     out = concatenate([encode_chunk(plan, *chunk) for chunk in chunks])
     if out.problems and on_bad != "skip":
@@ -121,6 +126,7 @@ def encode_texts(
     max_length: int | None = 128,
     pairs: list | None = None,  # the second text of each; span: contexts
     kind: str = "classify",
+    split_special_tokens: bool = True,  # as for `encode`
 ) -> Examples:
     "Texts without labels, as `predict` needs them; example i is text i."
     if isinstance(texts, str):
@@ -147,7 +153,15 @@ def encode_texts(
     else:
         columns = ("text", "pair")
         rows = [{"text": t, "pair": p} for t, p in zip(texts, pairs)]
-    return encode(rows, tokenizer, kind=kind, text=columns, max_length=max_length, name="the texts")
+    return encode(
+        rows,
+        tokenizer,
+        kind=kind,
+        text=columns,
+        max_length=max_length,
+        name="the texts",
+        split_special_tokens=split_special_tokens,
+    )
 
 # %% ../../../nbs/lessons/03_tokens.ipynb #f018c699
 def encode_task(

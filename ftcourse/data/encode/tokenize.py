@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = [
     "CHUNK", "longest_first", "kept_tokens", "fast_backend", "Plan", "make_plan", "as_target", "encode_row",
-    "encode_windows", "pieces", "encoding_problem", "encode_chunk", "read_chunks"
+    "encode_windows", "pieces", "encoding_problem", "encodings", "encode_chunk", "read_chunks"
 ]
 
 # %% ../../../nbs/lessons/03_tokens.ipynb #f3997a83
@@ -102,6 +102,7 @@ class Plan:
     blank: int  # stands for a text without tokens, so that there is something to read
     # span: tokens of the context that two windows share; None: a third of max_length
     overlap: int | None = None
+    split_special_tokens: bool = True  # "[SEP]" that somebody typed is text, no separator
 
 # %% ../../../nbs/lessons/03_tokens.ipynb #84837b11
 def make_plan(
@@ -112,6 +113,7 @@ def make_plan(
     labels: Sequence[str] = (),
     name: str = "the data",
     overlap: int | None = None,  # of windows
+    split_special_tokens: bool = True,  # False: "[MASK]" in a text is the mask token
 ) -> Plan:
     "Settle how rows are read. Raises `CourseError` when max_length leaves no room for text."
     if max_length is not None and (
@@ -148,6 +150,7 @@ def make_plan(
         unk_id=unk,
         blank=blank,
         overlap=overlap,
+        split_special_tokens=split_special_tokens,
     )
 
 # %% ../../../nbs/lessons/03_tokens.ipynb #802ff504
@@ -279,6 +282,36 @@ def encoding_problem(
             "which no encoding can store: correct it, or remove the row"
         )
 
+# %% ../../../nbs/lessons/03_tokens.ipynb #c0ffee81
+def encodings(
+    plan: Plan,
+    inputs: list,  # str, or pairs of str
+    offsets: bool = False,  # also where each token stands; slower
+) -> list:  # a `tokenizers.Encoding` each, not cut
+    """Texts through the tokenizer.
+
+    A special token that somebody typed is text, unless the plan, or a decoder's document, has it
+    otherwise; special tokens that were added to the tokenizer stay what they are.
+    """
+    backend, lm = plan.backend, plan.kind == "lm"
+    run = backend.encode_batch if offsets else backend.encode_batch_fast
+    found = run(inputs, add_special_tokens=not lm)
+    if not plan.split_special_tokens or lm and not plan.encoder:
+        return found
+    special = set(plan.tokenizer.special_tokens_map.values())
+    texts = inputs if plan.pair else zip(inputs)
+    typed = [
+        i for i, row in enumerate(texts) if any(name in text for text in row for name in special)
+    ]
+    if typed:
+        before = backend.encode_special_tokens
+        backend.encode_special_tokens = True
+        again = run([inputs[i] for i in typed], add_special_tokens=not lm)
+        backend.encode_special_tokens = before
+        for i, e in zip(typed, again):
+            found[i] = e
+    return found
+
 # %% ../../../nbs/lessons/03_tokens.ipynb #5f5562e0
 def encode_chunk(
     plan: Plan,
@@ -296,8 +329,6 @@ def encode_chunk(
         ]
         for part, column in enumerate(texts)
     ]
-    # fast: without offsets
-    run = plan.backend.encode_batch if span else plan.backend.encode_batch_fast
     made = []  # (ids, types, offsets, target) an example
     rows = []
     cut = {}
@@ -305,7 +336,7 @@ def encode_chunk(
     empty = []
     words = 0
     inputs = list(zip(*texts)) if plan.pair else texts[0]
-    for i, e in enumerate(run(inputs, add_special_tokens=not lm)):
+    for i, e in enumerate(encodings(plan, inputs, offsets=span)):
         if i in bad:
             continue
         target = None if targets is None or lm else targets[i]
@@ -372,9 +403,8 @@ def _packed_chunk(
     if plan.kind == "lm":
         out.supervised = np.ones(len(out.ids), bool)
     elif labelled:
-        out.labels = np.array(
-            targets, np.float32 if plan.kind in ("regress", "multilabel") else np.int64
-        ).reshape(len(made), *columns)
+        number = {"regress": np.float64, "multilabel": np.float32}.get(plan.kind, np.int64)
+        out.labels = np.array(targets, number).reshape(len(made), *columns)
     if plan.kind == "span":
         out.chars = np.concatenate([np.zeros((0, 2), np.int32), *chars], dtype=np.int32)
     if plan.unk_id is not None:
