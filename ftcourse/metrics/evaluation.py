@@ -20,7 +20,7 @@ import torch.nn.functional as F
 
 from ..core.errors import CourseError
 from ..data.batches import Batch, Batches
-from ftcourse.metrics.intervals import (
+from .intervals import (
     CalibrationScore,
     ClassScore,
     CorrelationScore,

@@ -16,7 +16,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..core.errors import CourseError
-from ftcourse.metrics.scores import (
+from .scores import (
     _pair,
     _ratio,
     accuracy,
