@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from datasets import ClassLabel, Dataset, Features, List, Value
 
-from ftcourse import evaluate_model, load_model, load_task
+from ftcourse import evaluate_model, fine_tune_model, load_model, load_task
 from ftcourse.core.errors import CourseError
 from ftcourse.data.problems import BadRows
 from ftcourse.tasks.qa import read_squad
@@ -492,3 +492,25 @@ def test_what_is_not_labelled_is_never_scored():
     assert evaluate_model(one, rows(["a"], ["b"], [])).rows == 2
     with pytest.raises(CourseError, match="cannot be scored"):
         evaluate_model(one, rows(-1, -1))
+
+
+@pytest.mark.parametrize(
+    ("column", "how"),
+    [("answer", {}), ("answers", {}), ("gold", {"text": ("question", "context"), "label": "gold", "kind": "span"})],
+)
+def test_answers_are_learned_and_scored_whatever_their_column_is_called(column, how):
+    "A table with the usual column `answer` was loaded, and then could not be encoded."
+    given = [
+        {
+            "question": f"Who built gate {i}?",
+            "context": f"Gate {i} opened in May. Mara built it long ago.",
+            column: "Mara",
+        }
+        for i in range(24)
+    ]
+    task = load_task(given, **how)
+    assert task.kind == "span"
+    assert task.label in task.train.column_names
+    model = fine_tune_model("tiny-bert", task, max_steps=1)
+    assert evaluate_model(model, task).rows == len(task.test)
+    assert evaluate_model(model, given, **how).rows == 24

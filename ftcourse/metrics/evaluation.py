@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = [
     "row_losses", "predict_rows", "merge_windows", "mask_batch", "class_statistics", "multilabel_statistics",
-    "regression_statistics", "answer_statistics", "statistics", "sample_rows", "gold_answers", "left_out",
-    "scored_rows", "thresholds_of", "broken_rows", "with_metrics", "evaluate", "strided_perplexity", "validator"
+    "regression_statistics", "answer_statistics", "statistics", "sample_rows", "answers_column", "gold_answers",
+    "left_out", "scored_rows", "thresholds_of", "broken_rows", "with_metrics", "evaluate", "strided_perplexity",
+    "validator"
 ]
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #ad38e5c6
@@ -247,13 +248,19 @@ def sample_rows(data, rows: int, span: bool, notes: list):
     return data.select(np.flatnonzero(np.isin(data.rows, numbers[keep])) if span else keep)
 
 
+def answers_column(row: Mapping) -> str:
+    "The column that holds answers in SQuAD's form, whatever it is called."
+    return next(c for c, x in row.items() if isinstance(x, Mapping) and "answer_start" in x)
+
+
 def gold_answers(data) -> tuple[np.ndarray, np.ndarray]:
     """Of each row of Examples of kind span: its accepted answers, and the position of its first
     window.
     """
     numbers, where = np.unique(data.rows, return_index=True)
+    column = answers_column(data.source[int(numbers[0])])
     true = np.empty(len(numbers), object)
-    true[:] = [list(data.source[int(row)]["answers"]["text"]) for row in numbers]
+    true[:] = [list(data.source[int(row)][column]["text"]) for row in numbers]
     return true, where
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #c0ffee95

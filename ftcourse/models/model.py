@@ -81,8 +81,9 @@ class Model(Answers):
         return parameter_table(self.network)
 
 # %% ../../nbs/lessons/05_models.ipynb #c0ffee51
-def _thresholds(
-    self,
+@patch(as_prop=True)
+def thresholds(
+    self: Model,
     # one probability per label for multilabel, one for the second of two classes; None: the
     # likeliest class, or above one half
 ) -> list[float] | None:
@@ -90,7 +91,8 @@ def _thresholds(
     return self.info.get("thresholds")
 
 
-def _set_thresholds(self, values) -> None:
+@patch(set_prop=True)
+def thresholds(self: Model, values) -> None:
     """Raises `CourseError` for another number of values than there are labels to decide on, or for
     one outside 0 to 1.
     """
@@ -109,9 +111,6 @@ def _set_thresholds(self, values) -> None:
             f"thresholds={values}: give {n} probabilit{'y' if n == 1 else 'ies'} between 0 and 1"
         )
     self.info["thresholds"] = values
-
-
-Model.thresholds = property(_thresholds, _set_thresholds)
 
 # %% ../../nbs/lessons/05_models.ipynb #52eb9c9e
 @patch

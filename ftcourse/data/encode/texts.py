@@ -176,13 +176,12 @@ def encode_task(
         raise CourseError(f"{task.name} has no split {split!r}: it has {', '.join(task.splits)}")
     if getattr(task, "encoder", None):
         return task.encoder(task, split, tokenizer, max_length)
-    label = "answers" if task.kind == "span" else task.label
     return encode(
         task.splits[split],
         tokenizer,
         kind=task.kind,
         text=task.text,
-        label=label,
+        label=task.label,
         max_length=max_length,
         labels=task.labels,
         name=f"{task.name}/{split}",
