@@ -6,8 +6,8 @@
 __all__ = [
     "row_losses", "predict_rows", "merge_windows", "mask_batch", "class_statistics", "multilabel_statistics",
     "regression_statistics", "answer_statistics", "statistics", "sample_rows", "answers_column", "gold_answers",
-    "left_out", "scored_rows", "thresholds_of", "broken_rows", "with_metrics", "evaluate", "strided_perplexity",
-    "validator"
+    "unscored_rows", "scored_rows", "thresholds_of", "broken_rows", "with_metrics", "evaluate",
+    "strided_perplexity", "validator"
 ]
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #ad38e5c6
@@ -264,7 +264,7 @@ def gold_answers(data) -> tuple[np.ndarray, np.ndarray]:
     return true, where
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #c0ffee95
-def left_out(
+def unscored_rows(
     task,  # a Task
     split: str,
 ) -> list[str]:
@@ -318,7 +318,7 @@ def scored_rows(
 
         task.split(split)  # says why, if there is none
         order, facts["notes"] = label_order(model.labels, task.labels)
-        facts["notes"] += left_out(task, split)
+        facts["notes"] += unscored_rows(task, split)
         facts |= dict(
             name=name or f"{task.name}/{split}",
             source=str(task.source),

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = [
     "PAIRS", "TEXTS", "LABELS", "BLANK", "NOT_LABELS", "DATE", "ITEM", "NUMPY_LIST", "SEPARATORS", "ANSWER_FORM",
-    "usual_texts", "span_columns", "quoted_columns", "parse_number", "name_words", "can_be_suggested",
+    "usual_texts", "span_columns", "quoted_columns", "parse_number", "words_of_name", "can_be_suggested",
     "suggest_call", "find_columns", "coding_problem", "text_problem", "label_problem", "label_value", "sort_labels",
     "spelled", "written_list", "split_cells", "split_cell", "seem_several", "letters", "name_classes", "truth",
     "listed", "read_answers", "places_of", "piece_like", "place_cure", "answer_problem", "look_up", "find_answers"
@@ -120,7 +120,7 @@ NOT_LABELS = {
 DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ].*)?")
 
 
-def name_words(column):
+def words_of_name(column):
     "The words of a column's name: star and rating of star_rating and StarRating."
     return re.findall(r"[a-z]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", str(column)).lower())
 
@@ -131,7 +131,7 @@ def can_be_suggested(
 ) -> bool:
     "Whether a column can hold a text or a label: no objects, dates, ids or addresses."
     filled = [x for x in cells if x is not None and x != ""]
-    words = name_words(column)
+    words = words_of_name(column)
     if len(words) <= 3 and NOT_LABELS & {*words[:1], *words[-1:]} or cells and not filled:
         return False
     for x in filled:
@@ -175,7 +175,7 @@ def suggest_call(columns, sample, kind, where):
         )
 
     def rank(c):
-        usual = 0 if str(c).lower() in LABELS else 1 if set(LABELS) & set(name_words(c)) else 2
+        usual = 0 if str(c).lower() in LABELS else 1 if set(LABELS) & set(words_of_name(c)) else 2
         different = len(set(cells[c]))
         return usual, different < 2, different, -columns.index(c)
 
