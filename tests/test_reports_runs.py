@@ -642,3 +642,9 @@ def test_another_number_of_processes_is_named(tmp_path):
     file.write_text(file.read_text().replace('"processes": 1', '"processes": 2'))
     with pytest.raises(CourseError, match="processes 2 → 1"):
         go(tmp_path / "r")
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "~nobody-here/model"])
+def test_a_name_that_can_be_no_path_is_said(name):
+    with pytest.raises(CourseError, match="names no model"):
+        load_model(name)

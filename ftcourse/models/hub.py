@@ -37,9 +37,16 @@ def find_model(
             f"{name!r} names no model: give a built-in name ({', '.join(shipped_models())}), a "
             "folder, or a hub id"
         )
-    text, folder = str(name), Path(name).expanduser()
-    if "/" not in text and (assets() / text / "config.json").exists():
-        folder = assets() / text
+    text = str(name)
+    try:
+        folder = assets() / text if text in shipped_models() else Path(name).expanduser()
+        folder.exists()
+    except (OSError, RuntimeError, ValueError) as e:  # too long, a zero byte, nobody's home
+        raise CourseError(
+            f"{text[:80]!r} names no model: the system takes it for no path "
+            f"({getattr(e, 'strerror', None) or e}). Give a built-in name "
+            f"({', '.join(shipped_models())}), a folder, or a hub id"
+        ) from e
     if not folder.is_dir():
         looks_like_path = text.startswith((".", "/", "~")) or text.count("/") > 1 or "\\" in text
         if folder.exists() or looks_like_path:
