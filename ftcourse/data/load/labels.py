@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = [
-    "NO_ROWS", "NOTHING", "Preparation", "read_score", "multi_hot_labels", "read_label", "read_piece",
-    "read_pieces", "meaning_of", "one_spelling", "read_values", "names_of", "understand_values",
-    "hide_silent_splits", "refuse_scores", "refuse_free_text", "refuse_several", "note_alike", "class_ids",
-    "multilabel_ids", "refuse_unseen_labels", "labels_hidden", "decide_labels"
+    "MANY_VALUES", "NO_ROWS", "NOTHING", "Preparation", "read_score", "multi_hot_labels", "read_label",
+    "read_labels", "add_chunk", "one_by_one", "read_piece", "read_pieces", "meaning_of", "one_spelling",
+    "read_values", "names_of", "understand_values", "hide_silent_splits", "refuse_scores", "refuse_free_text",
+    "refuse_several", "note_alike", "class_ids", "multilabel_ids", "refuse_unseen_labels", "labels_hidden",
+    "decide_labels"
 ]
 
 # %% ../../../nbs/toolkit/prepare.ipynb #0cc027d3
@@ -22,6 +23,7 @@ import numpy as np
 
 from ...core.errors import CourseError, warn
 from .arrow import Part
+from .bulk import Chunk, text_keys
 from .columns import (
     find_answers,
     find_columns,
@@ -130,12 +132,56 @@ def read_label(prep, row, texts, piece):
         x = x[0] if x else None
     if x is None:
         return -1, None, None, None
-    if prep.kind is None and len(prep.codes) > 20_000:
+    if prep.kind is None and len(prep.codes) > MANY_VALUES:
         raise CourseError(
             f"{piece.name}: column {prep.label!r} holds more than 20,000 different values. Pass "
             "kind=\"regress\" if they are scores, or another label=…"
         )
     return prep.codes.setdefault(x, len(prep.codes)), None, None, None
+
+# %% ../../../nbs/toolkit/prepare.ipynb #f3cba4b2
+MANY_VALUES = 20_000  # of a column of classes
+
+
+def read_labels(prep, piece, chunk):
+    "(codes, numbers or None) of the rows of a chunk; None where a label has to be looked at."
+    if prep.kind == "lm" or prep.label not in chunk.names:
+        different, which = [None], np.zeros(len(chunk.lines), np.int32)
+    else:
+        column = chunk.columns[chunk.names.index(prep.label)].dictionary_encode()
+        different, which = column.dictionary.to_pylist(), column.indices.to_numpy()
+    if len(prep.codes) + len(different) > MANY_VALUES:
+        return None
+    said = [read_label(prep, {prep.label: x}, (), piece) for x in different]
+    codes, values, _, wrong = zip(*said)
+    if any(wrong):
+        return None
+    values = np.array(values)[which] if prep.kind == "regress" else None
+    return np.array(codes, np.int32)[which], values
+
+
+def add_chunk(prep, part, chunk):
+    "Whether all rows of a chunk can be used, and are in the part now."
+    if prep.kind == "span" or isinstance(prep.label, tuple):
+        return False
+    if not set(prep.text) <= set(chunk.names):
+        return False
+    texts = [chunk.columns[chunk.names.index(c)] for c in prep.text]
+    keys = text_keys(texts)
+    labels = None if keys is None else read_labels(prep, part.piece, chunk)
+    if labels is None:
+        return False
+    part.add_columns(chunk.lines, texts, keys, *labels)
+    return True
+
+
+def one_by_one(prep, part, items):
+    "The rows that have to be looked at one by one; clean chunks go into the part as they are."
+    for item in items:
+        if not isinstance(item, Chunk):
+            yield item
+        elif not add_chunk(prep, part, item):
+            yield from item.rows()
 
 # %% ../../../nbs/toolkit/prepare.ipynb #29cf8cde
 def read_piece(prep, piece, rows, head, found):
@@ -151,7 +197,7 @@ def read_piece(prep, piece, rows, head, found):
         )
     if isinstance(prep.label, str) and not any(prep.label in row for row in head):
         prep.notes.append(f"{piece.name}: no column {prep.label!r}")
-    for line, row in rows:
+    for line, row in one_by_one(prep, part, rows):
         wrong = next(filter(None, (text_problem(row, c) for c in prep.text)), None)
         if wrong is None:
             texts = [row[c] for c in prep.text]
@@ -182,7 +228,7 @@ def read_pieces(
     """
     for piece in sorted(prep.src.pieces, key=lambda p: SPLITS.index(p.split) if p.split else 0):
         found = []
-        rows = piece.read(found)
+        rows = (piece.read_bulk or piece.read)(found)
         head = list(islice(rows, 100))
         if head and not prep.parts:
             columns = list(dict.fromkeys(c for _, row in head for c in row))
