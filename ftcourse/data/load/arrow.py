@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = [
-    "Part", "free_name", "features_of", "copy_rows", "write_splits"
+    "BATCH", "Part", "free_name", "features_of", "rows_of_split", "even_batches", "write_splits"
 ]
 
 # %% ../../../nbs/toolkit/prepare.ipynb #ed741182
 import json
 from array import array
+from itertools import chain
 from uuid import uuid4
 
 import numpy as np
@@ -102,10 +103,14 @@ def features_of(prep, unlabelled=False):
     return Features(own | {free_name("line", own): Value("int64")})
 
 # %% ../../../nbs/toolkit/prepare.ipynb #13108e17
-def copy_rows(prep, p, target, schema, out):
-    "Write the rows of a part that go to one split, a batch at a time."
+BATCH = 1 << 20  # bytes of text in a batch of a file
+
+
+def rows_of_split(prep, p, target, schema):
+    "The rows of a part that go to one split, as batches of the columns of its Dataset."
     import pyarrow as pa
 
+    lines, values = np.asarray(p.lines), np.asarray(p.values)
     start = 0
     with pa.OSFile(str(p.path), "rb") as source, pa.ipc.open_stream(source) as stream:
         for batch in stream:
@@ -121,7 +126,7 @@ def copy_rows(prep, p, target, schema, out):
             elif prep.kind == "classify":
                 columns.append(pa.array(p.ids[at]))
             elif prep.kind == "regress":
-                columns.append(pa.array(np.array(p.values)[at]))
+                columns.append(pa.array(values[at]))
             elif prep.kind == "multilabel":
                 rows = prep.vectors[p.ids[at]].astype(np.int64)
                 ends = np.arange(len(rows) + 1, dtype=np.int32) * rows.shape[1]
@@ -129,9 +134,36 @@ def copy_rows(prep, p, target, schema, out):
             elif prep.kind == "span":
                 answers = [json.loads(a) for a in batch.column(len(prep.text)).to_pylist()]
                 columns.append(pa.array(answers, schema.field(prep.label).type))
-            columns.append(pa.array(np.array(p.lines)[at]))
+            columns.append(pa.array(lines[at]))
             columns = [c.cast(f.type) for c, f in zip(columns, schema)]
-            out.write_batch(pa.record_batch(columns, schema=schema))
+            yield pa.record_batch(columns, schema=schema)
+
+
+def even_batches(batches, n_texts):
+    """The same rows in batches of about a megabyte of text.
+
+    How they came does not matter: equal rows make equal files.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    def joined(parts):
+        return pa.Table.from_batches(parts).combine_chunks().to_batches()[0]
+
+    held = []
+    size = 0  # of the texts so far
+    for batch in batches:
+        sizes = sum(pc.binary_length(batch.column(i)).to_numpy() for i in range(n_texts))
+        upto = size + np.cumsum(sizes, dtype=np.int64)
+        full = np.flatnonzero(np.diff(upto // BATCH, prepend=size // BATCH)) + 1
+        size = int(upto[-1])
+        for start, end in zip([0, *full], [*full, len(batch)]):
+            held += [batch.slice(start, end - start)] if end > start else []
+            if end in full:
+                yield joined(held)
+                held = []
+    if held:
+        yield joined(held)
 
 # %% ../../../nbs/toolkit/prepare.ipynb #42667a01
 def write_splits(
@@ -151,8 +183,9 @@ def write_splits(
         path = prep.folder / f"{uuid4().hex}.part"
         prep.temporary.append(path)
         with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, schema) as out:
-            for p in prep.parts:
-                copy_rows(prep, p, target, schema, out)
+            parts = (rows_of_split(prep, p, target, schema) for p in prep.parts)
+            for batch in even_batches(chain.from_iterable(parts), len(prep.text)):
+                out.write_batch(batch)
         digest = file_digest(path, "blake2b", digest_size=16)
         kept = prep.folder / f"{digest}.arrow"
         if not kept.exists() or file_digest(kept, "blake2b", digest_size=16) != digest:

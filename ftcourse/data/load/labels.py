@@ -23,7 +23,7 @@ import numpy as np
 
 from ...core.errors import CourseError, warn
 from .arrow import Part
-from .bulk import Chunk, text_keys
+from .bulk import FIRST, Chunk, text_keys
 from .columns import (
     find_answers,
     find_columns,
@@ -229,7 +229,7 @@ def read_pieces(
     for piece in sorted(prep.src.pieces, key=lambda p: SPLITS.index(p.split) if p.split else 0):
         found = []
         rows = (piece.read_bulk or piece.read)(found)
-        head = list(islice(rows, 100))
+        head = list(islice(rows, FIRST))
         if head and not prep.parts:
             columns = list(dict.fromkeys(c for _, row in head for c in row))
             asked = prep.text, prep.label, prep.kind
