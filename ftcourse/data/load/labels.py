@@ -327,7 +327,7 @@ def understand_values(prep):
     if all(v is x for v, x in meaning.items()):
         return
     before, prep.codes = prep.codes, {}
-    table = np.full(len(before) + 1, -1, np.int64)
+    table = np.full(len(before) + 1, -1, np.int32)
     wrong = {}
     for v, code in before.items():
         x = meaning[v]
@@ -337,11 +337,11 @@ def understand_values(prep):
         elif x is not None:
             table[code] = prep.codes.setdefault(x, len(prep.codes))
     for p in prep.parts:
-        said = np.array(p.codes, np.int64)
-        for i in np.flatnonzero(table[said] == -2):
+        said, p.codes = p.codes, table[p.codes]
+        rows = np.flatnonzero(p.codes == -2)
+        for i, line in zip(rows, p.lines(rows)):
             what, cure = wrong[said[i]]
-            prep.problems.append(Problem(p.piece.name, p.lines[i], what, cure, p.piece.unit))
-        p.codes = table[said]
+            prep.problems.append(Problem(p.piece.name, line, what, cure, p.piece.unit))
 
 
 def hide_silent_splits(prep, nothing, why, splits=(*SPLITS, None)):
@@ -350,11 +350,11 @@ def hide_silent_splits(prep, nothing, why, splits=(*SPLITS, None)):
     """
     for split in splits:
         parts = [p for p in prep.parts if p.piece.split == split]
-        codes = np.concatenate([np.array(p.codes, np.int64) for p in parts] or [[]])
+        codes = np.concatenate([p.codes for p in parts] or [[]])
         if not (codes == nothing).any() or set(np.unique(codes)) - {-2, -1, nothing}:
             continue
         for p in parts:
-            p.codes = np.minimum(np.array(p.codes, np.int64), -1)
+            p.codes = np.minimum(p.codes, -1)
         said = f"{prep.src.name}, {split or 'all rows'}: {why}"
         prep.notes.append(said)
         warn(said)
@@ -480,7 +480,7 @@ def multilabel_ids(prep, counts):
     if by_columns:
         prep.label = "labels"
     elif () in prep.codes:
-        n = sum(int((np.array(p.codes) == prep.codes[()]).sum()) for p in prep.parts)
+        n = sum(int((p.codes == prep.codes[()]).sum()) for p in prep.parts)
         if n:
             prep.notes.append(
                 f"{n:,} row{'s' * (n > 1)} with an empty list: read as having none of the classes. "
@@ -492,7 +492,7 @@ def multilabel_ids(prep, counts):
 # %% ../../../nbs/toolkit/prepare.ipynb #c6259930
 def refuse_unseen_labels(prep, p, said):
     "A class that train does not have is a problem of its rows: train fixes the labels."
-    rows = np.flatnonzero((p.ids == -2) & (np.array(p.codes) >= 0))
+    rows = np.flatnonzero((p.ids == -2) & (p.codes >= 0))
     count = Counter(p.codes[i] for i in rows)
     known = "of train"
     cure = "Correct it, or move some rows with this label to train"
@@ -501,14 +501,14 @@ def refuse_unseen_labels(prep, p, said):
         cure = "Correct it, or name it in labels=[…]"
     alike = {letters(x): x for x in prep.labels}
     names = ", ".join(map(repr, prep.labels[:12]))
-    for i in rows:
+    for i, line in zip(rows, p.lines(rows)):
         code = p.codes[i]
         here = f"{count[code]} row{'s' * (count[code] > 1)} of {p.piece.split or p.piece.name}"
         what = f"label {said[code]!r} is not among the labels {known} ({names}); it has {here}"
         near = alike.get(letters(said[code]))
         if near:
             what += f". It differs from {near!a} only in capitals, spaces or what does not show"
-        prep.problems.append(Problem(p.piece.name, p.lines[i], what, cure, p.piece.unit))
+        prep.problems.append(Problem(p.piece.name, line, what, cure, p.piece.unit))
 
 # %% ../../../nbs/toolkit/prepare.ipynb #b68e394c
 def labels_hidden(prep, fixing):
@@ -539,11 +539,11 @@ def decide_labels(
         hide_silent_splits(prep, 1, f"{why}, so they are taken as not labelled")
     if prep.kind == "regress":
         for p in prep.parts:  # a code of its own for -1
-            p.codes = np.where(np.array(p.values) == -1, 1, np.array(p.codes))
+            p.codes = np.where(np.asarray(p.values) == -1, np.int32(1), p.codes)
         hide_silent_splits(prep, 1, "every score is -1, so they are taken as not labelled")
     if prep.kind in ("lm", "span", "regress"):
         for p in prep.parts:
-            p.ids = np.minimum(np.array(p.codes, np.int32), 0)
+            p.ids = np.minimum(p.codes, 0)
         return
     lists = [v for v in prep.codes if isinstance(v, tuple)]
     if 0 < len(lists) < len(prep.codes) and prep.kind != "multilabel":
@@ -560,12 +560,10 @@ def decide_labels(
     labels_hidden(prep, fixing)
     counts = np.zeros(len(prep.codes) + 1, int)  # the first: of rows without a label
     for p in fixing:
-        codes = np.array(p.codes, np.int64)
-        counts += np.bincount(codes[codes > -2] + 1, minlength=len(counts))
+        counts += np.bincount(p.codes[p.codes > -2] + 1, minlength=len(counts))
     counts = counts[1:]
     number = multilabel_ids if prep.kind == "multilabel" else class_ids
     table, said = number(prep, counts)
     for p in prep.parts:
-        codes = np.array(p.codes, np.int64)
-        p.ids = np.where(codes == -2, -2, table[np.maximum(codes, -1)])
+        p.ids = np.where(p.codes == -2, -2, table[np.maximum(p.codes, -1)]).astype(np.int32)
         refuse_unseen_labels(prep, p, said)
