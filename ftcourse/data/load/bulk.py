@@ -10,6 +10,7 @@ __all__ = [
 
 # %% ../../../nbs/toolkit/bulk.ipynb #75139818
 import io
+from codecs import BOM_UTF8 as BOM
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -115,6 +116,8 @@ def is_plain(chunk: bytes) -> bool:
     "Whether bytes are UTF-8 without control characters that one reader might take for spaces."
     if len(chunk) > MAX_FIELD or any(x in chunk for x in UNUSUAL):
         return False
+    if chunk.startswith(BOM):
+        return False  # Arrow takes it for the beginning of a file
     try:
         return chunk.isascii() or bool(chunk.decode("utf-8"))
     except UnicodeDecodeError:

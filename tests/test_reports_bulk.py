@@ -229,6 +229,12 @@ def test_texts_with_commas_quotes_and_line_breaks_are_read_in_bulk(tmp_path, mon
         assert sum(map(len, task[1].values())) == 300, task[0]
 
 
+def test_a_byte_order_mark_inside_a_file_is_part_of_a_text(tmp_path, monkeypatch):
+    for chunk in range(1, 30):
+        _, task = alike(tmp_path, monkeypatch, rows_of(4, n2="\ufefffilm,2"), chunk=chunk)
+        assert "\ufefffilm" in [r["text"] for r in task[1]["train"]], task[1]
+
+
 def test_too_many_classes_are_refused_by_both(tmp_path, monkeypatch):
     data = "text,label\n" + "".join(f"film {i},class {i % 20_001}\n" for i in range(20_050))
     _, error = alike(tmp_path, monkeypatch, data.encode(), chunk=1 << 16)
