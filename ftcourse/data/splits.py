@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = [
-    "SPLITS", "normalise_text", "text_key", "scramble", "cut", "overlaps", "contradictions", "stratified_order",
-    "bins"
+    "SPLITS", "normalise_text", "text_key", "scramble", "cut", "stand_in", "overlaps", "contradictions",
+    "stratified_order", "bins"
 ]
 
 # %% ../../nbs/lessons/02_data.ipynb #01260947
@@ -43,9 +43,10 @@ def scramble(
 ) -> np.ndarray:  # (n,) uint64, as if drawn at random for each key
     "Mix the bits of keys with a seed (the finaliser of splitmix64, Steele et al. 2014)."
     golden = 0x9E3779B97F4A7C15
-    x = keys.astype(np.uint64) + np.uint64((int(seed) + 1) * golden % 2**64)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    x = np.asarray(keys, np.uint64) + np.uint64((int(seed) + 1) * golden % 2**64)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        x ^= x >> np.uint64(shift)
+        x *= np.uint64(factor)
     return x ^ (x >> np.uint64(31))
 
 # %% ../../nbs/lessons/02_data.ipynb #b032b20d
@@ -61,31 +62,43 @@ def cut(
     A stratum whose share is less than a row gives one to each part all the same; where there are
     many of them, only as many give as the fraction allows, others to each part.
     """
-    unique, group, sizes = np.unique(keys, return_inverse=True, return_counts=True)
-    stratum = np.full(len(unique), np.iinfo(np.int64).max)
-    np.minimum.at(stratum, group, strata)
-    part = np.zeros(len(unique), np.int8)
-    mixed = scramble(unique, seed)
-    order = np.lexsort((mixed, stratum))
+    # arrays of 32 bits, and none longer than it is needed: half a million rows are split in 20 MB
+    mixed = scramble(keys, seed)
+    by_text = np.argsort(mixed).astype(np.int32)  # rows with equal texts stand together
+    mixed = mixed[by_text]
+    is_first = np.ones(len(keys), bool)
+    is_first[1:] = mixed[1:] != mixed[:-1]
+    first = np.flatnonzero(is_first).astype(np.int32)  # of the rows of each text
+    del mixed, is_first
+    stratum = np.minimum.reduceat(strata[by_text], first) if len(first) else strata
+    order = np.argsort(stratum, kind="stable").astype(np.int32)
+    ends = np.flatnonzero(np.diff(stratum[order])) + 1
+    del stratum
+    sizes = np.diff(first, append=np.int32(len(keys)))
+    part = np.zeros(len(first), np.int8)
+
+    def mixed_key(text):
+        return scramble(keys[by_text[first[[text]]]], seed)[0]
+
     lent = []  # (key of the stratum, part, text) given although the share is less than a row
     spare = []  # (key, text) of strata too small to give to every part
-    for members in np.split(order, np.flatnonzero(np.diff(stratum[order])) + 1):
+    for members in np.split(order, ends):
         if len(members) <= len(fractions):
             if len(members) > 1:
-                spare.append((mixed[members[0]], members[0]))
+                spare.append((mixed_key(members[0]), members[0]))
             continue
         start = 0
         for i, fraction in enumerate(fractions, 1):
             if round(fraction * len(keys)) < 1:
                 continue  # ten per cent of four rows is none
-            upto = np.cumsum(sizes[members[start:]])
             share = round(fraction * int(sizes[members].sum()))
+            upto = np.cumsum(sizes[members[start : start + share]])
             n = max(1, np.searchsorted(upto, share, side="right"))
             # leave a group for each part that is still to come
             stop = min(start + n, len(members) - 1 - (len(fractions) - i))
             part[members[start:stop]] = i
             if fraction * int(sizes[members].sum()) < 1:
-                lent.append((mixed[members[0]], i, members[start]))
+                lent.append((mixed_key(members[0]), i, members[start]))
             start = stop
     spare = [text for _, text in sorted(spare)]
     for i, fraction in enumerate(fractions, 1):
@@ -101,18 +114,32 @@ def cut(
             n = int((np.cumsum(sizes[spare]) <= wanted - rows).sum()) if spare else 0
             part[spare[:n]] = i
             spare = spare[n:]
-    return part[group]
+    to = np.empty(len(keys), np.int8)
+    to[by_text] = np.repeat(part, sizes)
+    return to
 
 # %% ../../nbs/lessons/02_data.ipynb #540ecfe2
+def stand_in(
+    keys: np.ndarray,  # (n,) uint64
+    known: np.ndarray,  # (m,) uint64, sorted
+) -> np.ndarray:  # (n,) bool
+    "Which keys are among those known."
+    at = np.searchsorted(known, keys)
+    at[at == len(known)] = 0
+    return known[at] == keys if len(known) else np.zeros(len(keys), bool)
+
+
 def overlaps(
     keys: dict,  # {split: (n,) uint64}, in the order train, validation, test
 ) -> dict:  # {split: rows whose text an earlier split has}
     "Rows that leak: their text stands in a split before theirs."
-    found, seen = {}, np.zeros(0, np.uint64)
+    found, before = {}, []
     for name, k in keys.items():
-        if len(seen):
-            found[name] = np.flatnonzero(np.isin(k, seen)).tolist()
-        seen = np.concatenate([seen, k])
+        if before:
+            again = np.any([stand_in(k, known) for known in before], axis=0)
+            found[name] = np.flatnonzero(again).tolist()
+        if len(k):
+            before.append(np.sort(k))
     return found
 
 # %% ../../nbs/lessons/02_data.ipynb #40b94a2b
@@ -121,6 +148,9 @@ def contradictions(
     labels: np.ndarray,  # (n,) ints
 ) -> int:  # how many texts have more than one label
     "Texts that occur with different labels."
+    k = np.sort(keys)
+    repeated = stand_in(keys, np.unique(k[1:][k[1:] == k[:-1]]))  # the others have one label
+    keys, labels = keys[repeated], labels[repeated]
     order = np.lexsort((labels, keys))
     k, y = keys[order], labels[order]
     return len(np.unique(k[1:][(k[1:] == k[:-1]) & (y[1:] != y[:-1])]))

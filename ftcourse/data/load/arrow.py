@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = [
-    "Part", "free_name", "features_of", "copy_rows", "write_splits"
+    "BATCH", "Part", "free_name", "features_of", "rows_of_split", "even_batches", "write_splits"
 ]
 
 # %% ../../../nbs/toolkit/prepare.ipynb #ed741182
 import json
 from array import array
+from itertools import chain
 from uuid import uuid4
 
 import numpy as np
@@ -19,8 +20,8 @@ from ..splits import text_key
 
 # %% ../../../nbs/toolkit/prepare.ipynb #38344fb7
 class Part:
-    """One piece while it is prepared: its texts go to a file, some twenty bytes per row stay in
-    memory.
+    """One piece while it is prepared: texts and line numbers go to a file; twelve bytes per row,
+    the key and the code of the label, stay in memory.
     """
 
     def __init__(self, piece, folder, n_texts):
@@ -31,22 +32,32 @@ class Part:
         self.held = []
         self.keys = array("Q")
         self.codes = array("i")
-        self.lines = array("q")
         self.values = array("d")
         names = [*(f"t{i}" for i in range(n_texts)), "answers"]
-        self.schema = pa.schema([(name, pa.string()) for name in names])
+        self.schema = pa.schema([*((name, pa.string()) for name in names), ("line", pa.int64())])
         self.sink = pa.OSFile(str(self.path), "wb")
         self.writer = pa.ipc.new_stream(self.sink, self.schema)
 
     def add(self, line, texts, code, value=None, answers=None):
         self.keys.append(text_key(*texts))
         self.codes.append(code)
-        self.lines.append(line)
         if value is not None:
             self.values.append(value)
-        self.held.append((*texts, answers))
+        self.held.append((*texts, answers, line))
         if len(self.held) >= 500:
             self.flush()
+
+    def add_columns(self, lines, texts, keys, codes, values=None):
+        "Many rows at once: arrays instead of what `add` takes."
+        import pyarrow as pa
+
+        self.flush()
+        self.keys.frombytes(keys.tobytes())
+        self.codes.frombytes(codes.astype(np.int32).tobytes())
+        if values is not None:
+            self.values.frombytes(values.astype(np.float64).tobytes())
+        columns = [*texts, pa.nulls(len(lines), pa.string()), pa.array(lines, pa.int64())]
+        self.writer.write_batch(pa.record_batch(columns, schema=self.schema))
 
     def flush(self):
         import pyarrow as pa
@@ -60,6 +71,27 @@ class Part:
         self.flush()
         self.writer.close()
         self.sink.close()
+        self.keys = np.frombuffer(self.keys or b"", np.uint64)
+        self.codes = np.frombuffer(self.codes or b"", np.int32)
+
+    def batches(self):
+        "What was written, a batch at a time."
+        import pyarrow as pa
+
+        with pa.OSFile(str(self.path), "rb") as source, pa.ipc.open_stream(source) as stream:
+            yield from stream
+
+    def lines(
+        self,
+        rows: np.ndarray,  # (n,) ascending
+    ) -> list[int]:
+        "The lines of some rows."
+        found, start = [], 0
+        for batch in self.batches() if len(rows) else ():
+            here = rows[(rows >= start) & (rows < start + len(batch))] - start
+            found += batch.column("line").take(here).to_pylist()
+            start += len(batch)
+        return found
 
 # %% ../../../nbs/toolkit/prepare.ipynb #b7e88658
 def free_name(wanted, taken):
@@ -89,36 +121,66 @@ def features_of(prep, unlabelled=False):
     return Features(own | {free_name("line", own): Value("int64")})
 
 # %% ../../../nbs/toolkit/prepare.ipynb #13108e17
-def copy_rows(prep, p, target, schema, out):
-    "Write the rows of a part that go to one split, a batch at a time."
+BATCH = 1 << 20  # bytes of text in a batch of a file
+
+
+def rows_of_split(prep, p, target, schema):
+    "The rows of a part that go to one split, as batches of the columns of its Dataset."
     import pyarrow as pa
 
+    values = np.asarray(p.values)
     start = 0
-    with pa.OSFile(str(p.path), "rb") as source, pa.ipc.open_stream(source) as stream:
-        for batch in stream:
-            rows = np.flatnonzero(p.to[start : start + len(batch)] == target)
-            at = rows + start
-            start += len(batch)
-            if not len(rows):
-                continue
-            batch = batch.take(pa.array(rows))
-            columns = [batch.column(i) for i in range(len(prep.text))]
-            if target < 0:
-                columns.append(pa.array([p.piece.split or p.piece.name] * len(rows)))
-            elif prep.kind == "classify":
-                columns.append(pa.array(p.ids[at]))
-            elif prep.kind == "regress":
-                columns.append(pa.array(np.array(p.values)[at]))
-            elif prep.kind == "multilabel":
-                rows = prep.vectors[p.ids[at]].astype(np.int64)
-                ends = np.arange(len(rows) + 1, dtype=np.int32) * rows.shape[1]
-                columns.append(pa.ListArray.from_arrays(ends, rows.ravel()))
-            elif prep.kind == "span":
-                answers = [json.loads(a) for a in batch.column(len(prep.text)).to_pylist()]
-                columns.append(pa.array(answers, schema.field(prep.label).type))
-            columns.append(pa.array(np.array(p.lines)[at]))
-            columns = [c.cast(f.type) for c, f in zip(columns, schema)]
-            out.write_batch(pa.record_batch(columns, schema=schema))
+    for batch in p.batches():
+        rows = np.flatnonzero(p.to[start : start + len(batch)] == target)
+        at = rows + start
+        start += len(batch)
+        if not len(rows):
+            continue
+        batch = batch.take(pa.array(rows))
+        columns = [batch.column(i) for i in range(len(prep.text))]
+        if target < 0:
+            columns.append(pa.array([p.piece.split or p.piece.name] * len(rows)))
+        elif prep.kind == "classify":
+            columns.append(pa.array(p.ids[at]))
+        elif prep.kind == "regress":
+            columns.append(pa.array(values[at]))
+        elif prep.kind == "multilabel":
+            rows = prep.vectors[p.ids[at]].astype(np.int64)
+            ends = np.arange(len(rows) + 1, dtype=np.int32) * rows.shape[1]
+            columns.append(pa.ListArray.from_arrays(ends, rows.ravel()))
+        elif prep.kind == "span":
+            answers = [json.loads(a) for a in batch.column("answers").to_pylist()]
+            columns.append(pa.array(answers, schema.field(prep.label).type))
+        columns.append(batch.column("line"))
+        columns = [c.cast(f.type) for c, f in zip(columns, schema)]
+        yield pa.record_batch(columns, schema=schema)
+
+
+def even_batches(batches, n_texts):
+    """The same rows in batches of about a megabyte of text.
+
+    How they came does not matter: equal rows make equal files.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    def joined(parts):
+        return pa.Table.from_batches(parts).combine_chunks().to_batches()[0]
+
+    held = []
+    size = 0  # of the texts so far
+    for batch in batches:
+        sizes = sum(pc.binary_length(batch.column(i)).to_numpy() for i in range(n_texts))
+        upto = size + np.cumsum(sizes, dtype=np.int64)
+        full = np.flatnonzero(np.diff(upto // BATCH, prepend=size // BATCH)) + 1
+        size = int(upto[-1])
+        for start, end in zip([0, *full], [*full, len(batch)]):
+            held += [batch.slice(start, end - start)] if end > start else []
+            if end in full:
+                yield joined(held)
+                held = []
+    if held:
+        yield joined(held)
 
 # %% ../../../nbs/toolkit/prepare.ipynb #42667a01
 def write_splits(
@@ -138,8 +200,9 @@ def write_splits(
         path = prep.folder / f"{uuid4().hex}.part"
         prep.temporary.append(path)
         with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, schema) as out:
-            for p in prep.parts:
-                copy_rows(prep, p, target, schema, out)
+            parts = (rows_of_split(prep, p, target, schema) for p in prep.parts)
+            for batch in even_batches(chain.from_iterable(parts), len(prep.text)):
+                out.write_batch(batch)
         digest = file_digest(path, "blake2b", digest_size=16)
         kept = prep.folder / f"{digest}.arrow"
         if not kept.exists() or file_digest(kept, "blake2b", digest_size=16) != digest:

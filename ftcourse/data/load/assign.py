@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = [
-    "map_splits", "set_apart_unlabelled", "label_strata", "left_out", "cut_splits", "assign_splits", "check_splits"
+    "map_splits", "set_apart_unlabelled", "label_strata", "left_out", "joined", "cut_splits", "assign_splits",
+    "check_splits"
 ]
 
 # %% ../../../nbs/toolkit/prepare.ipynb #9a075daa
@@ -38,23 +39,24 @@ def map_splits(prep, given, test):
 # %% ../../../nbs/toolkit/prepare.ipynb #4dadd79e
 def set_apart_unlabelled(prep, p, name):
     "Say which rows have no label; a split that has none at all cannot be scored."
-    lines = np.array(p.lines)[p.ids == -1]
-    if not len(lines):
+    alone = np.flatnonzero(p.ids == -1)
+    if not len(alone):
         return
-    rows = f"row{'s' * (len(lines) > 1)}"
-    if len(lines) < len(p.ids):
-        where = f"{p.piece.unit} {', '.join(map(str, lines[:10]))}{', …' * (len(lines) > 10)}"
+    rows = f"row{'s' * (len(alone) > 1)}"
+    if len(alone) < len(p.ids):
+        lines = ", ".join(map(str, p.lines(alone[:10])))
+        where = f"{p.piece.unit} {lines}{', …' * (len(alone) > 10)}"
         prep.notes.append(
-            f"{p.piece.name}: {len(lines)} {rows} without a label set apart ({where})"
+            f"{p.piece.name}: {len(alone)} {rows} without a label set apart ({where})"
         )
         return
     prep.notes.append(
-        f"{p.piece.name}: no labels ({len(lines):,} {rows}, each -1 or missing): set apart in "
+        f"{p.piece.name}: no labels ({len(alone):,} {rows}, each -1 or missing): set apart in "
         "task.unlabelled"
     )
     for s in [name] if name else SPLITS:
         prep.hidden[s] = (
-            f"the {s} split of {prep.src.name} cannot be scored: it has no labels ({len(lines):,} "
+            f"the {s} split of {prep.src.name} cannot be scored: it has no labels ({len(alone):,} "
             f"{rows}, each -1 or missing, as GLUE hides those of its test). Score the validation "
             'split, or load with test="validation" to make that the test; the rows are in '
             "task.unlabelled and can be predicted"
@@ -102,35 +104,41 @@ def left_out(prep, ids, chosen, fraction):
     )
 
 # %% ../../../nbs/toolkit/prepare.ipynb #85e7d58f
+def joined(arrays, keep):
+    "The elements to keep of some arrays end to end; where that is one array as it is, no copy."
+    whole = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+    return whole if keep.all() else whole[keep]
+
+
 def cut_splits(prep, parts, fractions, seed):
     "Cut test and validation off some parts, by text, stratified by label."
-    ids = np.concatenate([p.ids for p in parts])
-    rows = np.flatnonzero(ids >= 0)
-    if not len(rows):
+    keep = np.concatenate([p.ids >= 0 for p in parts])
+    n_rows = int(keep.sum())
+    if not n_rows:
         return
-    keys = np.concatenate([np.array(p.keys, np.uint64) for p in parts])[rows]
-    strata = np.zeros(len(rows), int)
+    ids = joined([p.ids for p in parts], keep)
+    keys = joined([p.keys for p in parts], keep)
     if prep.kind == "classify":
-        strata = ids[rows]
+        strata = ids
     elif prep.kind == "multilabel":
-        strata = label_strata(prep.vectors, ids[rows], fractions)
+        strata = label_strata(prep.vectors, ids, fractions)
     elif prep.kind == "regress":
-        strata = bins(np.concatenate([np.array(p.values) for p in parts])[rows])
+        strata = bins(joined([np.asarray(p.values) for p in parts], keep))
+    else:
+        strata = np.zeros(n_rows, np.int8)
     to = np.concatenate([p.to for p in parts])
-    to[rows] = np.array([0, 2, 1])[cut(keys, strata, fractions, seed)]
+    to[keep] = np.array([0, 2, 1], np.int8)[cut(keys, strata, fractions, seed)]
     ends = np.cumsum([len(p.to) for p in parts])[:-1]
     for p, part in zip(parts, np.split(to, ends)):
         p.to = part
     for i, f in zip((2, 1), fractions):
         n = int((to == i).sum())
-        said = f"none, {len(rows)} rows are too few to cut any off"
-        if not n and f * len(rows) >= 1:
-            said = (
-                f"none: the labels of these {len(rows):,} rows have too few rows each to give one"
-            )
+        said = f"none, {n_rows} rows are too few to cut any off"
+        if not n and f * n_rows >= 1:
+            said = f"none: the labels of these {n_rows:,} rows have too few rows each to give one"
         if n:
-            said = f"{n:,} of {len(rows):,} rows cut off ({n / len(rows):.0%}, by hash of the text)"
-            said += left_out(prep, ids[rows], to[rows] == i, f)
+            said = f"{n:,} of {n_rows:,} rows cut off ({n / n_rows:.0%}, by hash of the text)"
+            said += left_out(prep, ids, to[keep] == i, f)
         if f:
             prep.notes.append(f"{SPLITS[i]}: {said}")
 
@@ -184,7 +192,7 @@ def check_splits(
 ) -> None:
     "Notes on leaks and contradictions. Raises `CourseError` when train has a single class."
     keys = {
-        name: np.concatenate([np.array(p.keys, np.uint64)[p.to == t] for p in prep.parts])
+        name: np.concatenate([p.keys[p.to == t] for p in prep.parts])
         for t, name in enumerate(SPLITS)
     }
     keys = {name: k for name, k in keys.items() if len(k)}
@@ -197,7 +205,7 @@ def check_splits(
     if prep.kind != "classify" or "train" not in keys:
         return
     ids = np.concatenate([p.ids[p.to == 0] for p in prep.parts])
-    present = set(ids.tolist())
+    present = set(np.unique(ids).tolist())
     n = contradictions(keys["train"], ids)
     if n:
         prep.notes.append(f"train: {n} text{'s' * (n > 1)} with more than one label")

@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = [
-    "NO_ROWS", "NOTHING", "Preparation", "read_score", "multi_hot_labels", "read_label", "read_piece",
-    "read_pieces", "meaning_of", "one_spelling", "read_values", "names_of", "understand_values",
-    "hide_silent_splits", "refuse_scores", "refuse_free_text", "refuse_several", "note_alike", "class_ids",
-    "multilabel_ids", "refuse_unseen_labels", "labels_hidden", "decide_labels"
+    "MANY_VALUES", "NO_ROWS", "NOTHING", "Preparation", "read_score", "multi_hot_labels", "read_label",
+    "read_labels", "add_chunk", "one_by_one", "read_piece", "read_pieces", "meaning_of", "one_spelling",
+    "read_values", "names_of", "understand_values", "hide_silent_splits", "refuse_scores", "refuse_free_text",
+    "refuse_several", "note_alike", "class_ids", "multilabel_ids", "refuse_unseen_labels", "labels_hidden",
+    "decide_labels"
 ]
 
 # %% ../../../nbs/toolkit/prepare.ipynb #0cc027d3
@@ -22,6 +23,7 @@ import numpy as np
 
 from ...core.errors import CourseError, warn
 from .arrow import Part
+from .bulk import FIRST, Chunk, text_keys
 from .columns import (
     find_answers,
     find_columns,
@@ -130,12 +132,56 @@ def read_label(prep, row, texts, piece):
         x = x[0] if x else None
     if x is None:
         return -1, None, None, None
-    if prep.kind is None and len(prep.codes) > 20_000:
+    if prep.kind is None and len(prep.codes) > MANY_VALUES:
         raise CourseError(
             f"{piece.name}: column {prep.label!r} holds more than 20,000 different values. Pass "
             "kind=\"regress\" if they are scores, or another label=…"
         )
     return prep.codes.setdefault(x, len(prep.codes)), None, None, None
+
+# %% ../../../nbs/toolkit/prepare.ipynb #f3cba4b2
+MANY_VALUES = 20_000  # of a column of classes
+
+
+def read_labels(prep, piece, chunk):
+    "(codes, numbers or None) of the rows of a chunk; None where a label has to be looked at."
+    if prep.kind == "lm" or prep.label not in chunk.names:
+        different, which = [None], np.zeros(len(chunk.lines), np.int32)
+    else:
+        column = chunk.columns[chunk.names.index(prep.label)].dictionary_encode()
+        different, which = column.dictionary.to_pylist(), column.indices.to_numpy()
+    if len(prep.codes) + len(different) > MANY_VALUES:
+        return None
+    said = [read_label(prep, {prep.label: x}, (), piece) for x in different]
+    codes, values, _, wrong = zip(*said)
+    if any(wrong):
+        return None
+    values = np.array(values)[which] if prep.kind == "regress" else None
+    return np.array(codes, np.int32)[which], values
+
+
+def add_chunk(prep, part, chunk):
+    "Whether all rows of a chunk can be used, and are in the part now."
+    if prep.kind == "span" or isinstance(prep.label, tuple):
+        return False
+    if not set(prep.text) <= set(chunk.names):
+        return False
+    texts = [chunk.columns[chunk.names.index(c)] for c in prep.text]
+    keys = text_keys(texts)
+    labels = None if keys is None else read_labels(prep, part.piece, chunk)
+    if labels is None:
+        return False
+    part.add_columns(chunk.lines, texts, keys, *labels)
+    return True
+
+
+def one_by_one(prep, part, items):
+    "The rows that have to be looked at one by one; clean chunks go into the part as they are."
+    for item in items:
+        if not isinstance(item, Chunk):
+            yield item
+        elif not add_chunk(prep, part, item):
+            yield from item.rows()
 
 # %% ../../../nbs/toolkit/prepare.ipynb #29cf8cde
 def read_piece(prep, piece, rows, head, found):
@@ -151,7 +197,7 @@ def read_piece(prep, piece, rows, head, found):
         )
     if isinstance(prep.label, str) and not any(prep.label in row for row in head):
         prep.notes.append(f"{piece.name}: no column {prep.label!r}")
-    for line, row in rows:
+    for line, row in one_by_one(prep, part, rows):
         wrong = next(filter(None, (text_problem(row, c) for c in prep.text)), None)
         if wrong is None:
             texts = [row[c] for c in prep.text]
@@ -182,8 +228,8 @@ def read_pieces(
     """
     for piece in sorted(prep.src.pieces, key=lambda p: SPLITS.index(p.split) if p.split else 0):
         found = []
-        rows = piece.read(found)
-        head = list(islice(rows, 100))
+        rows = (piece.read_bulk or piece.read)(found)
+        head = list(islice(rows, FIRST))
         if head and not prep.parts:
             columns = list(dict.fromkeys(c for _, row in head for c in row))
             asked = prep.text, prep.label, prep.kind
@@ -281,7 +327,7 @@ def understand_values(prep):
     if all(v is x for v, x in meaning.items()):
         return
     before, prep.codes = prep.codes, {}
-    table = np.full(len(before) + 1, -1, np.int64)
+    table = np.full(len(before) + 1, -1, np.int32)
     wrong = {}
     for v, code in before.items():
         x = meaning[v]
@@ -291,11 +337,11 @@ def understand_values(prep):
         elif x is not None:
             table[code] = prep.codes.setdefault(x, len(prep.codes))
     for p in prep.parts:
-        said = np.array(p.codes, np.int64)
-        for i in np.flatnonzero(table[said] == -2):
+        said, p.codes = p.codes, table[p.codes]
+        rows = np.flatnonzero(p.codes == -2)
+        for i, line in zip(rows, p.lines(rows)):
             what, cure = wrong[said[i]]
-            prep.problems.append(Problem(p.piece.name, p.lines[i], what, cure, p.piece.unit))
-        p.codes = table[said]
+            prep.problems.append(Problem(p.piece.name, line, what, cure, p.piece.unit))
 
 
 def hide_silent_splits(prep, nothing, why, splits=(*SPLITS, None)):
@@ -304,11 +350,11 @@ def hide_silent_splits(prep, nothing, why, splits=(*SPLITS, None)):
     """
     for split in splits:
         parts = [p for p in prep.parts if p.piece.split == split]
-        codes = np.concatenate([np.array(p.codes, np.int64) for p in parts] or [[]])
+        codes = np.concatenate([p.codes for p in parts] or [[]])
         if not (codes == nothing).any() or set(np.unique(codes)) - {-2, -1, nothing}:
             continue
         for p in parts:
-            p.codes = np.minimum(np.array(p.codes, np.int64), -1)
+            p.codes = np.minimum(p.codes, -1)
         said = f"{prep.src.name}, {split or 'all rows'}: {why}"
         prep.notes.append(said)
         warn(said)
@@ -434,7 +480,7 @@ def multilabel_ids(prep, counts):
     if by_columns:
         prep.label = "labels"
     elif () in prep.codes:
-        n = sum(int((np.array(p.codes) == prep.codes[()]).sum()) for p in prep.parts)
+        n = sum(int((p.codes == prep.codes[()]).sum()) for p in prep.parts)
         if n:
             prep.notes.append(
                 f"{n:,} row{'s' * (n > 1)} with an empty list: read as having none of the classes. "
@@ -446,7 +492,7 @@ def multilabel_ids(prep, counts):
 # %% ../../../nbs/toolkit/prepare.ipynb #c6259930
 def refuse_unseen_labels(prep, p, said):
     "A class that train does not have is a problem of its rows: train fixes the labels."
-    rows = np.flatnonzero((p.ids == -2) & (np.array(p.codes) >= 0))
+    rows = np.flatnonzero((p.ids == -2) & (p.codes >= 0))
     count = Counter(p.codes[i] for i in rows)
     known = "of train"
     cure = "Correct it, or move some rows with this label to train"
@@ -455,14 +501,14 @@ def refuse_unseen_labels(prep, p, said):
         cure = "Correct it, or name it in labels=[…]"
     alike = {letters(x): x for x in prep.labels}
     names = ", ".join(map(repr, prep.labels[:12]))
-    for i in rows:
+    for i, line in zip(rows, p.lines(rows)):
         code = p.codes[i]
         here = f"{count[code]} row{'s' * (count[code] > 1)} of {p.piece.split or p.piece.name}"
         what = f"label {said[code]!r} is not among the labels {known} ({names}); it has {here}"
         near = alike.get(letters(said[code]))
         if near:
             what += f". It differs from {near!a} only in capitals, spaces or what does not show"
-        prep.problems.append(Problem(p.piece.name, p.lines[i], what, cure, p.piece.unit))
+        prep.problems.append(Problem(p.piece.name, line, what, cure, p.piece.unit))
 
 # %% ../../../nbs/toolkit/prepare.ipynb #b68e394c
 def labels_hidden(prep, fixing):
@@ -493,11 +539,11 @@ def decide_labels(
         hide_silent_splits(prep, 1, f"{why}, so they are taken as not labelled")
     if prep.kind == "regress":
         for p in prep.parts:  # a code of its own for -1
-            p.codes = np.where(np.array(p.values) == -1, 1, np.array(p.codes))
+            p.codes = np.where(np.asarray(p.values) == -1, np.int32(1), p.codes)
         hide_silent_splits(prep, 1, "every score is -1, so they are taken as not labelled")
     if prep.kind in ("lm", "span", "regress"):
         for p in prep.parts:
-            p.ids = np.minimum(np.array(p.codes, np.int32), 0)
+            p.ids = np.minimum(p.codes, 0)
         return
     lists = [v for v in prep.codes if isinstance(v, tuple)]
     if 0 < len(lists) < len(prep.codes) and prep.kind != "multilabel":
@@ -514,12 +560,10 @@ def decide_labels(
     labels_hidden(prep, fixing)
     counts = np.zeros(len(prep.codes) + 1, int)  # the first: of rows without a label
     for p in fixing:
-        codes = np.array(p.codes, np.int64)
-        counts += np.bincount(codes[codes > -2] + 1, minlength=len(counts))
+        counts += np.bincount(p.codes[p.codes > -2] + 1, minlength=len(counts))
     counts = counts[1:]
     number = multilabel_ids if prep.kind == "multilabel" else class_ids
     table, said = number(prep, counts)
     for p in prep.parts:
-        codes = np.array(p.codes, np.int64)
-        p.ids = np.where(codes == -2, -2, table[np.maximum(codes, -1)])
+        p.ids = np.where(p.codes == -2, -2, table[np.maximum(p.codes, -1)]).astype(np.int32)
         refuse_unseen_labels(prep, p, said)

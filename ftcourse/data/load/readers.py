@@ -6,7 +6,7 @@
 __all__ = [
     "FORMATS", "PACKED", "HEAD_CHARS", "MAX_FIELD", "PACK_ERRORS", "member_of", "inner_name", "open_bytes",
     "encoding_of", "physical_lines", "is_quoted", "tabs_everywhere", "separator", "bare_rows", "open_at_end",
-    "swallowed", "quote_problem", "quoted_rows", "header_of", "read_table", "text_is_table", "format_of",
+    "swallowed", "quote_problem", "quoted_rows", "header_of", "Table", "read_table", "text_is_table", "format_of",
     "json_columns", "is_whole", "unit_of", "json_type", "not_json", "json_lines", "read_json", "list_rows",
     "squad_rows", "split_rows", "read_whole_json", "blank_inside", "read_text", "read_pattern", "class_names",
     "declared_names", "open_columns", "read_columns", "read_sheet", "read_rows"
@@ -204,9 +204,9 @@ def separator(path, head):
     return max(counts, key=counts.get)  # the comma, when none is there
 
 
-def bare_rows(lines, sep):
-    "(line, fields) of a table whose quotes are ordinary characters."
-    for n, line in enumerate(lines, 1):
+def bare_rows(lines, sep, before=0):
+    "(line, fields) of a table whose quotes are ordinary characters, `before` lines into its file."
+    for n, line in enumerate(lines, before + 1):
         line = line.rstrip("\n").removesuffix("\r")
         if line:
             yield n, line.split(sep)
@@ -265,15 +265,14 @@ def quote_problem(
     return Problem(name, n, f"{what} ({why})", cure)
 
 
-def quoted_rows(lines, sep, name, problems, width):
-    """(line, fields) of a table; a quoted field may run over lines.
+def quoted_rows(lines, sep, name, problems, width, before=0):
+    """(line, fields) of a table, `before` lines into its file; a quoted field may run over lines.
 
     What a quote that is never closed has swallowed is read again, row by row.
     """
     csv.field_size_limit(MAX_FIELD)
     waiting = []  # lines to read again, with what is known of them: see `swallowed`
-    taken = []  # lines of this row
-    before = 0  # lines before it
+    taken = []  # lines of this row; `before` counts those before it
 
     def feed():
         while (line := waiting.pop()[0] if waiting else next(lines, None)) is not None:
@@ -337,49 +336,72 @@ def header_of(first, columns, path, line):
     return cells
 
 # %% ../../../nbs/toolkit/rows.ipynb #49962090
+class Table:
+    "How a CSV or TSV file is written, and the columns that its header names."
+
+    def __init__(
+        self,
+        path,  # CSV or TSV file
+        columns=None,  # names of the columns, without a header; True: name them "0", "1", …
+        sep=None,  # what stands between fields; None: found out
+        quoted=None,  # whether quotes enclose fields; None: found out
+    ):
+        self.path = Path(path)
+        self.columns = columns
+        self.skip = 0  # lines above the table
+        head = "".join(islice(physical_lines(path), 500))[: HEAD_CHARS * 4]
+        if said := re.match(r'"?sep=(.)"?[\r\n]', head):
+            sep = said[1]  # Excel's way of naming it
+            self.skip = 1
+        self.sep = sep or separator(path, head)
+        if quoted is None:
+            quoted = is_quoted(head[: head.rfind("\n") + 1] or head, self.sep)
+        self.quoted = quoted
+        self.names = []
+        # fields of a row, as soon as it is known
+        self.width = len(columns) if isinstance(columns, (list, tuple)) else 0
+
+    def fields(self, lines, problems, before):
+        "(line, fields) of lines that stand `before` lines into the file."
+        if not self.quoted:
+            return bare_rows(lines, self.sep, before)
+        return quoted_rows(lines, self.sep, self.path.name, problems, self.width, before)
+
+    def named(self, rows, problems):
+        "(line, row). A row with too many or too few fields is a problem, never a shifted label."
+        names = self.names
+        for line, row in rows:
+            unnamed = len(row) == self.width and not any(map(str.strip, row[len(names) :]))
+            if len(row) == len(names) or unnamed:
+                yield line, dict(zip(names, row))
+                continue
+            what = f"{len(row)} fields, expected {len(names)} ({', '.join(map(str, names))})"
+            if self.quoted and len(row) > len(names):
+                cure = f"Put quotes around a text that holds {self.sep!r}"
+            else:
+                cure = f"Mend the row: fields are separated by {self.sep!r}"
+            problems.append(Problem(self.path.name, line, what, cure))
+
+    def rows(self, lines, problems):
+        "(line, row) of the whole table, from the first line of its file."
+        rows = self.fields(islice(lines, self.skip, None), problems, self.skip)
+        first = next(rows, None)
+        if first is None:
+            return
+        self.names = header_of(first[1], self.columns, self.path, first[0])
+        self.width = len(self.names) if self.columns else len(first[1])
+        yield from self.named(chain([first] if self.columns else [], rows), problems)
+
+
 def read_table(
     path,  # CSV or TSV file
     problems: list,  # `Problem`s are added to it
-    columns=None,  # names of the columns of a file without a header; True: name them "0", "1", …
+    columns=None,  # names of the columns of a file without a header: see `Table`
     sep=None,  # what stands between fields; None: found out
     quoted=None,  # whether quotes enclose fields; None: found out
 ) -> Iterator[tuple[int, dict]]:
-    """(line, row) of a table.
-
-    A row with too many or too few fields is a problem, never a shifted label.
-    """
-    name = Path(path).name
-    lines = physical_lines(path)
-    skip = 0
-    head = "".join(islice(physical_lines(path), 500))[: HEAD_CHARS * 4]
-    if said := re.match(r'"?sep=(.)"?[\r\n]', head):
-        sep = said[1]  # Excel's way of naming it
-        skip = 1
-        next(lines)
-    sep = sep or separator(path, head)
-    if quoted is None:
-        quoted = is_quoted(head[: head.rfind("\n") + 1] or head, sep)
-    if quoted:
-        width = len(columns) if isinstance(columns, (list, tuple)) else 0
-        rows = quoted_rows(lines, sep, name, problems, width)
-    else:
-        rows = bare_rows(lines, sep)
-    first = next(rows, None)
-    if first is None:
-        return
-    names = header_of(first[1], columns, path, first[0] + skip)
-    width = len(names) if columns else len(first[1])
-    for line, row in chain([first] if columns else [], rows):
-        unnamed = len(row) == width and not any(map(str.strip, row[len(names) :]))
-        if len(row) == len(names) or unnamed:
-            yield line + skip, dict(zip(names, row))
-            continue
-        what = f"{len(row)} fields, expected {len(names)} ({', '.join(map(str, names))})"
-        if quoted and len(row) > len(names):
-            cure = f"Put quotes around a text that holds {sep!r}"
-        else:
-            cure = f"Mend the row: fields are separated by {sep!r}"
-        problems.append(Problem(name, line + skip, what, cure))
+    "(line, row) of a table."
+    yield from Table(path, columns, sep, quoted).rows(physical_lines(path), problems)
 
 # %% ../../../nbs/toolkit/rows.ipynb #ad5ac34e
 def text_is_table(

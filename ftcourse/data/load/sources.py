@@ -24,6 +24,7 @@ from pathlib import Path
 
 from ...core.errors import CourseError
 from ...core.machine import reachable
+from .bulk import read_in_bulk
 from .readers import (
     FORMATS,
     class_names,
@@ -62,6 +63,7 @@ class Piece:
     unit: str = "line"  # what is counted: lines of a file from 1, rows of a data set from 0
     names: dict | None = None  # of a ClassLabel column: {column: names}
     is_text: bool = False  # plain text, without columns
+    read_bulk: Callable | None = None  # the same as `read`, with `Chunk`s among the rows
 
 # %% ../../../nbs/toolkit/sources.ipynb #459007e9
 @dataclass
@@ -191,7 +193,8 @@ def source_from_file(path, split, how):
     names = declared_names(path) if path.is_file() else None
     text = format_of(path) == "text"
     read = lambda problems: read_rows(path, problems, **how)
-    return Piece(split, path.name, read, unit, names, text)
+    read_bulk = lambda problems: read_in_bulk(path, problems, **how)
+    return Piece(split, path.name, read, unit, names, text, read_bulk)
 
 # %% ../../../nbs/toolkit/sources.ipynb #551f61f4
 def split_files(folder, files, how):
