@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = [
-    "PAIRS", "TEXTS", "LABELS", "BLANK", "NOT_LABELS", "DATE", "ITEM", "NUMPY_LIST", "SEPARATORS", "ANSWER_FORM",
-    "usual_texts", "span_columns", "quoted_columns", "parse_number", "words_of_name", "can_be_suggested",
-    "suggest_call", "find_columns", "coding_problem", "text_problem", "label_problem", "label_value", "sort_labels",
-    "spelled", "written_list", "split_cells", "split_cell", "seem_several", "letters", "name_classes", "truth",
-    "listed", "read_answers", "places_of", "piece_like", "place_cure", "answer_problem", "look_up", "find_answers"
+    "PAIRS", "TEXTS", "LABELS", "BLANK", "NOT_LABELS", "PEOPLE", "DATE", "ITEM", "NUMPY_LIST", "SEPARATORS", "HASH",
+    "ANSWER_FORM", "usual_texts", "span_columns", "quoted_columns", "parse_number", "words_of_name",
+    "can_be_suggested", "suggest_call", "find_columns", "coding_problem", "text_problem", "label_problem",
+    "label_value", "sort_labels", "spelled", "written_list", "signs_in", "split_cells", "split_cell",
+    "seem_several", "letters", "name_classes", "truth", "listed", "read_answers", "places_of", "piece_like",
+    "place_cure", "answer_problem", "look_up", "find_answers"
 ]
 
 # %% ../../../nbs/toolkit/columns.ipynb #2d48f4dc
@@ -47,6 +48,7 @@ TEXTS = [
     "utterance",
     "question",
     "title",
+    "data",
 ]
 LABELS = [
     "label",
@@ -117,6 +119,7 @@ NOT_LABELS = {
     *("id", "ids", "uuid", "guid", "key", "index", "url", "uri", "link", "email"),
     *("date", "time", "timestamp", "created", "updated"),
 }
+PEOPLE = {"annotator", "annotators", "approver", "worker", "username"}  # who labelled a row
 DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ].*)?")
 
 
@@ -130,9 +133,11 @@ def can_be_suggested(
     cells: list,  # some of its cells
 ) -> bool:
     "Whether a column can hold a text or a label: no objects, dates, ids or addresses."
-    filled = [x for x in cells if x is not None and x != ""]
+    filled = [x for x in cells if x is not None and x not in ("", [], ())]
     words = words_of_name(column)
     if len(words) <= 3 and NOT_LABELS & {*words[:1], *words[-1:]} or cells and not filled:
+        return False
+    if PEOPLE & {*words[-1:]}:
         return False
     for x in filled:
         inner = x[0] if isinstance(x, (list, tuple)) and x else x
@@ -252,8 +257,8 @@ def coding_problem(
         if 0xDC80 <= code <= 0xDCFF:
             return (
                 f"{column!r} holds the byte {code - 0xDC00:#04x}, which is not UTF-8",
-                "If the file is Windows-1252 or Latin-1, convert it: iconv -f WINDOWS-1252 -t "
-                "UTF-8 old > new",
+                'If the file is Windows-1252 or Latin-1, pass encoding="cp1252", or convert it: '
+                "iconv -f WINDOWS-1252 -t UTF-8 old > new",
             )
         return (
             f"{column!r} holds half of a character (\\u{code:04x})",
@@ -377,6 +382,16 @@ def written_list(
 
 
 SEPARATORS = "|;,"  # what may stand between labels in one cell
+HASH = re.compile(r"(?<=\w)#(?=\w)")  # as doccano writes it in CSV: bad#slow, and not C#
+
+
+def signs_in(cells) -> list[str]:
+    "What may stand between the labels of some cells: of `SEPARATORS`, or where none is used, #."
+    used = [sep for sep in SEPARATORS if any(sep in v for v in cells)]
+    hashed = [v for v in cells if "#" in v]
+    if not used and hashed and all(len(HASH.findall(v)) == v.count("#") for v in hashed):
+        return ["#"]
+    return used
 
 
 def split_cells(
@@ -388,7 +403,7 @@ def split_cells(
 
     Raises `CourseError` where two signs could be meant.
     """
-    used = [sep for sep in SEPARATORS if any(sep in v for v in cells if v not in named)]
+    used = signs_in([v for v in cells if v not in named])
     if "|" in used:
         used = ["|"]
     fits = [s for s in used if named >= {x for v in cells for x in split_cell(v, s)}]
@@ -422,7 +437,7 @@ def seem_several(
     for v in values:
         if len(written_list(v) or ()) > 1:
             return v
-    for sep in SEPARATORS:
+    for sep in signs_in(values):
         parts = {v: split_cell(v, sep) for v in values if sep in v}
         alone = [v for v, names in parts.items() if len(names) > 1 and whole & set(names)]
         if alone:
