@@ -116,6 +116,39 @@ def test_an_element_of_another_length_is_told_by_its_number(tmp_path):
     assert content(load_task(file, columns=["text", "label"], on_bad="skip")) == WANTED
 
 
+def test_what_follows_a_list_is_not_dropped_without_a_word(tmp_path):
+    file = tmp_path / "x.json"
+    text = FRAME.to_json(orient="records")
+    file.write_text(f"{text}\n{text}\n")
+    with pytest.raises(CourseError, match=r"x\.json:2: the list ends above"):
+        load_task(file)
+    file.write_text(f"{text}\n \n")
+    assert content(load_task(file)) == WANTED
+
+
+def test_a_short_row_of_the_split_form_is_told_by_its_element(tmp_path):
+    rows = FRAME.to_numpy().tolist()
+    file = saved(tmp_path / "x.json", {"columns": ["text", "label"], "data": [*rows[:7], ["a"], *rows]})
+    with pytest.raises(CourseError, match=r"element 7 of data \(the first is 0\) has 1 cells"):
+        load_task(file)
+
+
+# sheets
+
+
+def test_a_sheet_without_a_header_loses_no_row(tmp_path):
+    pytest.importorskip("openpyxl")
+    file = tmp_path / "x.xlsx"
+    FRAME.to_excel(file, index=False, header=False)
+    assert content(load_task(file, text=0, label=1)) == WANTED
+    assert content(load_task(file, columns=["text", "label"])) == WANTED
+    with pytest.raises(CourseError, match="rows have 2 cells, and columns= has 1 names"):
+        load_task(file, columns=["text"], kind="lm")
+    pd.DataFrame().to_excel(file)
+    with pytest.raises(CourseError, match="holds no rows"):
+        load_task(file)
+
+
 # frames
 
 

@@ -112,7 +112,7 @@ def settled(
     for x in answers:
         if x is not None and x != []:
             several = sorted(map(str, x)) if isinstance(x, list) else x
-            spelled[json.dumps(several)] = x
+            spelled[json.dumps(several, default=str)] = x
     return next(iter(spelled.values()), None), len(spelled) > 1
 
 
@@ -171,6 +171,6 @@ def annotated_rows(
                 elif isinstance(x, list):
                     x = x[0]
             row[q] = x
-            if len(questions) == 1 and q.lower() not in LABELS:
+            if len(questions) == 1 and str(q).lower() not in LABELS:
                 row.setdefault("label", x)
         yield n, row

@@ -145,7 +145,8 @@ def can_be_suggested(
     cells: list,  # some of its cells
 ) -> bool:
     "Whether a column can hold a text or a label: no objects, dates, ids or addresses."
-    filled = [x for x in cells if x is not None and x not in ("", [], ())]
+    empty = lambda x: x is None or isinstance(x, (str, list, tuple)) and not x
+    filled = [x for x in cells if not empty(x)]
     words = words_of_name(column)
     if len(words) <= 3 and NOT_LABELS & {*words[:1], *words[-1:]} or cells and not filled:
         return False
@@ -156,7 +157,7 @@ def can_be_suggested(
         if isinstance(written, dict) and "choices" in written:
             written = written["choices"]  # as Label Studio writes several labels
         x = x if written is None else written
-        inner = x[0] if isinstance(x, (list, tuple)) and x else None if x == [] else x
+        inner = next(iter(x), None) if isinstance(x, (list, tuple)) else x
         if isinstance(inner, (dict, list, bytes)) or hasattr(x, "isoformat"):
             return False
     said = [str(x).strip() for x in filled]

@@ -568,6 +568,13 @@ def list_rows(text, name, problems, columns=None):
     for n in count():
         pos = gap.match(text, pos).end()
         if text[pos : pos + 1] == "]":
+            rest = text[pos + 1 :].lstrip()
+            if rest:
+                line = text.count("\n", 0, len(text) - len(rest)) + 1
+                raise CourseError(
+                    f"{name}:{line}: the list ends above, and {rest[:20]!r} follows it. A file is "
+                    "one list: put the rows into it, or write one object a line (.jsonl)"
+                )
             return
         try:
             row, pos = decode.raw_decode(text, pos)
@@ -611,11 +618,17 @@ def squad_rows(data):
                 yield question | {"context": p["context"], "answers": answers} | said
 
 # %% ../../../nbs/toolkit/rows.ipynb #a336ff56
-def split_rows(whole):
+def split_rows(whole, path):
     "The rows under data; where pandas wrote names and cells apart (orient=split), put together."
     names = whole.get("columns")
     if isinstance(names, list) and all(isinstance(x, list) for x in whole["data"]):
-        return [dict(zip(map(str, names), row, strict=True)) for row in whole["data"]]
+        wrong = next((i for i, x in enumerate(whole["data"]) if len(x) != len(names)), None)
+        if wrong is not None:
+            raise CourseError(
+                f"{path}: element {wrong} of data (the first is 0) has {len(whole['data'][wrong])} "
+                f"cells, and there are {len(names)} columns. Give each row as many"
+            )
+        return [dict(zip(map(str, names), row)) for row in whole["data"]]
     return whole["data"]
 
 
@@ -636,7 +649,7 @@ def read_whole_json(
             return
         whole = json.loads(text)
         if isinstance(whole.get("data"), list):
-            rows = squad_rows(split_rows(whole))
+            rows = squad_rows(split_rows(whole, path))
         elif columns := json_columns(whole):
             rows = [dict(zip(columns, row)) for row in zip(*columns.values())]
         elif whole and all(isinstance(x, dict) for x in whole.values()):
@@ -804,7 +817,10 @@ def read_columns(path, kind):
                 yield n, row
 
 # %% ../../../nbs/toolkit/rows.ipynb #288d538e
-def read_sheet(path):
+def read_sheet(
+    path,  # an Excel file
+    columns=None,  # names of the columns of a sheet without a header: see `read_table`
+):
     "(row number as the sheet shows it, row) of an Excel file, where openpyxl is installed."
     try:
         from openpyxl import load_workbook
@@ -825,15 +841,22 @@ def read_sheet(path):
             f"{path} is not a whole Excel file ({type(e).__name__}). Save it again, or as CSV UTF-8"
         ) from e
     filled = {title: rows for title, rows in sheets.items() if any(map(any, rows))}
-    if len(filled) != 1:
+    if not filled:
+        return
+    if len(filled) > 1:
         raise CourseError(
             f"{path} has {len(filled)} sheets with rows ({', '.join(map(repr, filled))}). Save the "
             "one you mean as CSV UTF-8"
         )
     rows = enumerate(next(iter(filled.values())), 1)
     number, first = next((n, row) for n, row in rows if any(x is not None for x in row))
-    names = header_of(["" if x is None else str(x) for x in first], None, path, number)
-    for n, row in rows:
+    names = header_of(["" if x is None else str(x) for x in first], columns, path, number)
+    if columns and any(x is not None for x in first[len(names) :]):
+        raise CourseError(
+            f"{path}: its rows have {len(first)} cells, and columns= has {len(names)} names. Give "
+            "one for each"
+        )
+    for n, row in chain([(number, first)] if columns else [], rows):
         if any(x is not None for x in row):
             yield n, dict(zip(names, row))
 
@@ -868,5 +891,5 @@ def read_rows(
     if kind in ("csv", "text"):
         rows = read_table(path, problems, columns, sep, quoted)
     else:
-        rows = read_sheet(path) if kind == "sheet" else read_columns(path, kind)
+        rows = read_sheet(path, columns) if kind == "sheet" else read_columns(path, kind)
     return annotated_rows(rows, path.name, problems, unit_of(path))
