@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "KINDS", "Task"
+    "KINDS", "Task", "multi_hot"
 ]
 
 # %% ../../nbs/lessons/02_data.ipynb #16f48c8d
@@ -86,14 +86,26 @@ def __repr__(
     return "\n".join(lines)
 
 # %% ../../nbs/lessons/02_data.ipynb #503d5dcd
+def multi_hot(task: Task, split: str) -> np.ndarray:  # (rows, classes) int8, of 0 and 1
+    "The labels of a multilabel split, copied out of its file a thousand rows at a time."
+    rows = task.split(split).select_columns([task.label]).with_format("arrow")
+    found = np.zeros((len(rows), len(task.labels)), np.int8)
+    for start in range(0, len(rows), 1000):
+        part = rows[start : start + 1000][task.label].combine_chunks()
+        found[start : start + len(part)] = part.flatten().to_numpy().reshape(len(part), -1)
+    return found
+
+
 @patch
 def label_ids(
     task: Task,
     split: str,  # train, validation or test
-) -> np.ndarray:  # (rows,) class ids, (rows,) floats for regress, (rows, classes) for multilabel
+) -> np.ndarray:  # (rows,) class ids, (rows,) floats for regress, `multi_hot` for multilabel
     "The labels of a split as one array."
     if task.kind not in ("classify", "multilabel", "regress"):
         raise CourseError(f"a {task.kind} task has no class ids")
+    if task.kind == "multilabel":
+        return multi_hot(task, split)
     exact = {"dtype": np.float64} if task.kind == "regress" else {}  # numpy format alone: 32 bits
     return np.asarray(task.split(split).with_format("numpy", **exact)[task.label][:])
 

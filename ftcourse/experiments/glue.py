@@ -31,7 +31,8 @@ METRIC_NAMES = {
 class Scoreboard:
     """Scores of the GLUE tasks over seeds.
 
-    Prints as a table; `values[task][metric]` has one value per seed.
+    Prints as a table, where the tasks of the miniature have the names that `load_task` knows them
+    by; `values[task][metric]` has one value per seed.
     """
 
     model: str
@@ -69,13 +70,14 @@ class Scoreboard:
 @patch
 def lines(self: Scoreboard) -> list[list[str]]:
     "The table as rows of texts, its head first."
-    from ftcourse.tasks.glue import NINE
+    from ftcourse.tasks.glue import MINI, NINE
 
+    mini = MINI if self.source == "miniature" else ""
     table = [["task", "metrics", "score", "rows", "seconds"]]
     for t, each in self.values.items():
         metrics = ", ".join(f"{METRIC_NAMES[m]} {with_interval(v)}" for m, v in each.items())
         score = with_interval(self.scores(t))
-        table.append([t, metrics, score, f"{self.rows[t]:,}", f"{self.seconds[t]:.1f}"])
+        table.append([mini + t, metrics, score, f"{self.rows[t]:,}", f"{self.seconds[t]:.1f}"])
     missing = tuple(
         t for t in NINE if t not in self.values and not (t == "mnli" and "mnli-mm" in self.values)
     )
@@ -83,9 +85,10 @@ def lines(self: Scoreboard) -> list[list[str]]:
     if not there:
         return table
     if missing:
-        name, note = f"average of {there}", f"no GLUE score: {', '.join(missing)} missing"
+        lost = ", ".join(mini + t for t in missing)
+        name, note = f"average of {there}", f"no {mini}GLUE score: {lost} missing"
     else:
-        name, note = "GLUE score", "WNLI included"
+        name, note = f"{mini}GLUE score", "WNLI included"
     seconds = f"{sum(self.seconds.values()):.1f}"
     table.append([name, note, with_interval(self.average(missing)), "", seconds])
     if "wnli" not in missing and there > 1:
@@ -125,7 +128,8 @@ def _repr_html_(self: Scoreboard) -> str:
 # %% ../../nbs/toolkit/experiments.ipynb #2ae74f5e
 def glue(
     model,  # whatever `fine_tune_model` takes
-    # names, such as ("rte", "mrpc"); default: all nine, both halves of MNLI, and the diagnostic set
+    # names, such as ("rte", "mrpc"), of the miniature ("mini-rte", "mini-mrpc"); default: all
+    # nine, both halves of MNLI, and the diagnostic set
     tasks=None,
     # how many, or which: of the training rows, the head and the order
     seeds: int | Iterable[int] = 3,
@@ -139,11 +143,13 @@ def glue(
     Raises `CourseError` for a task that does not exist, before anything is trained.
     """
     from ftcourse.core.settings import settings
-    from ftcourse.tasks.glue import GLUE, load_glue
+    from ftcourse.tasks.glue import GLUE, MINI, load_glue
 
     tasks = [tasks] if isinstance(tasks, str) else list(tasks or GLUE)
     seeds = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
     source = source or settings().glue
+    if source == "miniature":
+        tasks = [t.removeprefix(MINI) for t in tasks]
     loaded = {t: load_glue(t, source) for t in dict.fromkeys(tasks)}
     untrainable = [
         t

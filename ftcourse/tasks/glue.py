@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = [
-    "ACCURACY", "MATTHEWS", "F1_AND_ACCURACY", "CORRELATIONS", "ABOUT", "S1", "S2", "OFFICIAL", "GLUE", "TREES",
-    "STS", "MNLI", "COLUMNS", "NINE", "pearson_or_none", "spearman_or_none", "Glue", "official", "table_rows",
-    "column_positions", "files_of", "folder_of", "glue_from_folder", "glue_from_hub", "load_glue", "glue_score",
-    "glue_average", "adversarial", "google_bert", "bert_parameters"
+    "ACCURACY", "MATTHEWS", "F1_AND_ACCURACY", "CORRELATIONS", "ABOUT", "S1", "S2", "OFFICIAL", "GLUE", "MINI",
+    "GENERATED", "TREES", "STS", "MNLI", "COLUMNS", "NINE", "pearson_or_none", "spearman_or_none", "Glue",
+    "official", "Miniature", "table_rows", "column_positions", "files_of", "folder_of", "glue_from_folder",
+    "glue_from_hub", "glue_in_miniature", "glue_from", "real_glue", "load_glue", "glue_score", "glue_average",
+    "adversarial", "google_bert", "bert_parameters"
 ]
 
 # %% ../../nbs/lessons/14_glue.ipynb #860c8c8b
@@ -17,10 +18,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..core.errors import CourseError
-from ..core.settings import settings
+from ..core.settings import DEFAULTS, data_folder, settings
 from ..data.load.load import load_task
 from ..data.load.readers import read_rows
-from ..data.load.sources import NAMED, split_of
+from ..data.load.sources import NAMED, known_path, split_of
 from ..data.problems import BadRows
 from ..data.task import Task
 from ..data.world.glue import MINIATURE, write_miniature
@@ -80,7 +81,7 @@ class Glue(Definition):
         )
 
     def load(self, source=None, **changes) -> Task:
-        "The task from `settings().glue`, or from `source`: see `load_glue`."
+        "The real rows, or those of `source`: see `load_glue`."
         return load_glue(self.name, source, **changes)
 
 # %% ../../nbs/lessons/14_glue.ipynb #a6c2e392
@@ -104,11 +105,11 @@ S1, S2 = "sentence1", "sentence2"
 
 
 def official(name, metrics, folder, text, label, submission, test_rows, **more) -> Glue:
-    "A task of GLUE by the fields of `Glue`; its rows lie where `settings().glue` says."
+    "A task of GLUE by the fields of `Glue`; where its rows come from, `real_glue` says."
     return Glue(
         name,
         ABOUT[name],
-        lambda: settings().glue,
+        DEFAULTS["laptop"]["glue"],
         metrics=metrics,
         folder=folder,
         file_text=text,
@@ -139,8 +140,31 @@ OFFICIAL = [
     official("ax", MATTHEWS, "AX", (S1, S2), "Label", "AX.tsv", 1104, words=True),
 ]
 GLUE = {task.name: task for task in OFFICIAL}
-TASKS.update(GLUE)
-NAMED.update({name: task.load for name, task in GLUE.items()})
+
+
+@dataclass(frozen=True)
+class Miniature(Definition):
+    "A task of GLUE in generated rows, which never go by the name of the real ones."
+
+    def load(self, source=None, **changes) -> Task:
+        "The generated rows, or `source` in place of them: see `load_glue`."
+        task = GLUE[self.name.removeprefix(MINI)]
+        return replace(load_glue(task.name, source or "miniature", **changes), name=self.name)
+
+
+MINI = "mini-"
+GENERATED = [
+    Miniature(
+        MINI + name,
+        f"Generated rows with the question and the columns of {name}: {task.about}",
+        lambda: "miniature",
+        metrics=task.metrics,
+    )
+    for name, task in GLUE.items()
+]
+for known in (*OFFICIAL, *GENERATED):
+    TASKS[known.name] = known
+    NAMED[known.name] = known.load
 
 # %% ../../nbs/lessons/14_glue.ipynb #054ed15f
 def table_rows(path: Path, columns=None, **renamed) -> list[dict]:
@@ -297,43 +321,90 @@ def glue_from_hub(task: Glue, source: str, changes: dict) -> Task:
     )
 
 # %% ../../nbs/lessons/14_glue.ipynb #39a6aed8
+def glue_in_miniature(task: Glue, changes: dict) -> Task:
+    "Generated rows; the mismatched half of MNLI and the diagnostic set train on those of MNLI."
+    trained = "mnli" if task.name in ("mnli-mm", "ax") else task.name
+    made = {
+        split: write_miniature(
+            task.name if split == "test" else trained, split, seed=changes.get("seed", 0)
+        )
+        for split in ("train", "validation", "test")
+    }
+    found = load_task(made, **task.hub_how | changes)
+    return replace(found, name=MINI + task.name, source="GLUE in miniature")
+
+
+def glue_from(task: Glue, source, changes: dict) -> Task:
+    "A task from a folder in the original layout, one of its files, a hub id, or rows."
+    how = task.hub_how
+    if not isinstance(source, (str, Path)):
+        return load_task(source, **how | changes)
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return glue_from_folder(task, path, changes)
+    if not path.is_file():
+        return glue_from_hub(task, source, changes)
+    how |= dict(text=task.file_text, label=task.file_label, sep="\t", quoted=False) | (
+        {"columns": list(COLUMNS["cola"]["train"])} if task.name == "cola" else {}
+    )
+    split = "train" if split_of(path.stem) == "train" else "test"
+    return replace(load_task({split: path}, **how | changes), source=str(path))
+
+
+def real_glue(task: Glue, changes: dict) -> Task:
+    """A task from what the profile names; where that is the miniature, from glue in the data
+    folder, else from the hub.
+
+    Raises `CourseError` that says where to put the files.
+    """
+    source = settings().glue
+    if source == "miniature":
+        folder = real_data(f"glue/{task.folder}")
+        source = folder if folder and files_of(task, folder) else DEFAULTS["laptop"]["glue"]
+    if isinstance(source, Path) or known_path(source).exists():
+        return glue_from(task, source, changes)
+    try:
+        return glue_from_hub(task, source, changes)
+    except CourseError as e:
+        why = str(e).partition(". Check")[0]
+        files = "diagnostic-full.tsv" if task.name == "ax" else f"train.tsv and dev{task.half}.tsv"
+        raise CourseError(
+            f"{task.name} is a real data set, and it is not here: {why}. Put its {files} into "
+            f"glue/{task.folder} of the data folder ({data_folder() or settings().data}), or take "
+            f"{MINI}{task.name}, which has generated rows of that form"
+        ) from e
+
+
 def load_glue(
-    name: str,  # cola, sst2, mrpc, stsb, qqp, mnli, mnli-mm, qnli, rte, wnli or ax
-    # "miniature", a folder in the original layout, one of its files, a hub id, or rows in the hub's
-    # columns; default: settings().glue
+    # cola, sst2, mrpc, stsb, qqp, mnli, mnli-mm, qnli, rte, wnli or ax; the same behind mini-
+    name: str,
+    # a folder in the original layout, one of its files, a hub id, rows in the hub's columns, or
+    # "miniature"; default: see `real_glue`
     source=None,
     **changes,  # keywords of `load_task`
 ) -> Task:
-    """A task of GLUE, labels in the order of the hub whatever the source calls them.
+    """A task of GLUE, labels in the order of the hub whatever the source calls them; generated rows
+    are a task of another name, `mini-sst2` and so on.
 
     Raises `CourseError`, and `BadRows` with the line of each row that cannot be used.
     """
-    if name not in GLUE:
-        raise CourseError(f"there is no GLUE task {name!r}: there are {', '.join(GLUE)}")
-    task = GLUE[name]
-    source = settings().glue if source is None else source
-    how = task.hub_how
-    if isinstance(source, str) and source == "miniature":
-        trained = "mnli" if name in ("mnli-mm", "ax") else name
-        made = {
-            split: write_miniature(
-                name if split == "test" else trained, split, seed=changes.get("seed", 0)
-            )
-            for split in ("train", "validation", "test")
-        }
-        found = replace(load_task(made, **how | changes), source="GLUE in miniature")
-    elif not isinstance(source, (str, Path)):
-        found = load_task(source, **how | changes)
-    elif (path := Path(source).expanduser()).is_dir():
-        found = glue_from_folder(task, path, changes)
-    elif path.is_file():
-        how |= dict(text=task.file_text, label=task.file_label, sep="\t", quoted=False) | (
-            {"columns": list(COLUMNS["cola"]["train"])} if name == "cola" else {}
+    task = GLUE.get(name.removeprefix(MINI))
+    if task is None:
+        raise CourseError(
+            f"there is no GLUE task {name!r}: there are {', '.join(GLUE)}, and behind {MINI} each "
+            "of them in generated rows"
         )
-        split = "train" if split_of(path.stem) == "train" else "test"
-        found = replace(load_task({split: path}, **how | changes), source=str(path))
+    generated = isinstance(source, str) and source == "miniature"
+    if name != task.name and not (generated or source is None):
+        raise CourseError(
+            f"{name} has generated rows, and no other source. Take load_glue({task.name!r}, …)"
+        )
+    if generated or name != task.name:
+        return replace(glue_in_miniature(task, changes), metrics=dict(task.metrics))
+    if source is None:
+        found = real_glue(task, changes)
     else:
-        found = glue_from_hub(task, source, changes)
+        found = glue_from(task, source, changes)
     return replace(found, name=name, metrics=dict(task.metrics))
 
 # %% ../../nbs/lessons/14_glue.ipynb #652ba6e4
@@ -346,7 +417,7 @@ def glue_score(
     scores: Mapping,  # {metric: value}, such as a report's
 ) -> float | None:  # None where a correlation has no value
     "A task's score: the plain mean of its official metrics (Wang et al. 2018, §3)."
-    found = [scores[metric] for metric in GLUE[name].metrics]
+    found = [scores[metric] for metric in GLUE[name.removeprefix(MINI)].metrics]
     return None if any(v is None for v in found) else sum(found) / len(found)
 
 

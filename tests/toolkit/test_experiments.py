@@ -91,7 +91,8 @@ def test_a_scoreboard_has_a_value_a_seed_says_what_is_missing_and_escapes_what_i
     assert set(board.models) == {"mnli", "rte"}
     assert board.scores("rte") == board.values["rte"]["accuracy"]
     assert "average of 2" in str(board)
-    assert "no GLUE score: cola" in str(board)
+    assert "no mini-GLUE score: mini-cola" in str(board)
+    assert "\nmini-rte" in str(board)
     assert " [" in str(board)
     with pytest.raises(CourseError, match="wnli"):
         board.average()
@@ -100,6 +101,8 @@ def test_a_scoreboard_has_a_value_a_seed_says_what_is_missing_and_escapes_what_i
     assert "<b>tiny-bert</b>" in board._repr_html_()
     with pytest.raises(CourseError, match="snli"):
         glue("tiny-bert", ("snli",))
+    with pytest.raises(CourseError, match="mini-rte has generated rows"):
+        glue("tiny-bert", ("mini-rte",), source="nyu-mll/glue")
 
 # %% nbs/toolkit/experiments.ipynb #9b0e86e5
 def test_the_glue_score_of_a_board_is_the_mean_of_nine_seed_by_seed():
@@ -171,7 +174,7 @@ def test_a_sweep_ranks_by_validation_and_never_scores_the_test():
 
     from ftcourse.tasks.glue import load_glue
 
-    known = load_glue("rte", "miniature")
+    known = load_glue("mini-rte")
     blind = replace(
         known, splits=type(known.splits)({s: known.splits[s] for s in ("train", "validation")})
     )

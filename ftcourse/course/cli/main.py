@@ -124,7 +124,7 @@ def read_task(options, source, to_score: bool = False):
     from ftcourse.data.load.load import load_task, task_to_score
 
     load = partial(task_to_score, split=options.split) if to_score else load_task
-    how = dict(kind=options.kind, on_bad=options.on_bad)
+    how = dict(kind=options.kind, on_bad=options.on_bad, encoding=options.encoding)
     names = [*(options.text or []), *([options.label] if options.label else [])]
     try:
         task = load(source, **column_flags(options, str), **how)
@@ -383,15 +383,18 @@ def texts_of(
     file = Path(options.file)
     if not os.path.isfile(file):  # a name that is too long is none
         raise CourseError(f"there is no file {options.file}: check the path")
-    from ftcourse.data.load.readers import physical_lines, read_rows, unit_of
+    from ftcourse.data.load.readers import physical_lines, read_rows, reading_as, unit_of
 
     problems = []
-    if file.suffix.lower() == ".txt":
-        lines = enumerate(physical_lines(file), 1)
-        rows = [(n, {"text": line.rstrip("\r\n")}) for n, line in lines if line.strip()]
-        columns, unit = ("text",), "line"
+    as_text = file.suffix.lower() == ".txt"
+    with reading_as(getattr(options, "encoding", None)):
+        found = list(enumerate(physical_lines(file), 1) if as_text else read_rows(file, problems))
+        unit = "line" if as_text else unit_of(file)
+    if as_text:
+        rows = [(n, {"text": line.rstrip("\r\n")}) for n, line in found if line.strip()]
+        columns = ("text",)
     else:
-        rows, unit = list(read_rows(file, problems)), unit_of(file)
+        rows = found
         there = rows[0][1] if rows else {}
         usual = learned if learned and all(c in there for c in learned) else ("text",)
         columns = text_columns(options.text or usual, there, file)
@@ -619,8 +622,11 @@ def build_parser() -> argparse.ArgumentParser:
         default="error",
         help="rows that cannot be used: refuse all and list them, or leave them out and list them",
     )
+    encoding = argument(
+        "--encoding", metavar="NAME", help="of text files, such as cp1252 (default: UTF-8)"
+    )
     saved = (out, overwrite)
-    fine_tune = (data, start, rows, run_folder, split, *saved, on_bad)
+    fine_tune = (data, start, rows, run_folder, split, *saved, on_bad, encoding)
     tune = command(fine_tune_command, "fine-tune", *fine_tune)
     hardest = argument(
         "--hardest",
@@ -629,7 +635,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="rows with the highest loss to show (default 5)",
     )
-    score = command(evaluate_command, "evaluate", model, data, split, hardest, on_bad)
+    score = command(evaluate_command, "evaluate", model, data, split, hardest, on_bad, encoding)
     command(
         predict_command,
         "predict",
@@ -644,6 +650,7 @@ def build_parser() -> argparse.ArgumentParser:
         argument("--out", metavar="FILE.csv", help="write a table, one row per text"),
         overwrite,
         on_bad,
+        encoding,
     )
     objective = argument(
         "--objective",

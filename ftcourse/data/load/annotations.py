@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = [
-    "READ", "label_studio", "label_studio_min", "argilla", "argilla_flat", "argilla_1", "reader_of", "settled",
-    "annotated_rows"
+    "READ", "label_studio", "label_studio_min", "argilla", "several_cells", "argilla_flat", "argilla_1",
+    "reader_of", "settled", "annotated_rows"
 ]
 
 # %% ../../../nbs/toolkit/rows.ipynb #3f3afb03
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from ...core.errors import CourseError
-from .columns import LABELS
+from .columns import LABELS, written_list
 from ..problems import Problem
 
 # %% ../../../nbs/toolkit/rows.ipynb #cf81bb1c
@@ -40,7 +40,9 @@ def label_studio(task):
 
 
 def label_studio_min(row):
-    "The same of a row of its JSON-MIN, where several choices are an object."
+    "The same of a row of its JSON-MIN or CSV, where several choices are an object."
+    written = {k: v for k, v in row.items() if isinstance(v, str) and v.startswith('{"choices":')}
+    row = row | {k: json.loads(v) for k, v in written.items()}
     nested = {k: v["choices"] for k, v in row.items() if isinstance(v, dict) and "choices" in v}
     return {k: v for k, v in row.items() if k not in nested}, {k: [v] for k, v in nested.items()}
 
@@ -59,12 +61,20 @@ def argilla(record):
     return dict(record["fields"]), given
 
 
+def several_cells(x) -> list:
+    "A list, or one that a CSV file holds as text."
+    found = written_list(x.strip()) if isinstance(x, str) and x.strip() else x or []
+    if not isinstance(found, list):
+        raise TypeError(f"{str(x)[:60]!r} is no list")
+    return found
+
+
 def argilla_flat(record):
-    "The same of a record that Argilla 2 wrote flat."
+    "The same of a record that Argilla 2 wrote flat, as its Datasets are."
     given = {}
     for key in [k for k in record if k.endswith(".responses")]:
-        states = record.get(f"{key}.status") or []
-        answers = record[key] or []
+        states = several_cells(record.get(f"{key}.status"))
+        answers = several_cells(record[key])
         said = zip(answers, states or ["submitted"] * len(answers))
         given[key.removesuffix(".responses")] = [x for x, state in said if state == "submitted"]
     questions = tuple(f"{q}." for q in given)
@@ -86,7 +96,9 @@ def reader_of(row):
         return argilla
     if "inputs" in row and "annotation" in row:
         return argilla_1
-    if any(k.endswith(".responses") for k in row):
+    questions = [str(k).removesuffix(".responses") for k in row if str(k).endswith(".responses")]
+    beside = tuple(f"{q}.{more}" for q in questions for more in ("responses.", "suggestion"))
+    if any(str(k).startswith(beside) for k in row):
         return argilla_flat
     if {"annotation_id", "lead_time"} <= set(row):
         return label_studio_min
@@ -100,7 +112,7 @@ def settled(
     for x in answers:
         if x is not None and x != []:
             several = sorted(map(str, x)) if isinstance(x, list) else x
-            spelled[json.dumps(several)] = x
+            spelled[json.dumps(several, default=str)] = x
     return next(iter(spelled.values()), None), len(spelled) > 1
 
 
@@ -125,7 +137,7 @@ def annotated_rows(
     for n, row in rows:
         try:
             columns, given = read(row)
-        except (KeyError, TypeError, AttributeError) as e:
+        except (KeyError, TypeError, ValueError, AttributeError) as e:
             what = f"not as {read.__name__.replace('_', ' ')} writes it ({e!r})"
             problems.append(Problem(name, n, what, "Export the project again", unit))
             continue
@@ -159,6 +171,6 @@ def annotated_rows(
                 elif isinstance(x, list):
                     x = x[0]
             row[q] = x
-            if len(questions) == 1 and q.lower() not in LABELS:
+            if len(questions) == 1 and str(q).lower() not in LABELS:
                 row.setdefault("label", x)
         yield n, row

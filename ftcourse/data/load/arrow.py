@@ -108,7 +108,7 @@ def features_of(prep, unlabelled=False):
 
     label = {
         "classify": lambda: ClassLabel(names=prep.labels),
-        "multilabel": lambda: [Value("int64")],
+        "multilabel": lambda: [Value("int8")],  # 2,000 labels of 20,000 rows take 40 MB
         "regress": lambda: Value("float64"),
         "span": lambda: {"text": [Value("string")], "answer_start": [Value("int64")]},
     }
@@ -145,7 +145,7 @@ def rows_of_split(prep, p, target, schema):
         elif prep.kind == "regress":
             columns.append(pa.array(values[at]))
         elif prep.kind == "multilabel":
-            rows = prep.vectors[p.ids[at]].astype(np.int64)
+            rows = prep.vectors[p.ids[at]]
             ends = np.arange(len(rows) + 1, dtype=np.int32) * rows.shape[1]
             columns.append(pa.ListArray.from_arrays(ends, rows.ravel()))
         elif prep.kind == "span":

@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = [
-    "PAIRS", "TEXTS", "LABELS", "BLANK", "NOT_LABELS", "DATE", "ITEM", "NUMPY_LIST", "SEPARATORS", "ANSWER_FORM",
-    "usual_texts", "span_columns", "quoted_columns", "parse_number", "words_of_name", "can_be_suggested",
-    "suggest_call", "find_columns", "coding_problem", "text_problem", "label_problem", "label_value", "sort_labels",
-    "spelled", "written_list", "split_cells", "split_cell", "seem_several", "letters", "name_classes", "truth",
-    "listed", "read_answers", "places_of", "piece_like", "place_cure", "answer_problem", "look_up", "find_answers"
+    "PAIRS", "TEXTS", "LABELS", "BLANK", "NOT_LABELS", "ENDINGS", "MONTH", "NO_LABEL", "ITEM", "NUMPY_LIST",
+    "SEPARATORS", "HASH", "ANSWER_FORM", "usual_texts", "span_columns", "quoted_columns", "parse_number",
+    "words_of_name", "can_be_suggested", "suggest_call", "find_columns", "coding_problem", "text_problem",
+    "label_problem", "label_value", "sort_labels", "spelled", "written_list", "signs_in", "split_cells",
+    "split_cell", "seem_several", "letters", "name_classes", "truth", "listed", "read_answers", "places_of",
+    "piece_like", "place_cure", "answer_problem", "look_up", "find_answers"
 ]
 
 # %% ../../../nbs/toolkit/columns.ipynb #2d48f4dc
@@ -47,6 +48,7 @@ TEXTS = [
     "utterance",
     "question",
     "title",
+    "data",
 ]
 LABELS = [
     "label",
@@ -117,7 +119,20 @@ NOT_LABELS = {
     *("id", "ids", "uuid", "guid", "key", "index", "url", "uri", "link", "email"),
     *("date", "time", "timestamp", "created", "updated"),
 }
-DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ].*)?")
+# the same of last words alone: who labelled a row, when it was written, what it is of
+ENDINGS = {
+    *("annotator", "annotators", "approver", "worker", "username"),
+    *("when", "year", "month", "day", "ip", "asin", "isbn", "sku", "path", "file", "filename"),
+}
+MONTH = "(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*[.]?"
+NO_LABEL = re.compile(  # a cell that is a date, an id or an address
+    r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ].*)?|(19|20)\d\d[-/]\d{1,2}|\d{1,2}:\d\d(:.*)?"
+    r"|(19|20)\d\d[01]\d[0-3]\d|1\d{9}(\d{3})?"  # 20150831, and seconds since 1970
+    rf"|([a-z]{{3,9}},? )?(\d{{1,2}}[a-z]{{0,2}}[ -])?{MONTH}[ -](.{{0,24}} )?\d{{4}}"
+    r"|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16,}|\d{1,3}([.]\d{1,3}){3}"
+    r"|[^\s@]*@[^\s@]+|https?://.*|(/|[a-z]:\\)\S+",
+    re.IGNORECASE,
+)
 
 
 def words_of_name(column):
@@ -130,16 +145,23 @@ def can_be_suggested(
     cells: list,  # some of its cells
 ) -> bool:
     "Whether a column can hold a text or a label: no objects, dates, ids or addresses."
-    filled = [x for x in cells if x is not None and x != ""]
+    empty = lambda x: x is None or isinstance(x, (str, list, tuple)) and not x
+    filled = [x for x in cells if not empty(x)]
     words = words_of_name(column)
     if len(words) <= 3 and NOT_LABELS & {*words[:1], *words[-1:]} or cells and not filled:
         return False
+    if ENDINGS & {*words[-1:]}:
+        return False
     for x in filled:
-        inner = x[0] if isinstance(x, (list, tuple)) and x else x
+        written = spelled(x) if isinstance(x, str) and x[:1] in ("[", "{") else None
+        if isinstance(written, dict) and "choices" in written:
+            written = written["choices"]  # as Label Studio writes several labels
+        x = x if written is None else written
+        inner = next(iter(x), None) if isinstance(x, (list, tuple)) else x
         if isinstance(inner, (dict, list, bytes)) or hasattr(x, "isoformat"):
             return False
     said = [str(x).strip() for x in filled]
-    if said and all(DATE.fullmatch(x) or re.match("https?://", x) for x in said):
+    if said and all(map(NO_LABEL.fullmatch, said)):
         return False
     token = all(not re.search(r"[\s.,]", x) for x in said)
     return not (token and len(said) >= 10 and len(set(said)) == len(said))
@@ -187,7 +209,7 @@ def suggest_call(columns, sample, kind, where):
             f"or columns=[…] with {len(columns)} names"
         )
     second = ""
-    if others and rank(label)[0] and rank(others[0])[0] == rank(label)[0]:
+    if others and rank(label)[0] and rank(others[0])[:2] == (rank(label)[0], False):
         second = f", or label={others[0]!r} if that is what is to be predicted"
     return f"Pass text={text!r}, label={label!r}{second}"
 
@@ -252,8 +274,8 @@ def coding_problem(
         if 0xDC80 <= code <= 0xDCFF:
             return (
                 f"{column!r} holds the byte {code - 0xDC00:#04x}, which is not UTF-8",
-                "If the file is Windows-1252 or Latin-1, convert it: iconv -f WINDOWS-1252 -t "
-                "UTF-8 old > new",
+                'If the file is Windows-1252 or Latin-1, pass encoding="cp1252", or convert it: '
+                "iconv -f WINDOWS-1252 -t UTF-8 old > new",
             )
         return (
             f"{column!r} holds half of a character (\\u{code:04x})",
@@ -377,6 +399,16 @@ def written_list(
 
 
 SEPARATORS = "|;,"  # what may stand between labels in one cell
+HASH = re.compile(r"(?<=\w)#(?=\w)")  # as doccano writes it in CSV: bad#slow, and not C#
+
+
+def signs_in(cells) -> list[str]:
+    "What may stand between the labels of some cells: of `SEPARATORS`, or where none is used, #."
+    used = [sep for sep in SEPARATORS if any(sep in v for v in cells)]
+    hashed = [v for v in cells if "#" in v]
+    if not used and hashed and all(len(HASH.findall(v)) == v.count("#") for v in hashed):
+        return ["#"]
+    return used
 
 
 def split_cells(
@@ -388,7 +420,7 @@ def split_cells(
 
     Raises `CourseError` where two signs could be meant.
     """
-    used = [sep for sep in SEPARATORS if any(sep in v for v in cells if v not in named)]
+    used = signs_in([v for v in cells if v not in named])
     if "|" in used:
         used = ["|"]
     fits = [s for s in used if named >= {x for v in cells for x in split_cell(v, s)}]
@@ -422,7 +454,7 @@ def seem_several(
     for v in values:
         if len(written_list(v) or ()) > 1:
             return v
-    for sep in SEPARATORS:
+    for sep in signs_in(values):
         parts = {v: split_cell(v, sep) for v in values if sep in v}
         alone = [v for v, names in parts.items() if len(names) > 1 and whole & set(names)]
         if alone:

@@ -85,15 +85,17 @@ def read_score(label, x):
 
 def multi_hot_labels(row, columns):
     "Classes of a row whose label is several columns of 0 and 1; -1 or nothing in all is no label."
-    cells = {c: label_value(row.get(c)) for c in columns}
-    if set(cells.values()) <= {None, "-1"}:
+    cells = [row.get(c) for c in columns]
+    cells = [x if isinstance(x, (str, int, float)) or x is None else str(x) for x in cells]
+    values = {x: label_value(x) for x in set(cells)}  # of thousands of cells two or three differ
+    if set(values.values()) <= {None, "-1"}:
         return None, None
-    said = {c: truth(v) for c, v in cells.items()}
-    bad = [f"{c!r} is {cells[c]!r}" for c, v in said.items() if not isinstance(v, bool)]
-    if bad:
+    said = {x: truth(v) for x, v in values.items()}
+    if not all(isinstance(v, bool) for v in said.values()):
+        bad = [f"{c!r} is {values[x]!r}" for c, x in zip(columns, cells) if said[x] in (None, "")]
         cure = "Each label column holds 0 or 1, or all of them -1 where a row is not labelled"
         return None, (", ".join(bad), cure)
-    return tuple(c for c, v in said.items() if v), None
+    return tuple(c for c, x in zip(columns, cells) if said[x]), None
 
 # %% ../../../nbs/toolkit/prepare.ipynb #c87bd7d2
 def read_label(prep, row, texts, piece):

@@ -17,6 +17,7 @@ from ...core.settings import cache_folder
 from .arrow import write_splits
 from .assign import assign_splits, check_splits
 from .labels import Preparation, decide_labels, read_pieces
+from .readers import reading_as
 from .sources import is_one_table, named_tasks, open_source
 from ..problems import BadRows
 from ..splits import SPLITS
@@ -96,6 +97,7 @@ def load_task(
     sep=None,  # separator of a file that does not say it
     quoted=None,  # whether quotes enclose fields
     pattern=None,  # regular expression for each line
+    encoding=None,  # of text files, such as "cp1252" or "latin-1"; UTF-8 where none says otherwise
 ) -> Task:
     """Load a task.
 
@@ -113,27 +115,33 @@ def load_task(
             raise CourseError(f"{name}={value!r}: it is one of {', '.join(map(repr, allowed))}")
     text, label, positions = by_position(text, label)
     cut = checked_cut(seed, validation, test)
+    if encoding is not None and not isinstance(source, (str, Path, dict)):
+        raise CourseError(
+            f"encoding={encoding!r} says how a file is written, and rows in memory are characters "
+            "already. Leave it out"
+        )
     how = {"columns": columns or positions, "sep": sep, "quoted": quoted, "pattern": pattern}
-    src = open_source(source, how, revision, seed)
-    prep = Preparation(
-        src,
-        data_cache(),
-        text=text or src.text,
-        label=label or src.label,
-        kind=kind or (None if label else src.kind),
-        wanted=labels or src.labels,
-        notes=list(src.notes),
-    )
-    try:
-        read_pieces(prep)
-        decide_labels(prep)
-        if prep.problems and on_bad == "error":
-            raise BadRows(prep.problems, src.name)
-        assign_splits(prep, split, *cut)
-        check_splits(prep)
-        splits, unlabelled = write_splits(prep)
-    finally:
-        prep.clean()
+    with reading_as(encoding):
+        src = open_source(source, how, revision, seed)
+        prep = Preparation(
+            src,
+            data_cache(),
+            text=text or src.text,
+            label=label or src.label,
+            kind=kind or (None if label else src.kind),
+            wanted=labels or src.labels,
+            notes=list(src.notes),
+        )
+        try:
+            read_pieces(prep)
+            decide_labels(prep)
+            if prep.problems and on_bad == "error":
+                raise BadRows(prep.problems, src.name)
+            assign_splits(prep, split, *cut)
+            check_splits(prep)
+            splits, unlabelled = write_splits(prep)
+        finally:
+            prep.clean()
     from datasets import DatasetDict
 
     return Task(

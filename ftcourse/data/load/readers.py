@@ -4,15 +4,17 @@
 
 # %% auto #0
 __all__ = [
-    "FORMATS", "PACKED", "HEAD_CHARS", "MAX_FIELD", "PACK_ERRORS", "member_of", "inner_name", "open_bytes",
-    "encoding_of", "physical_lines", "is_quoted", "tabs_everywhere", "separator", "bare_rows", "open_at_end",
-    "swallowed", "quote_problem", "quoted_rows", "header_of", "Table", "read_table", "text_is_table", "format_of",
-    "json_columns", "is_whole", "unit_of", "json_type", "not_json", "json_lines", "read_json", "list_rows",
-    "squad_rows", "split_rows", "read_whole_json", "blank_inside", "read_text", "read_pattern", "class_names",
-    "declared_names", "open_columns", "read_columns", "read_sheet", "read_rows"
+    "FORMATS", "PACKED", "HEAD_CHARS", "MAX_FIELD", "PACK_ERRORS", "READ_AS", "member_of", "inner_name",
+    "open_bytes", "reading_as", "encoding_of", "physical_lines", "is_quoted", "tabs_everywhere", "separator",
+    "bare_rows", "open_at_end", "swallowed", "quote_problem", "quoted_rows", "header_of", "Table", "read_table",
+    "text_is_table", "format_of", "json_columns", "is_whole", "unit_of", "json_type", "not_json", "json_lines",
+    "read_json", "named_cells", "list_rows", "squad_rows", "split_rows", "read_whole_json", "blank_inside",
+    "read_text", "read_pattern", "class_names", "declared_names", "open_columns", "read_columns", "read_sheet",
+    "read_rows"
 ]
 
 # %% ../../../nbs/toolkit/rows.ipynb #ad5ff6a0
+import codecs
 import csv
 import gzip
 import io
@@ -22,6 +24,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
 from itertools import chain, count, islice
 from pathlib import Path
@@ -109,14 +112,40 @@ def open_bytes(
     except PACK_ERRORS as e:
         raise CourseError(f"{path} cannot be unpacked ({e}). Pack it again, or unpack it") from e
 
+# %% ../../../nbs/toolkit/rows.ipynb #1d8516c7
+READ_AS = ContextVar("READ_AS", default=None)  # what the caller says text files are written in
+
+
+@contextmanager
+def reading_as(
+    encoding: str | None,  # as Python calls it, such as "cp1252"; None: found out in each file
+):
+    "Text files are read in this encoding. Raises `CourseError` for a name that is none."
+    name = None
+    if encoding is not None:
+        try:
+            name = codecs.lookup(encoding).name
+            "a".encode(name)  # refuses base64 and its like
+        except (LookupError, TypeError, ValueError) as e:
+            raise CourseError(
+                f"encoding={encoding!r} is none that Python knows. Usual ones are utf-8, cp1252 "
+                "(Windows in the west of Europe), latin-1, utf-16, gb18030 and shift_jis"
+            ) from e
+    token = READ_AS.set("utf-8-sig" if name in ("utf-8", "ascii") else name)
+    try:
+        yield
+    finally:
+        READ_AS.reset(token)
+
 # %% ../../../nbs/toolkit/rows.ipynb #d748d276
 def encoding_of(
     path,  # a text file
-) -> str:  # "utf-8-sig", or what its byte order mark says
+) -> str:  # what its byte order mark says, or `reading_as`, or "utf-8-sig"
     """How the bytes of a text file become characters.
 
     Raises `CourseError` for spreadsheets, archives and unmarked UTF-16.
     """
+    said = READ_AS.get()
     # charset-normalizer 3.5 is not used: where one line of a UTF-8 file holds a bad byte it takes
     # the whole file for cp1250, and `caf\xe9` for UTF-16, so no line could be named. It also reads
     # the whole file: 0.35 s for 100 MB of UTF-8, these 4 KiB less than 0.1 ms.
@@ -127,18 +156,26 @@ def encoding_of(
         (b"\0\0\xfe\xff", "utf-32"),
         (b"\xff\xfe", "utf-16"),
         (b"\xfe\xff", "utf-16"),
+        (b"\xef\xbb\xbf", "utf-8-sig"),
     ):
         if head.startswith(mark):
+            if said and said[:6] != name[:6]:
+                raise CourseError(
+                    f"{path} begins with the mark of {name.removesuffix('-sig')}, and encoding= "
+                    f"says {said}. Leave encoding= out"
+                )
             return name
     if head.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"\x1f\x8b", b"%PDF")):
         raise CourseError(
             f"{path} is a spreadsheet, an archive or a PDF, not text. Save or unpack it as CSV "
             "(UTF-8) first"
         )
+    if said:
+        return said
     if head.count(b"\0") > len(head) // 10:
         raise CourseError(
             f"{path} is not UTF-8 text (every few bytes one is 0: UTF-16 without its mark?). Save "
-            "it as UTF-8"
+            'it as UTF-8, or try encoding="utf-16-le"'
         )
     return "utf-8-sig"
 
@@ -162,6 +199,8 @@ def physical_lines(
             yield from read(f, newline=end)
     except UnicodeError as e:
         why = getattr(e, "reason", e)
+        if READ_AS.get():
+            raise CourseError(f"{path} is not {name}: {why}. Pass another encoding=") from e
         raise CourseError(
             f"{path} does not hold what its first bytes promise ({name}): {why}. Save it as UTF-8"
         ) from e
@@ -512,27 +551,52 @@ def json_lines(path, problems):
 def read_json(
     path,  # JSONL, or JSON: a list of objects, {"id": object, …}, or SQuAD's {"data": [...]}
     problems: list,  # `Problem`s are added to it
+    columns=None,  # names of the columns of a list of lists; True: name them "0", "1", …
 ) -> Iterator[tuple[int, dict]]:
     """(line, row) of a JSONL file; (number, row) of JSON.
 
     JSONL is read line by line; JSON proper is read whole, so prefer JSONL for large data.
     """
-    read = read_whole_json if is_whole(path) else json_lines
-    yield from annotated_rows(read(path, problems), Path(path).name, problems, unit_of(path))
+    if is_whole(path):
+        rows = read_whole_json(path, problems, columns)
+    else:
+        rows = json_lines(path, problems)
+    yield from annotated_rows(rows, Path(path).name, problems, unit_of(path))
 
 # %% ../../../nbs/toolkit/rows.ipynb #30ecad89
-def list_rows(text, name, problems):
+def named_cells(cells, columns, name):
+    """Names of the columns of a list of lists, as pandas writes it (orient="values").
+
+    Raises `CourseError` where nothing says them.
+    """
+    if columns is None:
+        raise CourseError(
+            f"{name} is a list of lists, and nothing names their {len(cells)} columns. Pass "
+            "text=… and label=… by position (the first is 0), or columns=[…] with their names"
+        )
+    return list(map(str, range(len(cells)))) if columns is True else list(columns)
+
+
+def list_rows(text, name, problems, columns=None):
     "(element, from 0; row) of a JSON list, one element after the other."
     # ijson 3.6 is not used: it turns half a character into "?", and one bad byte refuses the whole
     # file.
     # It would be lighter: 98 MB take 0.5 s and no memory, here 1.2 s and 224 MiB.
     decode = json.JSONDecoder()
     gap = re.compile(r"[\s,]*")
+    names = None  # of the columns, where elements are lists
     cure = 'Each element is one object, such as {"text": "…", "label": 1}'
     pos = text.index("[") + 1
     for n in count():
         pos = gap.match(text, pos).end()
         if text[pos : pos + 1] == "]":
+            rest = text[pos + 1 :].lstrip()
+            if rest:
+                line = text.count("\n", 0, len(text) - len(rest)) + 1
+                raise CourseError(
+                    f"{name}:{line}: the list ends above, and {rest[:20]!r} follows it. A file is "
+                    "one list: put the rows into it, or write one object a line (.jsonl)"
+                )
             return
         try:
             row, pos = decode.raw_decode(text, pos)
@@ -542,7 +606,15 @@ def list_rows(text, name, problems):
             raise CourseError(
                 f"{name} element {n} (the first is 0) cannot be read: {not_json(e)}. Take it out"
             ) from e
-        if isinstance(row, dict):
+        if n == 0 and isinstance(row, list) and not any(isinstance(x, list) for x in row):
+            names = named_cells(row, columns, name)
+        if names and isinstance(row, list):
+            if len(row) == len(names):
+                yield n, dict(zip(names, row))
+                continue
+            what = f"{len(row)} cells, expected {len(names)} ({', '.join(names)})"
+            problems.append(Problem(name, n, what, "Give each row as many", "element"))
+        elif isinstance(row, dict):
             yield n, row
         else:
             what = f"a {json_type(row)}, not an object"
@@ -568,17 +640,24 @@ def squad_rows(data):
                 yield question | {"context": p["context"], "answers": answers} | said
 
 # %% ../../../nbs/toolkit/rows.ipynb #a336ff56
-def split_rows(whole):
+def split_rows(whole, path):
     "The rows under data; where pandas wrote names and cells apart (orient=split), put together."
     names = whole.get("columns")
     if isinstance(names, list) and all(isinstance(x, list) for x in whole["data"]):
-        return [dict(zip(map(str, names), row, strict=True)) for row in whole["data"]]
+        wrong = next((i for i, x in enumerate(whole["data"]) if len(x) != len(names)), None)
+        if wrong is not None:
+            raise CourseError(
+                f"{path}: element {wrong} of data (the first is 0) has {len(whole['data'][wrong])} "
+                f"cells, and there are {len(names)} columns. Give each row as many"
+            )
+        return [dict(zip(map(str, names), row)) for row in whole["data"]]
     return whole["data"]
 
 
 def read_whole_json(
     path,  # a JSON file that is one value
     problems: list,
+    columns=None,  # see `read_json`
 ) -> Iterator[tuple[int, dict]]:
     """(element, row) of a JSON list; (number, row) of SQuAD's nested form, of {id: row}, and of
     columns as pandas writes them.
@@ -588,11 +667,11 @@ def read_whole_json(
     text = "".join(physical_lines(path))
     try:
         if text.lstrip()[0] == "[":
-            yield from list_rows(text, Path(path).name, problems)
+            yield from list_rows(text, Path(path).name, problems, columns)
             return
         whole = json.loads(text)
         if isinstance(whole.get("data"), list):
-            rows = squad_rows(split_rows(whole))
+            rows = squad_rows(split_rows(whole, path))
         elif columns := json_columns(whole):
             rows = [dict(zip(columns, row)) for row in zip(*columns.values())]
         elif whole and all(isinstance(x, dict) for x in whole.values()):
@@ -760,7 +839,10 @@ def read_columns(path, kind):
                 yield n, row
 
 # %% ../../../nbs/toolkit/rows.ipynb #288d538e
-def read_sheet(path):
+def read_sheet(
+    path,  # an Excel file
+    columns=None,  # names of the columns of a sheet without a header: see `read_table`
+):
     "(row number as the sheet shows it, row) of an Excel file, where openpyxl is installed."
     try:
         from openpyxl import load_workbook
@@ -781,15 +863,22 @@ def read_sheet(path):
             f"{path} is not a whole Excel file ({type(e).__name__}). Save it again, or as CSV UTF-8"
         ) from e
     filled = {title: rows for title, rows in sheets.items() if any(map(any, rows))}
-    if len(filled) != 1:
+    if not filled:
+        return
+    if len(filled) > 1:
         raise CourseError(
             f"{path} has {len(filled)} sheets with rows ({', '.join(map(repr, filled))}). Save the "
             "one you mean as CSV UTF-8"
         )
     rows = enumerate(next(iter(filled.values())), 1)
     number, first = next((n, row) for n, row in rows if any(x is not None for x in row))
-    names = header_of(["" if x is None else str(x) for x in first], None, path, number)
-    for n, row in rows:
+    names = header_of(["" if x is None else str(x) for x in first], columns, path, number)
+    if columns and any(x is not None for x in first[len(names) :]):
+        raise CourseError(
+            f"{path}: its rows have {len(first)} cells, and columns= has {len(names)} names. Give "
+            "one for each"
+        )
+    for n, row in chain([(number, first)] if columns else [], rows):
         if any(x is not None for x in row):
             yield n, dict(zip(names, row))
 
@@ -817,10 +906,12 @@ def read_rows(
         )
     if pattern:
         return read_pattern(path, problems, pattern)
-    if kind == "csv" or kind == "text" and (columns or sep):
-        return read_table(path, problems, columns, sep, quoted)
-    if kind == "text":
+    if kind == "json":
+        return read_json(path, problems, columns)
+    if kind == "text" and not (columns or sep):
         return read_text(path)
-    if kind == "sheet":
-        return read_sheet(path)
-    return read_json(path, problems) if kind == "json" else read_columns(path, kind)
+    if kind in ("csv", "text"):
+        rows = read_table(path, problems, columns, sep, quoted)
+    else:
+        rows = read_sheet(path, columns) if kind == "sheet" else read_columns(path, kind)
+    return annotated_rows(rows, path.name, problems, unit_of(path))

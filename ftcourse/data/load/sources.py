@@ -24,11 +24,13 @@ from pathlib import Path
 
 from ...core.errors import CourseError
 from ...core.machine import reachable
+from .annotations import annotated_rows
 from .bulk import read_in_bulk
 from .readers import (
     FORMATS,
     class_names,
     declared_names,
+    encoding_of,
     format_of,
     inner_name,
     read_rows,
@@ -126,6 +128,9 @@ def frame_rows(frame, columns):
 
 def source_from_frame(frame, split, name):
     "A piece from a DataFrame; a categorical column of texts keeps its categories as classes."
+    index = frame.index.names if hasattr(frame, "iloc") else [None]
+    if None not in index and not set(index) & set(frame.columns):
+        frame = frame.reset_index()  # an index with a name is data, too
     columns = [str(c) for c in frame.columns]
     twice = sorted({c for c in columns if columns.count(c) > 1})
     if twice:
@@ -137,7 +142,11 @@ def source_from_frame(frame, split, name):
         categories = list(getattr(kind, "categories", ()))
         if categories and all(isinstance(x, str) for x in categories):
             names[c] = categories
-    return Piece(split, name, lambda problems: enumerate(frame_rows(frame, columns)), "row", names)
+
+    def read(problems):
+        return annotated_rows(enumerate(frame_rows(frame, columns)), name, problems, "row")
+
+    return Piece(split, name, read, "row", names)
 
 # %% ../../../nbs/toolkit/sources.ipynb #785f976b
 def source_from_rows(rows, split, name):
@@ -151,7 +160,7 @@ def source_from_rows(rows, split, name):
     names = class_names(features)
     if hasattr(rows, "iter"):
 
-        def read(problems):
+        def all_rows():
             n = 0
             for batch in rows.iter(1000):
                 for values in zip(*batch.values()):
@@ -165,9 +174,10 @@ def source_from_rows(rows, split, name):
                 "columns. Pass rows such as {'text': '…', 'label': 1}"
             )
 
-        def read(problems):
+        def all_rows():
             return enumerate(rows)
 
+    read = lambda problems: annotated_rows(all_rows(), name, problems, "row")
     return Piece(split, name, read, "row", names)
 
 # %% ../../../nbs/toolkit/sources.ipynb #5de44203
@@ -226,7 +236,7 @@ def class_rows(classes):
     for folder in classes:
         for file in sorted(folder.glob("*.txt")):
             n += 1
-            text = file.read_text(encoding="utf-8-sig", errors="surrogateescape")
+            text = file.read_text(encoding=encoding_of(file), errors="surrogateescape")
             label = None if folder.name.startswith("unsup") else folder.name
             yield n, {"text": text, "label": label, "file": file.name}
 
