@@ -25,6 +25,9 @@ from .intervals import (
     CalibrationScore,
     ClassScore,
     CorrelationScore,
+    LabelScore,
+    RatioScore,
+    SomeRows,
     second_f1,
 )
 from .report import Report, finite_or_none, label_order, refuse_hidden, score_notes
@@ -34,7 +37,7 @@ from .scores import (
     exact_match,
     f1,
     matthews,
-    multilabel_scores,
+    multilabel_rows,
     pearson,
     perplexity,
     spearman,
@@ -172,8 +175,12 @@ def multilabel_statistics(true, logits, thresholds=None):
     """
     probs, true = torch.tensor(logits).double().sigmoid().numpy(), true.astype(int)
     pred = (probs > np.array(thresholds or [0.5])).astype(int)
-    names = dict.fromkeys(["micro_f1", *multilabel_scores(true, pred)])  # the main score first
-    of = {name: lambda i, name=name: multilabel_scores(true[i], pred[i])[name] for name in names}
+    shared = {}
+    of = {"micro_f1": LabelScore("micro", true, pred, shared)}  # the main score first
+    of |= {"subset_accuracy": (true == pred).all(1).astype(float)}
+    of |= {"label_accuracy": (true == pred).mean(1)}
+    of |= {"macro_f1": LabelScore("macro", true, pred, shared)}
+    of |= multilabel_rows(true, pred)
     return of, pred, probs
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #9734dd07
@@ -197,12 +204,11 @@ def answer_statistics(true, pred):
         for name, f in scored.items()
     }
     has = np.array([len(golds) > 0 for golds in true])
-    mean = lambda x, keep: lambda i: float(x[i][keep[i]].mean()) if keep[i].any() else None
     if not has.all():
         of |= {
-            "HasAns_exact": mean(of["exact_match"], has),
-            "HasAns_f1": mean(of["f1"], has),
-            "NoAns_exact": mean(of["exact_match"], ~has),
+            "HasAns_exact": SomeRows(of["exact_match"], has),
+            "HasAns_f1": SomeRows(of["f1"], has),
+            "NoAns_exact": SomeRows(of["exact_match"], ~has),
         }
     return of, np.array(pred, object), None
 
@@ -215,7 +221,7 @@ def statistics(
 ) -> tuple[dict, np.ndarray | None, np.ndarray | None]:
     "All scores of a kind as what they are made of, the main one first; predictions; probabilities."
     total, count, out = results["sum"], results["count"], results["out"]
-    loss = lambda i: float(total[i].sum() / count[i].sum()) if count[i].any() else None
+    loss = RatioScore(total, count)
     kinds = {
         "classify": class_statistics,
         "multilabel": multilabel_statistics,
@@ -226,11 +232,7 @@ def statistics(
         more = [thresholds] if thresholds else []
         of, pred, probs = kinds[kind](true, out, *more)
     else:
-        of = {
-            "perplexity": lambda i: (
-                perplexity(total[i].sum(), count[i].sum()) if count[i].any() else None
-            )
-        }
+        of = {"perplexity": RatioScore(total, count, lambda ratio: perplexity(ratio, 1))}
         pred = probs = None
     return of | {"loss": loss}, pred, probs
 

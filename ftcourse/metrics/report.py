@@ -20,7 +20,7 @@ from fastcore.basics import patch
 
 from ..core.errors import CourseError
 from . import scores
-from .intervals import bootstrap_interval, share_interval
+from .intervals import RatioScore, bootstrap_interval, fraction_interval
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #fdaa96dc
 def refuse_hidden(
@@ -317,7 +317,7 @@ def interval(self: Report, name: str, n: int = 1000, seed: int = 0) -> tuple:
         if hasattr(x, "interval"):
             found = x.interval(n, seed)
         elif isinstance(x, np.ndarray):
-            found = share_interval(x) or bootstrap_interval(x, n, seed)
+            found = RatioScore(x).interval() if name in LOWER else fraction_interval(x)
         else:
             found = bootstrap_interval(np.arange(self.rows), n, seed, statistic=x)
         self.kept[name, n, seed] = found
