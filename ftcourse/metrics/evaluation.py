@@ -14,6 +14,7 @@ __all__ = [
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 import torch
@@ -95,7 +96,7 @@ def predict_rows(
         widest = int(max(examples.lengths)) * model.network.get_output_embeddings().weight.shape[0]
         batch_size = max(1, min(batch_size, 2**26 // widest))
     batches = Batches(examples, batch_size, shuffle=False, buckets=True) if packed else examples
-    parts, done = [], 0
+    where, sums, counts, outs, done = [], [], [], [], 0
     with evaluating(model.network):
         for batch in batches:
             batch = batch.to(model.device)
@@ -105,22 +106,24 @@ def predict_rows(
             if order:
                 out = out[:, order]
             idx = batch.index if packed else range(done, done := done + len(batch))
-            loss = row_losses(model.kind, out, batch)
+            total, count = row_losses(model.kind, out, batch)
             if model.kind == "span":
                 out = [model.window(examples[i], out[0][j], out[1][j]) for j, i in enumerate(idx)]
             elif text:
                 out = [None] * len(batch)
             else:
                 out = out.float().cpu().numpy()
-            parts += zip(idx, *loss, out)
-    _, total, count, out = zip(*sorted(parts, key=lambda part: part[0]))
+            for parts, new in zip((where, sums, counts, outs), (idx, total, count, out)):
+                parts.append(new)
+    places = np.argsort(np.concatenate(where), kind="stable")
+    total, count = np.concatenate(sums)[places], np.concatenate(counts)[places]
+    if model.kind != "span" and not text:
+        return {"sum": total, "count": count, "out": np.concatenate(outs)[places]}
+    out = list(chain.from_iterable(outs))
+    out = [out[i] for i in places]
     if model.kind == "span":
         return merge_windows(model, examples, total, count, out)
-    return {
-        "sum": np.array(total),
-        "count": np.array(count),
-        "out": list(out) if text else np.stack(out),
-    }
+    return {"sum": total, "count": count, "out": out}
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #d25c32ca
 def merge_windows(

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = [
-    "confusion", "accuracy", "precision", "recall", "f1", "balanced_accuracy", "matthews", "majority",
-    "multilabel_scores", "multilabel_rows", "Undefined", "undefined", "pearson", "spearman", "mse", "perplexity",
-    "normalise_answer", "exact_match", "token_f1", "char_f1", "calibration_bins", "calibration_error", "better",
-    "best_index"
+    "PUNCTUATION", "ARTICLES", "confusion", "accuracy", "precision", "recall", "f1", "balanced_accuracy",
+    "matthews", "majority", "multilabel_scores", "multilabel_rows", "Undefined", "undefined", "pearson", "spearman",
+    "mse", "perplexity", "normalise_answer", "exact_match", "token_f1", "char_f1", "calibration_bins",
+    "calibration_error", "better", "best_index"
 ]
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #cfae0d05
@@ -266,10 +266,13 @@ def perplexity(
         return float(np.exp(np.float64(total) / count))
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #dfdca43a
+PUNCTUATION = str.maketrans("", "", string.punctuation)
+ARTICLES = re.compile(r"\b(a|an|the)\b")
+
+
 def normalise_answer(text: str) -> str:
     "Lower case, without punctuation, articles and extra space (Rajpurkar et al. 2016, §6)."
-    text = text.lower().translate(str.maketrans("", "", string.punctuation))
-    return " ".join(re.sub(r"\b(a|an|the)\b", " ", text).split())
+    return " ".join(ARTICLES.sub(" ", text.lower().translate(PUNCTUATION)).split())
 
 
 def _best(score, pred, golds):
