@@ -31,7 +31,7 @@ from ftcourse.metrics.intervals import (
     weighted_cells,
     weighted_labels,
 )
-from ftcourse.metrics.report import Report, score_notes
+from ftcourse.metrics.report import Report, interval_notes, score_notes
 from ftcourse.metrics.scores import accuracy, calibration_error, f1, matthews, pearson, spearman
 
 CASES = Path(__file__).resolve().parent.parent.parent / "shared" / "cases" / "turn2"
@@ -296,6 +296,22 @@ def test_a_text_of_one_row_has_no_interval_and_prints():
     assert report.interval("loss") == (None, None)
     assert "perplexity" in str(report)
     assert "None" not in str(report)
+
+
+def test_a_report_says_where_its_intervals_do_not_hold():
+    facts = dict(name="", source="", split="test", notes=[], seconds=0.0, pred=None, probs=None, of={}, text=str)
+    facts |= dict(scores={}, losses=None, labels=["a", "b", "c"])
+    said = lambda true, kind="classify": interval_notes(Report(kind, rows=len(true), true=true, **facts))
+    assert said(np.repeat([0, 1, 2], 20)) == []
+    assert said(np.repeat([0, 1], 30)) == []  # an absent class is no rare one
+    assert "fewer than 5 of c:" in said(np.repeat([0, 1, 2], [30, 30, 4]))[0]
+    assert "fewer than 50 rows:" in said(np.repeat([0, 1, 2], 6))[0]
+    assert "fewer than 50 rows and fewer than 5 of a, b, c:" in said(np.arange(3))[0]
+    assert (
+        "fewer than 5 of b, c:"
+        in said(np.tile([1, 0, 0], (60, 1)) | (np.arange(180).reshape(60, 3) < 6), "multilabel")[0]
+    )
+    assert said(np.zeros(60), "regress") == []
 
 
 # kind 7: numbers

@@ -140,8 +140,9 @@ class ClassScore:
     def interval(self, n: int = 1000, seed: int = 0, level: float = 0.95) -> tuple[float, float]:
         """(low, high): the middle of the resamples, and the score itself.
 
-        With less than five rows of a class, or of many classes, it is wrong more often than it
-        says.
+        Of many classes with fewer than five rows it is wrong more often than it says; where the
+        number of rows of each class is not chance but set beforehand, less often
+        (measure/intervals.md).
         """
         cells, weights = weighted_cells(self.codes[0], self.codes[1:], len(self.names), n, seed)
         score, found = self(slice(None)), self.draws(cells, weights)
@@ -202,7 +203,7 @@ def fraction_interval(
 
     Rows that are right in part differ less, and count as more rows: as many as would be needed if
     each were right or wrong. Half a row, as often right as wrong, is added before it is asked how
-    much they differ. Needs 50 rows to hold its 95% (measure/intervals.md).
+    much they differ.
     """
     if (exact := unanimous_interval(x)) is not None:
         return exact
@@ -254,8 +255,8 @@ class RatioScore:
         """(low, high) by Student's t, corrected for the skewness of the rows (Hall 1992); no draws.
         (None, None) for one row, which says nothing of others.
 
-        Where one row in ten makes most of the loss, or squared errors have heavy tails, 50 rows are
-        too few: it is wrong more often than it says (measure/intervals.md).
+        Of 20 rows, of which one or two make most of the loss, it is wrong more often than it says
+        (measure/intervals.md).
         """
         here = self.count > 0
         total, count = self.total[here], self.count[here]
@@ -456,7 +457,11 @@ def paired_interval(
     n: int = 1000,  # how many resamples
     seed: int = 0,  # of the draws
 ) -> tuple[float, float, float, float]:  # difference, its 95% interval (low, high), p (two-sided)
-    "How a difference moves over resamples of the rows, and how often it changes sides."
+    """How a difference moves over resamples of the rows, and how often it changes sides.
+
+    Where a handful of rows tell two models apart it is too sure (measure/intervals.md): for
+    accuracy, believe `mcnemar`.
+    """
     return _sides(gap(np.arange(rows)), resamples(np.arange(rows), gap, n, seed))
 
 
@@ -472,7 +477,11 @@ def paired_class_interval(
     n: int = 1000,  # how many resamples
     seed: int = 0,  # of the draws
 ) -> tuple[float, float, float, float]:  # as from `paired_interval`
-    "How a difference of two scores of classes moves over resamples that lose no class."
+    """How a difference of two scores of classes moves over resamples that lose no class.
+
+    With five rows of a class the interval is too wide: 97 to 98 of 100 hold the truth
+    (measure/intervals.md).
+    """
     names = np.unique(np.concatenate([a.names, b.names]))
     a, b = (ClassScore(x.metric, x.true, x.pred, names) for x in (a, b))
     resampled = weighted_cells(a.codes[0], [a.codes[1], b.codes[1]], len(names), n, seed)
