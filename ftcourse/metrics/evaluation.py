@@ -168,7 +168,8 @@ def class_statistics(true, logits, thresholds=None):
     metrics = {"macro_f1": f1, "mcc": matthews, "balanced_accuracy": balanced_accuracy}
     if logits.shape[1] == 2:
         metrics = {"f1": second_f1} | metrics
-    of |= {name: ClassScore(f, true, pred, range(logits.shape[1])) for name, f in metrics.items()}
+    classes, shared = range(logits.shape[1]), {}
+    of |= {name: ClassScore(f, true, pred, classes, shared) for name, f in metrics.items()}
     return of | {"ece": CalibrationScore(probs, true)}, pred, probs
 
 

@@ -112,7 +112,9 @@ class ClassScore:
         true,  # (rows,) classes, numbers or names
         pred,  # (rows,) the same
         names=None,  # all classes, sorted; default: those that occur
+        shared: dict | None = None,  # draws that scores of the same answers have in common
     ):
+        self.shared = {} if shared is None else shared
         self.metric, self.true, self.pred = metric, np.asarray(true), np.asarray(pred)
         both = np.concatenate([self.true, self.pred])
         self.names = np.unique(both) if names is None else np.asarray(names)
@@ -121,21 +123,28 @@ class ClassScore:
     def __call__(self, i):
         return self.metric(self.true[i], self.pred[i])
 
-    def draws(self, cells, weights, model: int = 1) -> np.ndarray:  # (n,)
-        "The score of each resample, for one of the models that `weighted_cells` was given."
+    def sums(self, cells, weights, model: int = 1) -> tuple:  # three times (n, k)
+        "Weights of each class in each resample: of its rows found, of its rows, of its claims."
         true, pred = cells[0], cells[model]
-        if self.metric not in COUNTED:
-            size = max(len(self.true), 500)
-            ends = np.round(weights.cumsum(1) * size).astype(int)
-            copies = np.diff(ends, axis=1, prepend=0)
-            rows = (np.repeat(np.arange(len(true)), x) for x in copies)
-            return np.array([self.metric(self.names[true[i]], self.names[pred[i]]) for i in rows])
         one_hot = np.eye(len(self.names))
         right = (weights * (true == pred)) @ one_hot[true]
-        here = np.unique(self.codes[0])
-        return COUNTED[self.metric](
-            right, weights @ one_hot[true], weights @ one_hot[pred], here, np.unique(self.codes)
-        )
+        return right, weights @ one_hot[true], weights @ one_hot[pred]
+
+    def counted(self, right, true, pred) -> np.ndarray:  # (n,)
+        "The score of each resample, from its sums."
+        here, named = np.unique(self.codes[0]), np.unique(self.codes)
+        return COUNTED[self.metric](right, true, pred, here, named)
+
+    def draws(self, cells, weights, model: int = 1) -> np.ndarray:  # (n,)
+        "The score of each resample, for one of the models that `weighted_cells` was given."
+        if self.metric in COUNTED:
+            return self.counted(*self.sums(cells, weights, model))
+        true, pred = cells[0], cells[model]
+        size = max(len(self.true), 500)
+        ends = np.round(weights.cumsum(1) * size).astype(int)
+        copies = np.diff(ends, axis=1, prepend=0)
+        rows = (np.repeat(np.arange(len(true)), x) for x in copies)
+        return np.array([self.metric(self.names[true[i]], self.names[pred[i]]) for i in rows])
 
     def interval(self, n: int = 1000, seed: int = 0, level: float = 0.95) -> tuple[float, float]:
         """(low, high): the middle of the resamples, and the score itself.
@@ -144,8 +153,14 @@ class ClassScore:
         number of rows of each class is not chance but set beforehand, less often
         (measure/intervals.md).
         """
-        cells, weights = weighted_cells(self.codes[0], self.codes[1:], len(self.names), n, seed)
-        score, found = self(slice(None)), self.draws(cells, weights)
+        draw = lambda: weighted_cells(self.codes[0], self.codes[1:], len(self.names), n, seed)
+        if self.metric not in COUNTED:
+            found = self.draws(*draw())
+        else:
+            if (n, seed) not in self.shared:
+                self.shared[n, seed] = self.sums(*draw())
+            found = self.counted(*self.shared[n, seed])
+        score = self(slice(None))
         return around(score, found, level, lift=len(self.names) > 2)
 
 

@@ -6,7 +6,6 @@ from ftcourse.recipes import evaluate_model
 from ftcourse.recipes import fine_tune_model
 from ftcourse.recipes import train_model
 
-
 # %% nbs/lessons/01_fine_tuning.ipynb #c0ffee81
 def test_a_max_length_above_the_model_s_positions_is_said_and_texts_are_cut_there():
     import warnings as heard
@@ -18,14 +17,14 @@ def test_a_max_length_above_the_model_s_positions_is_said_and_texts_are_cut_ther
         hidden=32,
     )
     long = [
-        {"text": "the soup was fine and so was the room and the film " * 3, "label": label} for label in ("a", "b")
+        {"text": "the soup was fine and so was the room and the film " * 3, "label": label}
+        for label in ("a", "b")
     ] * 4
     with heard.catch_warnings(record=True) as caught:
         heard.simplefilter("always")
         read_short = fine_tune_model(short, long, max_length=64, max_steps=2)
     assert any("8 positions" in str(w.message) for w in caught)
     assert len(read_short.predict([long[0]["text"]])) == 1
-
 
 # %% nbs/lessons/01_fine_tuning.ipynb #0047b2a6
 def test_the_three_lines_run_as_printed():
@@ -39,7 +38,6 @@ def test_the_three_lines_run_as_printed():
     said = N.predict(["Good.", "Bad."])
     assert len(said) == 2
     assert set(said) <= {"negative", "positive"}
-
 
 # %% nbs/lessons/01_fine_tuning.ipynb #c2cfd3a4
 def test_fine_tuning_beats_a_random_start_with_32_labels_on_three_seeds():
@@ -60,15 +58,15 @@ def test_fine_tuning_beats_a_random_start_with_32_labels_on_three_seeds():
     # five fresh seeds stand in measure/aims.md; these bounds lie well outside their intervals
     assert max(scores["random"]) < 0.7, scores
 
-
 # %% nbs/lessons/01_fine_tuning.ipynb #fbbec017
 def test_the_same_call_gives_the_same_weights():
     twice = [
-        fine_tune_model("tiny-bert", "reviews", rows=16, epochs=3, lr=1e-3, seed=5).network.state_dict()
+        fine_tune_model(
+            "tiny-bert", "reviews", rows=16, epochs=3, lr=1e-3, seed=5
+        ).network.state_dict()
         for _ in range(2)
     ]
     assert all((a == b).all() for a, b in zip(twice[0].values(), twice[1].values()))
-
 
 # %% nbs/lessons/01_fine_tuning.ipynb #cd830e6e
 def test_labels_in_another_order_keep_their_meaning():
@@ -85,14 +83,12 @@ def test_labels_in_another_order_keep_their_meaning():
     assert evaluate_model(again, plain, rows=200)["accuracy"] > 0.8
     assert evaluate_model(again, flipped, rows=200)["accuracy"] > 0.8
 
-
 # %% nbs/lessons/01_fine_tuning.ipynb #d6cda52e
 def test_a_causal_model_trains_and_writes():
     writer = train_model("world", objective="clm", rows=64, max_steps=3)
     written = writer.generate("The", max_new=5)
     assert written.startswith("The")
     assert len(written) > len("The")
-
 
 # %% nbs/lessons/01_fine_tuning.ipynb #88cb888a
 def test_what_cannot_be_used_is_refused_before_training():
@@ -110,7 +106,6 @@ def test_what_cannot_be_used_is_refused_before_training():
         with pytest.raises(CourseError, match=said):
             wrong()
 
-
 # %% nbs/lessons/01_fine_tuning.ipynb #6bf29784
 from ftcourse.course.practice.exercises import Exercise
 
@@ -119,14 +114,18 @@ ex1 = Exercise(
     "share_right",
     inputs=[(["a", "b", "b"], ["a", "b", "a"]), ([1, 1, 0, 0], [1, 1, 0, 0]), ([0], [1])],
     solution=lambda predicted, true: sum(p == t for p, t in zip(predicted, true)) / len(true),
-    also=[lambda predicted, true: 1 - len([i for i, t in enumerate(true) if predicted[i] != t]) / len(predicted)],
+    also=[
+        lambda predicted, true: (
+            1 - len([i for i, t in enumerate(true) if predicted[i] != t]) / len(predicted)
+        )
+    ],
     mistakes={
         "You count how many are right: divide by how many there are.": lambda predicted, true: sum(
             p == t for p, t in zip(predicted, true)
         ),
-        ("You give a percentage: scores in this course are shares from 0 to 1."): lambda predicted, true: (
-            100 * sum(p == t for p, t in zip(predicted, true)) / len(true)
-        ),
+        (
+            "You give a percentage: scores in this course are shares from 0 to 1."
+        ): lambda predicted, true: 100 * sum(p == t for p, t in zip(predicted, true)) / len(true),
         "You count the wrong ones: that is the error rate.": lambda predicted, true: (
             sum(p != t for p, t in zip(predicted, true)) / len(true)
         ),
@@ -135,25 +134,30 @@ ex1 = Exercise(
             "`//`, which drops what is behind the decimal point."
         ): lambda predicted, true: float(predicted == true),
         "You rounded: return the share as it is, and round where you print it.": [
-            lambda predicted, true, d=d: round(sum(p == t for p, t in zip(predicted, true)) / len(true), d)
+            lambda predicted, true, d=d: round(
+                sum(p == t for p, t in zip(predicted, true)) / len(true), d
+            )
             for d in (1, 2, 3, 4)
         ],
         "You rounded, and it is a percentage: return the share itself, from 0 to 1.": [
-            lambda predicted, true, d=d: round(100 * sum(p == t for p, t in zip(predicted, true)) / len(true), d)
+            lambda predicted, true, d=d: round(
+                100 * sum(p == t for p, t in zip(predicted, true)) / len(true), d
+            )
             for d in (None, 1, 2)
         ],
     },
     hints=["`zip` walks through both lists side by side.", "True counts as 1 when you add it up."],
 )
 
-
 # %% nbs/lessons/01_fine_tuning.ipynb #2bfc38c5
 def test_exercise_1_is_sound():
     import numpy as np
 
     assert ex1.proves()
-    assert ex1.judge(lambda predicted, true: np.mean(np.array(predicted) == np.array(true)))[0] == "right"
-
+    assert (
+        ex1.judge(lambda predicted, true: np.mean(np.array(predicted) == np.array(true)))[0]
+        == "right"
+    )
 
 # %% nbs/lessons/01_fine_tuning.ipynb #775c1329
 from collections import Counter
@@ -166,7 +170,8 @@ ex2 = Exercise(
     also=[lambda labels: max(labels.count(v) for v in labels) / len(labels)],
     mistakes={
         (
-            "That is the share of guessing at random among the labels: here one label is given to all rows."
+            "That is the share of guessing at random among the labels: here one label is given to "
+            "all rows."
         ): lambda labels: 1 / len(set(labels)),
         "You took the rarest label.": lambda labels: min(Counter(labels).values()) / len(labels),
         "You return how often the label occurs: divide by the number of rows.": lambda labels: max(
@@ -175,9 +180,9 @@ ex2 = Exercise(
         "That is how often such a model is wrong: its accuracy is 1 minus that.": lambda labels: (
             1 - max(Counter(labels).values()) / len(labels)
         ),
-        "That is the label itself: asked is how often it is right.": lambda labels: Counter(labels).most_common(1)[0][
-            0
-        ],
+        "That is the label itself: asked is how often it is right.": lambda labels: Counter(
+            labels
+        ).most_common(1)[0][0],
     },
     hints=[
         "Count each label first.",
@@ -185,11 +190,9 @@ ex2 = Exercise(
     ],
 )
 
-
 # %% nbs/lessons/01_fine_tuning.ipynb #ac319de0
 def test_exercise_2_is_sound():
     assert ex2.proves()
-
 
 # %% nbs/lessons/01_fine_tuning.ipynb #09c4c261
 def shares(table):
@@ -232,9 +235,13 @@ ex3 = Exercise(
             lambda table: over_classes(table, lambda i: of_claims(table, i)),
             lambda table: over_classes(table, lambda i: table[i][i] / sum(row[i] for row in table)),
         ],
-        "You added the shares up: divide by how many classes there are.": lambda table: sum(shares(table)),
+        "You added the shares up: divide by how many classes there are.": lambda table: sum(
+            shares(table)
+        ),
         "Those are the shares of all classes: one number is asked for, their mean.": shares,
-        "That is the share that the model got wrong.": lambda table: 1 - sum(shares(table)) / len(table),
+        "That is the share that the model got wrong.": lambda table: (
+            1 - sum(shares(table)) / len(table)
+        ),
         "That is a percentage: scores in this course are shares from 0 to 1.": lambda table: (
             100 * sum(shares(table)) / len(table)
         ),
@@ -248,7 +255,6 @@ ex3 = Exercise(
         "Divide `table[i][i]` by `sum(table[i])`, for each row; then take the mean.",
     ],
 )
-
 
 # %% nbs/lessons/01_fine_tuning.ipynb #a56865a9
 def test_exercise_3_is_sound_and_its_answer_is_the_balanced_accuracy_of_a_report():

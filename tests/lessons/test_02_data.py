@@ -12,7 +12,6 @@ from ftcourse.data.splits import stratified_order
 from ftcourse.data.splits import text_key
 import numpy as np
 
-
 # %% nbs/lessons/02_data.ipynb #73453f2c
 def test_texts_that_a_reader_would_call_equal_are_equal():
     assert normalise_text(" A\u00a0b\n C ") == "a b c"
@@ -21,7 +20,6 @@ def test_texts_that_a_reader_would_call_equal_are_equal():
     assert normalise_text("cafe\u0301") == normalise_text("café")
     assert normalise_text("not good") != normalise_text("notgood")
     assert normalise_text("a!") != normalise_text("a")
-
 
 # %% nbs/lessons/02_data.ipynb #aa23dcee
 def test_equal_texts_stay_together_in_any_order_of_rows():
@@ -39,7 +37,6 @@ def test_equal_texts_stay_together_in_any_order_of_rows():
     assert abs((where == 1).mean() - 0.1) < 0.01
     assert abs((where == 2).mean() - 0.2) < 0.01
 
-
 # %% nbs/lessons/02_data.ipynb #93451beb
 def test_each_class_gives_its_share_and_small_data_give_none():
     import numpy as np
@@ -50,7 +47,6 @@ def test_each_class_gives_its_share_and_small_data_give_none():
     assert not cut(few[:4], classes[:4] * 0, (0.1, 0.1)).any()
     assert cut(few[:4], classes[:4] * 0, (0.5,)).sum() == 2
     assert not cut(few[:30], np.arange(30), (0.1, 0.1)).any()
-
 
 # %% nbs/lessons/02_data.ipynb #c1429465
 def test_leaks_are_rows_whose_text_an_earlier_split_has():
@@ -65,7 +61,6 @@ def test_leaks_are_rows_whose_text_an_earlier_split_has():
     assert overlaps(splits) == {"validation": [], "test": [0, 1]}
     assert contradictions(as_keys("a", "A", "b", "b"), np.array([0, 1, 1, 1])) == 1
     assert overlaps({"test": as_keys("a")}) == {}
-
 
 # %% nbs/lessons/02_data.ipynb #0583560e
 def test_every_beginning_is_a_stratified_sample():
@@ -82,14 +77,15 @@ def test_every_beginning_is_a_stratified_sample():
     assert np.bincount(bins(np.arange(100.0))).tolist() == [20] * 5
     assert bins(np.zeros(0)).tolist() == []
 
-
 # %% nbs/lessons/02_data.ipynb #cdfc3a52
 def test_a_task_gives_splits_samples_and_leaks():
     import re
 
     import pytest
 
-    made_up = load_task([{"text": f"text number {i}", "label": ["no", "yes", "yes"][i % 3]} for i in range(300)])
+    made_up = load_task(
+        [{"text": f"text number {i}", "label": ["no", "yes", "yes"][i % 3]} for i in range(300)]
+    )
     sizes = {s: len(d) for s, d in made_up.splits.items()}
     assert sizes == {"train": 240, "validation": 30, "test": 30}
     assert made_up.labels == ["no", "yes"]
@@ -106,7 +102,6 @@ def test_a_task_gives_splits_samples_and_leaks():
         with pytest.raises(CourseError, match=re.escape(says)):
             wrong()
 
-
 # %% nbs/lessons/02_data.ipynb #4f6094ff
 def test_leaks_can_be_taken_out():
     twice = load_task(
@@ -119,7 +114,6 @@ def test_leaks_can_be_taken_out():
     assert twice.leaks(exact=True)["test"] == [2]
     assert twice.without_leaks().test["text"][:] == ["new"]
     assert len(twice.test) == 3
-
 
 # %% nbs/lessons/02_data.ipynb #dffcc971
 def test_load_task_finds_kind_columns_and_labels_or_asks():
@@ -140,13 +134,14 @@ def test_load_task_finds_kind_columns_and_labels_or_asks():
     assert scores.labels == []
     assert as_task(scores) is scores
     assert as_task(place / "a.tsv", kind="regress").train["score"][:] == scores.train["score"][:]
-    bare = load_task([{"text": str(i), "label": i % 2} for i in range(4)], labels=["bad", "good"], split="train")
+    bare = load_task(
+        [{"text": str(i), "label": i % 2} for i in range(4)], labels=["bad", "good"], split="train"
+    )
     assert bare.labels == ["bad", "good"]
     assert bare.train.features["label"].names == ["bad", "good"]
     (place / "b.csv").write_text("1,lovely\n0,awful\n")
     first = load_task(place / "b.csv", text=1, label=0).train[0]
     assert first == {"1": "lovely", "0": 1, "line": 1}
-
 
 # %% nbs/lessons/02_data.ipynb #1ba987db
 def test_bad_rows_are_refused_before_anything_trains_or_kept_as_a_list():
@@ -166,7 +161,6 @@ def test_bad_rows_are_refused_before_anything_trains_or_kept_as_a_list():
     assert skipped.train["text"][:] == ["good", "bad", "null"]
     assert skipped.train["line"][:] == [2, 4, 6]
 
-
 # %% nbs/lessons/02_data.ipynb #c0ffee32
 def test_what_is_no_fraction_of_the_rows_is_refused():
     import re
@@ -185,7 +179,6 @@ def test_what_is_no_fraction_of_the_rows_is_refused():
             load_task(twenty, **how)
     assert list(load_task(twenty, validation=0, test=None).splits) == ["train"]
 
-
 # %% nbs/lessons/02_data.ipynb #206778bf
 def test_built_in_tasks_need_nothing_but_a_name():
     for name, kind in [("facts", "span"), ("pairs", "classify")]:
@@ -193,7 +186,6 @@ def test_built_in_tasks_need_nothing_but_a_name():
         assert built.kind == kind, name
         assert list(built.splits) == ["train", "validation", "test"], name
         assert built.leaks() == {"validation": [], "test": []}, name
-
 
 # %% nbs/lessons/02_data.ipynb #c16b2d8e
 import unicodedata
@@ -223,7 +215,11 @@ poor = [
 
 
 def one_by_one(train, test):
-    return [i for i, text in enumerate(test) if any(normalise_text(text) == normalise_text(other) for other in train)]
+    return [
+        i
+        for i, text in enumerate(test)
+        if any(normalise_text(text) == normalise_text(other) for other in train)
+    ]
 
 
 ex1 = Exercise(
@@ -240,19 +236,29 @@ ex1 = Exercise(
     solution=leaking_by(fold),
     also=[one_by_one],
     mistakes={
-        "You compare letter by letter: capitals and double spaces hide the repeats.": leaking_by(keep),
-        "Capitals still count: casefold() takes them away.": leaking_by(lambda t: fold(t, case=keep)),
-        ("lower() leaves ß as it is, casefold() makes it ss: texts in other languages slip through."): leaking_by(
-            lambda t: fold(t, case=str.lower)
+        "You compare letter by letter: capitals and double spaces hide the repeats.": leaking_by(
+            keep
         ),
+        "Capitals still count: casefold() takes them away.": leaking_by(
+            lambda t: fold(t, case=keep)
+        ),
+        (
+            "lower() leaves ß as it is, casefold() makes it ss: texts in other languages slip "
+            "through."
+        ): leaking_by(lambda t: fold(t, case=str.lower)),
         "You forgot Unicode: é may be one character or two, and ５ is a 5. Normalise with NFKC.": [
             leaking_by(lambda t, form=form: fold(t, form)) for form in (None, "NFC")
         ],
         "Spaces still count: split and join collapses them.": [
             leaking_by(lambda t, b=b: fold(t, blanks=b)) for b in (keep, str.strip)
         ],
-        ("You took the blanks out altogether: \"a b\" and \"ab\" are two texts. Split and join with one blank."): [
-            leaking_by(lambda t, form=form, case=case: fold(t, form, case, lambda t: t.replace(" ", "")))
+        (
+            "You took the blanks out altogether: \"a b\" and \"ab\" are two texts. Split and join "
+            "with one blank."
+        ): [
+            leaking_by(
+                lambda t, form=form, case=case: fold(t, form, case, lambda t: t.replace(" ", ""))
+            )
             for form in ("NFKC", None)
             for case in (str.casefold, str.lower)
         ],
@@ -264,8 +270,8 @@ ex1 = Exercise(
             leaking_by(fold, keep),
             leaking_by(keep, fold),
         ],
-        "These are the rows of train. It is the test row that leaks.": lambda train, test: leaking_by(fold)(
-            test, train
+        "These are the rows of train. It is the test row that leaks.": lambda train, test: (
+            leaking_by(fold)(test, train)
         ),
         "Return the places of the texts in test, counted from 0, not the texts.": [
             leaking_by(fold, give=lambda rows, test: [test[i] for i in rows]),
@@ -288,7 +294,6 @@ ex1 = Exercise(
         "normalise_text(text) from this lesson does the hard part.",
     ],
 )
-
 
 # %% nbs/lessons/02_data.ipynb #18e10316
 def numbered_by(order, fit=lambda train, split: train, start=0, unseen=-1):
@@ -320,12 +325,14 @@ ex2 = Exercise(
     ],
     also=[
         lambda train, split: [
-            (lambda names: names.index(x) if x in names else -1)(sized(dict.fromkeys(train))) for x in split
+            (lambda names: names.index(x) if x in names else -1)(sized(dict.fromkeys(train)))
+            for x in split
         ]
     ],
     mistakes={
         (
-            "You numbered the split by its own labels: the same word gets another number in train. Train fixes the map."
+            "You numbered the split by its own labels: the same word gets another number in "
+            "train. Train fixes the map."
         ): numbered_by(sized, lambda train, split: split),
         (
             "You let both splits decide: a class that train has never seen cannot be learned. "
@@ -337,16 +344,19 @@ ex2 = Exercise(
         "\"-1\" is a whole number, too: isdigit() alone does not say so.": numbered_by(
             lambda names: sized(names, str.isdigit)
         ),
-        ("You numbered labels as they appear: shuffle the file, and the classes change places."): numbered_by(
-            lambda names: list(dict.fromkeys(names))
-        ),
         (
-            "You numbered labels by how often they occur: take another sample of rows, and the classes change places."
+            "You numbered labels as they appear: shuffle the file, and the classes change places."
+        ): numbered_by(lambda names: list(dict.fromkeys(names))),
+        (
+            "You numbered labels by how often they occur: take another sample of rows, and the "
+            "classes change places."
         ): numbered_by(lambda names: sorted(set(names), key=lambda x: (-names.count(x), x))),
         "You sorted by length first. Words go by alphabet, whole numbers by size.": numbered_by(
             lambda names: sorted(set(names), key=lambda x: (len(x), x))
         ),
-        "You sorted from the end: the first label gets number 0.": numbered_by(lambda names: sized(names)[::-1]),
+        "You sorted from the end: the first label gets number 0.": numbered_by(
+            lambda names: sized(names)[::-1]
+        ),
         "A label that occurs twice is one class: number the different labels, set(train).": [
             with_repeats,
             lambda train, split: [sorted(train).index(x) if x in train else -1 for x in split],
@@ -361,9 +371,9 @@ ex2 = Exercise(
             lambda train, split: [{n: i for i, n in enumerate(sized(train))}[x] for x in split],
             lambda train, split: [i for i in numbered_by(sized)(train, split) if i >= 0],
         ],
-        ("Those are the numbers of train's rows: the labels of `split` are asked for."): lambda train, split: (
-            numbered_by(sized)(train, train)
-        ),
+        (
+            "Those are the numbers of train's rows: the labels of `split` are asked for."
+        ): lambda train, split: numbered_by(sized)(train, train),
         "That is the map. Use it: return one number per label of split.": lambda train, split: {
             n: i for i, n in enumerate(sized(train))
         },
@@ -427,10 +437,14 @@ ex3 = Exercise(
     solution=below(),
     also=[
         dealt,
-        lambda texts, share: [zlib.crc32(normalise_text(t).encode("utf-8")) < share * 2**32 for t in texts],
+        lambda texts, share: [
+            zlib.crc32(normalise_text(t).encode("utf-8")) < share * 2**32 for t in texts
+        ],
     ],
     mistakes={
-        "You did not normalise: a repeat in other capitals may land in the other split.": below(form=keep),
+        "You did not normalise: a repeat in other capitals may land in the other split.": below(
+            form=keep
+        ),
         (
             "Small letters are not all: normalise_text(text) looks past blanks, and past the "
             "several forms of one letter, too."
@@ -439,7 +453,10 @@ ex3 = Exercise(
             below(form=str.casefold),
             below(form=lambda t: " ".join(t.lower().split())),
         ],
-        ("You cut by place: put the rows in another order, and others are tested. Let the text decide."): [
+        (
+            "You cut by place: put the rows in another order, and others are tested. Let the text "
+            "decide."
+        ): [
             lambda texts, share: [i < share * len(texts) for i in range(len(texts))],
             lambda texts, share: [i < int(share * len(texts)) for i in range(len(texts))],
         ],
@@ -447,22 +464,26 @@ ex3 = Exercise(
             "You take a fixed number of rows, those with the smallest numbers: whether a row is "
             "among them depends on the others. Compare each number with `share`."
         ): smallest,
-        ("Those are the rows that stay in train: True is for a number below `share`."): lambda texts, share: [
-            not x for x in below()(texts, share)
-        ],
+        (
+            "Those are the rows that stay in train: True is for a number below `share`."
+        ): lambda texts, share: [not x for x in below()(texts, share)],
         "Return True or False for each text, not the places or the texts that go to test.": [
             lambda texts, share: [i for i, x in enumerate(below()(texts, share)) if x],
             lambda texts, share: [t for t in texts if number(t) < share],
         ],
-        "Those are the numbers: compare each with `share`.": lambda texts, share: [number(t) for t in texts],
-        ("A checksum is a whole number up to 2**32: divide it before you compare it with a share."): below(scale=1),
+        "Those are the numbers: compare each with `share`.": lambda texts, share: [
+            number(t) for t in texts
+        ],
+        (
+            "A checksum is a whole number up to 2**32: divide it before you compare it with a "
+            "share."
+        ): below(scale=1),
     },
     hints=[
         "Take the number of one text first, and look at it.",
         "`zlib.crc32(normalise_text(text).encode()) / 2**32 < share`, for each text.",
     ],
 )
-
 
 # %% nbs/lessons/02_data.ipynb #9245b3a9
 def test_exercise_3_is_sound_and_its_answer_keeps_repeats_together():
@@ -474,7 +495,6 @@ def test_exercise_3_is_sound_and_its_answer_keeps_repeats_together():
     assert split[7] == split[8]
     assert True in split
     assert False in split
-
 
 # %% nbs/lessons/02_data.ipynb #7d1dcfe9
 def test_the_exercises_are_sound():

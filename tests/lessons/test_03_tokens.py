@@ -19,7 +19,6 @@ from ftcourse.data.encode.texts import encode_texts
 from ftcourse.data.encode.tokenize import as_target
 import numpy as np
 
-
 # %% nbs/lessons/03_tokens.ipynb #f63aef22
 def test_count_pairs_weighs_a_word_by_how_often_it_occurs():
     assert count_pairs({tuple("abab"): 3, ("ab", "a"): 1}) == {
@@ -28,12 +27,10 @@ def test_count_pairs_weighs_a_word_by_how_often_it_occurs():
         ("ab", "a"): 1,
     }
 
-
 # %% nbs/lessons/03_tokens.ipynb #38bd780b
 def test_merge_goes_from_left_to_right():
     assert merge(tuple("aaa"), ("a", "a")) == ("aa", "a")
     assert merge(("w", "##a", "##a"), ("w", "##a"), "##") == ("wa", "##a")
-
 
 # %% nbs/lessons/03_tokens.ipynb #84f5ce03
 def test_bpe_equals_the_tokenizers_library_in_merges_and_in_spelling():
@@ -45,15 +42,18 @@ def test_bpe_equals_the_tokenizers_library_in_merges_and_in_spelling():
 
     for seed in range(4):
         rng = random.Random(seed)
-        corpus = ["".join(rng.choices("abcde", [9, 5, 3, 2, 1], k=rng.randint(1, 9))) for _ in range(400)]
+        corpus = [
+            "".join(rng.choices("abcde", [9, 5, 3, 2, 1], k=rng.randint(1, 9))) for _ in range(400)
+        ]
         library = Tokenizer(models.BPE())
         library.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-        library.train_from_iterator(corpus, trainers.BpeTrainer(vocab_size=100, show_progress=False))
+        library.train_from_iterator(
+            corpus, trainers.BpeTrainer(vocab_size=100, show_progress=False)
+        )
         wanted = [tuple(m) for m in json.loads(library.to_str())["model"]["merges"]]
         learned = learn_bpe(Counter(corpus), len(wanted))
         assert learned == wanted, seed
         assert all(apply_bpe(w, learned) == library.encode(w).tokens for w in corpus), seed
-
 
 # %% nbs/lessons/03_tokens.ipynb #b8d92b4b
 def test_byte_level_bpe_gives_the_ids_of_the_library_whatever_the_text():
@@ -69,14 +69,15 @@ def test_byte_level_bpe_gives_the_ids_of_the_library_whatever_the_text():
     ] * 2
     library = Tokenizer(models.BPE())
     library.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    library.train_from_iterator(text_lines, trainers.BpeTrainer(vocab_size=300, show_progress=False))
+    library.train_from_iterator(
+        text_lines, trainers.BpeTrainer(vocab_size=300, show_progress=False)
+    )
     known = library.get_vocab()
     learned = learn_bpe(Counter(w for t in text_lines for w in byte_words(t)), 300)
     for t in text_lines:
         assert [w for w, _ in library.pre_tokenizer.pre_tokenize_str(t)] == byte_words(t), t
         ids = [known[p] for w in byte_words(t) for p in apply_bpe(w, learned)]
         assert ids == library.encode(t).ids, t
-
 
 # %% nbs/lessons/03_tokens.ipynb #8d0aea26
 def test_wordpiece_takes_the_longest_piece_and_gives_up_on_the_whole_word():
@@ -85,7 +86,6 @@ def test_wordpiece_takes_the_longest_piece_and_gives_up_on_the_whole_word():
     assert wordpiece("abd", known) == ["ab", "##d"]
     assert wordpiece("abx", known) == ["[UNK]"]
     assert wordpiece("", known) == []
-
 
 # %% nbs/lessons/03_tokens.ipynb #9e57f5e9
 def test_wordpiece_equals_the_tokenizers_library():
@@ -102,13 +102,14 @@ def test_wordpiece_equals_the_tokenizers_library():
         *(spell(3) for _ in range(8)),
         *("##" + spell(3) for _ in range(12)),
     }
-    greedy = Tokenizer(models.WordPiece({p: i for i, p in enumerate(sorted(pieces_known))}, unk_token="[UNK]"))
+    greedy = Tokenizer(
+        models.WordPiece({p: i for i, p in enumerate(sorted(pieces_known))}, unk_token="[UNK]")
+    )
     for word in [spell(10) for _ in range(500)]:
         assert greedy.encode(word).tokens == wordpiece(word, pieces_known), word
     for length in (99, 100, 101, 150):
         word = "a" + "b" * (length - 1)
         assert greedy.encode(word).tokens == wordpiece(word, pieces_known), length
-
 
 # %% nbs/lessons/03_tokens.ipynb #4b8878e4
 def test_examples_read_like_a_list():
@@ -116,7 +117,9 @@ def test_examples_read_like_a_list():
 
     import pytest
 
-    three = Examples.from_lists([[2, 5, 3], [2, 6, 7, 3], [2, 3]], [0, 1, 1], types=[[0, 0, 0], [0, 0, 1, 1], [0, 1]])
+    three = Examples.from_lists(
+        [[2, 5, 3], [2, 6, 7, 3], [2, 3]], [0, 1, 1], types=[[0, 0, 0], [0, 0, 1, 1], [0, 1]]
+    )
     assert [e.ids for e in three] == [[2, 5, 3], [2, 6, 7, 3], [2, 3]]
     assert three[-1].label == 1
     assert three[1].types == [0, 0, 1, 1]
@@ -135,7 +138,6 @@ def test_examples_read_like_a_list():
         assert "position 1" in str(e.value)
     assert Examples.from_examples([Example([1], None), Example([3], None)]).labels is None
 
-
 # %% nbs/lessons/03_tokens.ipynb #93cac4b7
 def test_answers_are_cut_from_the_original_text():
     cases = [
@@ -153,7 +155,6 @@ def test_answers_are_cut_from_the_original_text():
         assert answer_tokens(places, *span) == at
         assert answer_span(places, *at, passage) == span
     assert answer_tokens([(-1, -1), (0, 3)], 5, 9) == (-100, -100)
-
 
 # %% nbs/lessons/03_tokens.ipynb #6cc5bebe
 def test_labels_become_numbers_or_errors():
@@ -178,7 +179,6 @@ def test_labels_become_numbers_or_errors():
     ]:
         with pytest.raises(CourseError, match=re.escape(repr(value))):
             as_target(value, kind, ("a", "b"))
-
 
 # %% nbs/lessons/03_tokens.ipynb #caab1676
 from tokenizers import (
@@ -232,7 +232,6 @@ def small_gpt(lines, **more):
         tokenizer_object=t, **{"bos_token": "<s>", "eos_token": "</s>", "pad_token": "</s>"} | more
     )
 
-
 # %% nbs/lessons/03_tokens.ipynb #4ebc7524
 def test_single_texts_and_pairs_equal_the_library_cut_or_not_on_either_side():
     import random
@@ -240,7 +239,10 @@ def test_single_texts_and_pairs_equal_the_library_cut_or_not_on_either_side():
 
     rng = random.Random(0)
     vocabulary = "the soup was cold and we left happy".split()
-    texts = [[" ".join(rng.choices(vocabulary, k=rng.randint(0, 30))) for _ in range(200)] for _ in range(2)]
+    texts = [
+        [" ".join(rng.choices(vocabulary, k=rng.randint(0, 30))) for _ in range(200)]
+        for _ in range(2)
+    ]
     for side in ("right", "left"):
         for tok in (small_bert(vocabulary), small_gpt(vocabulary)):
             tok.truncation_side = side
@@ -256,7 +258,6 @@ def test_single_texts_and_pairs_equal_the_library_cut_or_not_on_either_side():
         assert [e.ids for e in got] == wanted["input_ids"]
         assert [e.types for e in got] == wanted["token_type_ids"]
 
-
 # %% nbs/lessons/03_tokens.ipynb #5fb3b6d5
 def test_pairs_in_the_roberta_format_equal_the_library():
     import warnings
@@ -265,7 +266,9 @@ def test_pairs_in_the_roberta_format_equal_the_library():
     from transformers import PreTrainedTokenizerFast
 
     backend = small_gpt(["the soup was cold"]).backend_tokenizer
-    backend.post_processor = processors.RobertaProcessing(("</s>", 1), ("<s>", 0), add_prefix_space=False)
+    backend.post_processor = processors.RobertaProcessing(
+        ("</s>", 1), ("<s>", 0), add_prefix_space=False
+    )
     tok = PreTrainedTokenizerFast(
         tokenizer_object=backend,
         bos_token="<s>",
@@ -282,14 +285,12 @@ def test_pairs_in_the_roberta_format_equal_the_library():
         wanted = tok(first, second, truncation=True, max_length=length)["input_ids"]
         assert [e.ids for e in got] == wanted
 
-
 # %% nbs/lessons/03_tokens.ipynb #9467c7ed
 def test_a_decoder_s_pair_is_parted_by_its_end_token():
     tok = small_gpt(["cold soup"])
     a, b = (tok(t)["input_ids"] for t in ("cold", "soup"))
     assert encode_texts(["cold"], tok, pairs=["soup"])[0].ids == [*a, 1, *b]
     assert encode_texts(["cold"], tok, pairs=["soup"])[0].types is None
-
 
 # %% nbs/lessons/03_tokens.ipynb #0e0cde2b
 def test_an_answer_is_found_whatever_the_tokenizer_does_to_the_text():
@@ -316,7 +317,6 @@ def test_an_answer_is_found_whatever_the_tokenizer_does_to_the_text():
             start, end = answer_span(e.offsets, *e.label, passage)
             assert passage[start:end] == answer
 
-
 # %% nbs/lessons/03_tokens.ipynb #49313e95
 def test_an_overlong_question_is_named_and_blanks_around_it_do_not_count():
     import pytest
@@ -336,7 +336,6 @@ def test_an_overlong_question_is_named_and_blanks_around_it_do_not_count():
     kept = encode(data, tok, on_bad="skip", **how)
     assert len(kept) == 1
     assert len(kept.problems) == 1
-
 
 # %% nbs/lessons/03_tokens.ipynb #34868e15
 def test_a_long_passage_goes_into_windows_an_answer_that_is_whole_in_none_teaches_nothing():
@@ -374,11 +373,12 @@ def test_a_long_passage_goes_into_windows_an_answer_that_is_whole_in_none_teache
         [(0, 0)] * 2,
         [(-100, -100)] * 2,
     ]
-    assert [e.ids[3:-1] for e in got][:2] == [tok.convert_tokens_to_ids(list(x)) for x in ("abc", "cd")]
+    assert [e.ids[3:-1] for e in got][:2] == [
+        tok.convert_tokens_to_ids(list(x)) for x in ("abc", "cd")
+    ]
     assert got.lost == [1]
     assert not got.cut
     assert any("row 1" in str(w.message) for w in said)
-
 
 # %% nbs/lessons/03_tokens.ipynb #d19d1c3f
 def test_what_was_cut_is_said_once():
@@ -398,7 +398,6 @@ def test_what_was_cut_is_said_once():
     assert len(said) == 1
     assert "2 of 4" in str(said[0].message)
     assert "rows 1, 3" in str(said[0].message)
-
 
 # %% nbs/lessons/03_tokens.ipynb #5195b77b
 def test_a_language_model_s_documents_keep_their_end_and_nothing_is_dropped():
@@ -424,7 +423,6 @@ def test_a_language_model_s_documents_keep_their_end_and_nothing_is_dropped():
     assert "row 2" in str(said[0].message)
     assert ends_in(got, 1).sum() == 3
 
-
 # %% nbs/lessons/03_tokens.ipynb #df28ad7b
 def test_a_tokenizer_without_an_end_token_is_called_out():
     import warnings
@@ -433,7 +431,6 @@ def test_a_tokenizer_without_an_end_token_is_called_out():
         warnings.simplefilter("always")
         encode([{"text": "hello"}], small_gpt(["hello"], eos_token=None), kind="lm", text="text")
     assert any("end token" in str(w.message) for w in said)
-
 
 # %% nbs/lessons/03_tokens.ipynb #61adb29b
 def test_a_row_without_text_is_named_before_training():
@@ -450,7 +447,6 @@ def test_a_row_without_text_is_named_before_training():
             name="my.csv",
         )
     assert "row 2 of my.csv" in str(e.value)
-
 
 # %% nbs/lessons/03_tokens.ipynb #5d941bad
 def test_a_memory_mapped_data_set_goes_through_in_chunks_and_in_order():
@@ -470,7 +466,6 @@ def test_a_memory_mapped_data_set_goes_through_in_chunks_and_in_order():
     assert got[4000].row == 4000
     assert got.original(4000) == (data[4000]["text"],)
 
-
 # %% nbs/lessons/03_tokens.ipynb #822d131e
 def test_the_viewer_shows_text_as_text():
     shown = show_tokens(
@@ -480,7 +475,6 @@ def test_the_viewer_shows_text_as_text():
     assert "<b>" not in shown
     assert "&lt;" in shown
     assert "&amp;" in shown
-
 
 # %% nbs/lessons/03_tokens.ipynb #a8496202
 def test_emoji_become_unknown_and_it_is_said():
@@ -499,14 +493,14 @@ def test_emoji_become_unknown_and_it_is_said():
     assert report.alike == [("train", 0, 1)]
     assert [round(w[0], 6) for w in report.worst] == [round(1 / 3, 6)] * 2
 
-
 # %% nbs/lessons/03_tokens.ipynb #e800ef88
 def test_only_the_assistant_is_supervised():
     tok = small_gpt(["user: hello", "assistant: hello"])
-    e = encode_chat([{"role": "user", "content": "hello </s>"}, {"role": "assistant", "content": "hi"}], tok)
+    e = encode_chat(
+        [{"role": "user", "content": "hello </s>"}, {"role": "assistant", "content": "hi"}], tok
+    )
     assert tok.decode([i for i, s in zip(e.ids, e.supervised) if s]) == " hi</s>"
     assert e.ids.count(1) == 2
-
 
 # %% nbs/lessons/03_tokens.ipynb #304b7985
 def test_a_chat_template_gives_the_ids_of_the_library():
@@ -522,10 +516,11 @@ def test_a_chat_template_gives_the_ids_of_the_library():
         {"role": "assistant", "content": "bye"},
     ]
     e = encode_chat(talk, tok)
-    wanted = tok(tok.apply_chat_template(talk, tokenize=False), add_special_tokens=False)["input_ids"]
+    wanted = tok(tok.apply_chat_template(talk, tokenize=False), add_special_tokens=False)[
+        "input_ids"
+    ]
     assert e.ids == wanted
     assert tok.decode([i for i, s in zip(e.ids, e.supervised) if s]) == "hi</s>bye</s>"
-
 
 # %% nbs/lessons/03_tokens.ipynb #c0ffee72
 def test_what_cannot_be_encoded_is_named_and_what_is_no_choice():
@@ -559,7 +554,6 @@ def test_what_cannot_be_encoded_is_named_and_what_is_no_choice():
     kept = encode([{"text": "a"}, {"text": "\ud83d"}], tok, on_bad="skip", **one)
     assert kept.problems[0].startswith("row 1")
 
-
 # %% nbs/lessons/03_tokens.ipynb #272ddbb4
 def test_token_ids_outside_the_embedding_are_found():
     import pytest
@@ -574,7 +568,6 @@ def test_token_ids_outside_the_embedding_are_found():
         check_token_ids(np.array([[3, 7, 9], [1, 10, 2]]), 10)
     with pytest.raises(CourseError, match=r"-100 \(first in row 1\)"):
         check_token_ids(np.array([[3, 7, 9], [1, -100, 2]]), 10)
-
 
 # %% nbs/lessons/03_tokens.ipynb #8eda5def
 from ftcourse.course.practice.exercises import Exercise
@@ -618,7 +611,10 @@ fitting = Exercise(
             if_too_long(lambda a, b, room: (a, room - a)),
             if_too_long(lambda a, b, room: (a, max(room - a, 0))),
         ],
-        ("You only shorten the first text: take each token from whichever is longer at that moment."): [
+        (
+            "You only shorten the first text: take each token from whichever is longer at that "
+            "moment."
+        ): [
             if_too_long(lambda a, b, room: (room - b, b)),
             if_too_long(lambda a, b, room: (max(room - b, 0), b)),
         ],
@@ -626,11 +622,16 @@ fitting = Exercise(
             *halves,
             *map(if_too_long, halves),
         ],
-        ("You shorten both alike, so a short text loses what the long one should pay."): lambda a, b, room: (
+        (
+            "You shorten both alike, so a short text loses what the long one should pay."
+        ): lambda a, b, room: (
             a - max(a + b - room, 0) // 2,
             b - (max(a + b - room, 0) + 1) // 2,
         ),
-        ("You shorten in proportion: take tokens from the longer text alone, until the two are equal."): [
+        (
+            "You shorten in proportion: take tokens from the longer text alone, until the two are "
+            "equal."
+        ): [
             if_too_long(lambda a, b, room: (a * room // (a + b), room - a * room // (a + b))),
             if_too_long(lambda a, b, room: (a * room // (a + b), b * room // (a + b))),
         ],
@@ -661,7 +662,6 @@ fitting = Exercise(
     },
     hints=["Only one text gets shorter in each turn.", "while a + b > room: …"],
 )
-
 
 # %% nbs/lessons/03_tokens.ipynb #8a908e9e
 def ends_of(want):
@@ -706,7 +706,8 @@ spans = Exercise(
     also=[by_characters],
     mistakes={
         (
-            "You want tokens that lie wholly inside the answer: an answer may begin or end in the middle of a token."
+            "You want tokens that lie wholly inside the answer: an answer may begin or end in the "
+            "middle of a token."
         ): ends_of(lambda a, b, start, end: a >= start and b <= end),
         (
             "You take a neighbour too many: `end` is excluded, and a token that ends where the "
@@ -727,8 +728,12 @@ spans = Exercise(
             "You look for the token that holds the character `start`: an answer may begin at a "
             "blank that no token covers."
         ): holds_both,
-        "A token may begin before the answer and still hold some of it.": ends_of(lambda a, b, s, e: s <= a < e),
-        "A token may end after the answer and still hold some of it.": ends_of(lambda a, b, s, e: s < b <= e),
+        "A token may begin before the answer and still hold some of it.": ends_of(
+            lambda a, b, s, e: s <= a < e
+        ),
+        "A token may end after the answer and still hold some of it.": ends_of(
+            lambda a, b, s, e: s < b <= e
+        ),
         (
             "Half of the condition is missing: a token must end after the answer begins, and "
             "begin before the answer ends."
@@ -750,7 +755,6 @@ spans = Exercise(
         "first and the last of them.",
     ],
 )
-
 
 # %% nbs/lessons/03_tokens.ipynb #4bfe4ea2
 def marks(per_turn):
@@ -776,7 +780,11 @@ said_by = Exercise(
             ],
         ),
     ],
-    also=[lambda turns: sum(([role == "assistant"] * len([*tokens, end]) for role, tokens, end in turns), [])],
+    also=[
+        lambda turns: sum(
+            ([role == "assistant"] * len([*tokens, end]) for role, tokens, end in turns), []
+        )
+    ],
     mistakes={
         "The end token of the assistant is not learned, so the model will never stop.": marks(
             lambda role, tokens, end: [role == "assistant"] * len(tokens) + [False]
@@ -785,8 +793,14 @@ said_by = Exercise(
             lambda role, tokens, end: [True] * (len(tokens) + 1)
         ),
         "You mask by value: a token inside a turn that looks like the end is lost.": [
-            marks(lambda role, tokens, end: [role == "assistant" and t != end for t in tokens] + [role == "assistant"]),
-            marks(lambda role, tokens, end: [role == "assistant" and t != end for t in [*tokens, end]]),
+            marks(
+                lambda role, tokens, end: (
+                    [role == "assistant" and t != end for t in tokens] + [role == "assistant"]
+                )
+            ),
+            marks(
+                lambda role, tokens, end: [role == "assistant" and t != end for t in [*tokens, end]]
+            ),
         ],
         "The ends are missing: one more bool per turn, for the token that closes it.": marks(
             lambda role, tokens, end: [role == "assistant"] * len(tokens)
@@ -803,7 +817,9 @@ said_by = Exercise(
         "One list for the whole conversation, not one per turn.": lambda turns: [
             assistant_only([turn]) for turn in turns
         ],
-        "One bool per token, not one per turn.": lambda turns: [role == "assistant" for role, _, _ in turns],
+        "One bool per token, not one per turn.": lambda turns: [
+            role == "assistant" for role, _, _ in turns
+        ],
         "The assistant learns from all its turns, not only from the last.": lambda turns: [
             n == len(turns) - 1 - [r for r, _, _ in reversed(turns)].index("assistant")
             for n, (_, tokens, _) in enumerate(turns)
@@ -811,7 +827,11 @@ said_by = Exercise(
         ],
         "Those are ids: return bools.": [
             marks(lambda role, tokens, end: [*tokens, end]),
-            marks(lambda role, tokens, end: [t if role == "assistant" else -100 for t in [*tokens, end]]),
+            marks(
+                lambda role, tokens, end: [
+                    t if role == "assistant" else -100 for t in [*tokens, end]
+                ]
+            ),
         ],
     },
     hints=[
@@ -819,7 +839,6 @@ said_by = Exercise(
         "The end of the user's turn is the user's.",
     ],
 )
-
 
 # %% nbs/lessons/03_tokens.ipynb #b66d6f2a
 def test_the_exercises_accept_their_solutions_and_name_each_mistake():

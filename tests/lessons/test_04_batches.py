@@ -4,13 +4,11 @@ from ftcourse.data.batches import Batches
 from ftcourse.data.batches import pad
 from ftcourse.data.batches import padded_index
 
-
 # %% nbs/lessons/04_batches.ipynb #5e873e64
 def test_pad_fills_either_side():
     assert pad([[1, 2], [3]]).tolist() == [[1, 2], [3, 0]]
     assert pad([[1, 2], [3]], -100, "left").tolist() == [[1, 2], [-100, 3]]
     assert pad([[True], [True, True]], False).tolist() == [[True, False], [True, True]]
-
 
 # %% nbs/lessons/04_batches.ipynb #b6a2a878
 def test_a_batch_moves_with_all_its_tensors():
@@ -28,7 +26,6 @@ def test_a_batch_moves_with_all_its_tensors():
     assert there.tokens == 6
     assert len(there) == 2
 
-
 # %% nbs/lessons/04_batches.ipynb #e39707bd
 def test_a_rectangle_holds_what_pad_holds():
     import numpy as np
@@ -39,7 +36,6 @@ def test_a_rectangle_holds_what_pad_holds():
         real, address = padded_index(begin, np.array([3, 5, 1]), side)
         assert np.where(real, flat[address], 0).tolist() == pad(lists, 0, side).tolist()
 
-
 # %% nbs/lessons/04_batches.ipynb #239599a5
 import numpy as np
 
@@ -49,12 +45,13 @@ from ftcourse.data.encode.examples import Examples
 def lengthy(n=203, seed=0):
     "Examples of mixed lengths whose every id tells the row."
     sizes = np.random.default_rng(seed).integers(1, 40, n)
-    return Examples.from_lists([[i + 1] * s for i, s in enumerate(sizes)], [i % 2 for i in range(n)])
+    return Examples.from_lists(
+        [[i + 1] * s for i, s in enumerate(sizes)], [i % 2 for i in range(n)]
+    )
 
 
 def seen(batches):
     return [r for b in batches for r in b.rows]
-
 
 # %% nbs/lessons/04_batches.ipynb #37e28d24
 def test_every_epoch_holds_every_example_once():
@@ -65,7 +62,6 @@ def test_every_epoch_holds_every_example_once():
         assert seen(b.epoch(3)) == seen(b.epoch(3))
         assert seen(b) == seen(b.epoch(0))
         assert seen(Batches(lengthy(), 16, seed=1, buckets=buckets)) != seen(b)
-
 
 # %% nbs/lessons/04_batches.ipynb #9a25a83c
 def test_stopping_and_going_on_is_the_same_as_not_stopping():
@@ -82,7 +78,6 @@ def test_stopping_and_going_on_is_the_same_as_not_stopping():
         assert [x.rows for x in halves] == [x.rows for x in whole]
         assert all(torch.equal(x.ids, y.ids) for x, y in zip(halves, whole))
 
-
 # %% nbs/lessons/04_batches.ipynb #b3d5cc05
 def test_the_smaller_batch_is_kept_and_comes_last_and_it_is_not_always_the_same_rows():
     b = Batches(lengthy(), 16)
@@ -91,19 +86,20 @@ def test_the_smaller_batch_is_kept_and_comes_last_and_it_is_not_always_the_same_
     assert [len(x) for x in Batches(lengthy(3), 16)] == [3]
     assert [len(x) for x in Batches(lengthy(32), 16)] == [16, 16]
 
-
 # %% nbs/lessons/04_batches.ipynb #ec881a27
 def test_buckets_save_padding_and_leave_chance_its_part():
     mixed = lengthy(4000)
     bucket = Batches(mixed, 16)
     assert bucket.padding() < 0.06
     assert Batches(mixed, 16, buckets=False).padding() > 0.3
-    pairs = [{frozenset(p) for x in bucket.order(k) for p in zip(x.tolist(), x[1:].tolist())} for k in (0, 1)]
+    pairs = [
+        {frozenset(p) for x in bucket.order(k) for p in zip(x.tolist(), x[1:].tolist())}
+        for k in (0, 1)
+    ]
     assert len(pairs[0] & pairs[1]) < 0.02 * len(pairs[0])  # other companions in the next epoch
     means = np.array([mixed.lengths[x].mean() for x in bucket.order(0)])
     # long batches do not follow one another
     assert abs(np.corrcoef(means[:-1], means[1:])[0, 1]) < 0.2
-
 
 # %% nbs/lessons/04_batches.ipynb #9279899e
 def test_a_batch_holds_what_its_examples_hold():
@@ -120,11 +116,12 @@ def test_a_batch_holds_what_its_examples_hold():
             assert x.ids.dtype == torch.int64
             assert x.mask.dtype == torch.bool
 
-
 # %% nbs/lessons/04_batches.ipynb #3733aa9d
 def test_a_real_end_token_keeps_its_supervision_although_padding_looks_the_same():
     three = [[5, 6, 9], [5, 6, 7, 8, 9], [5, 9, 6, 9]]
-    made = Examples.from_lists(three, supervised=[[True] * len(d) for d in three], kind="lm", pad_id=9)
+    made = Examples.from_lists(
+        three, supervised=[[True] * len(d) for d in three], kind="lm", pad_id=9
+    )
     x = next(iter(Batches(made, 3, shuffle=False)))
     assert x.ids.masked_fill(~x.supervised, -100).tolist() == [
         [5, 6, 9, -100, -100],
@@ -133,14 +130,12 @@ def test_a_real_end_token_keeps_its_supervision_although_padding_looks_the_same(
     ]
     assert int(x.supervised.sum()) == 12
 
-
 # %% nbs/lessons/04_batches.ipynb #9ae9b245
 def test_the_place_of_an_answer_moves_with_left_padding():
     made = Examples.from_lists([[2, 5, 3], [2, 5, 6, 7, 3]], [(1, 1), (-100, -100)], kind="span")
     for side, place in (("left", 3), ("right", 1)):
         (batch,) = Batches(made, 2, shuffle=False, pad_side=side)
         assert batch.labels.tolist() == [[place, place], [-100, -100]], side
-
 
 # %% nbs/lessons/04_batches.ipynb #35856693
 def test_without_shuffling_the_order_is_the_given_one_sorted_if_asked():
@@ -149,7 +144,6 @@ def test_without_shuffling_the_order_is_the_given_one_sorted_if_asked():
     assert seen(given.epoch(5)) == list(range(203))
     by_length = Batches(lengthy(), 16, shuffle=False, buckets=True)
     assert lengthy().lengths[seen(by_length)].tolist() == sorted(lengthy().lengths.tolist())
-
 
 # %% nbs/lessons/04_batches.ipynb #b6c4ab6c
 def test_batches_refuse_what_they_cannot_do():
@@ -177,7 +171,6 @@ def test_batches_refuse_what_they_cannot_do():
     ):
         with pytest.raises(CourseError, match=says):
             wrong()
-
 
 # %% nbs/lessons/04_batches.ipynb #3cde545f
 from ftcourse.course.practice.exercises import Exercise
@@ -211,32 +204,41 @@ waste = Exercise(
             lambda n, size: 1 - sum(n) / (len(n) * max(n)),
             lambda n, size: 1 - sum(n) / (size * len(cut(n, size)) * max(n)),
         ],
-        ("You average the fractions of the batches: batches differ in size, so add up positions and divide once."): [
+        (
+            "You average the fractions of the batches: batches differ in size, so add up "
+            "positions and divide once."
+        ): [
             lambda n, size: sum(1 - sum(b) / cells(b) for b in cut(n, size)) / len(cut(n, size)),
             lambda n, size: sum(len(b) * (1 - sum(b) / cells(b)) for b in cut(n, size)) / len(n),
-            lambda n, size: sum(1 - sum(b) / (size * max(b)) for b in cut(n, size)) / len(cut(n, size)),
+            lambda n, size: (
+                sum(1 - sum(b) / (size * max(b)) for b in cut(n, size)) / len(cut(n, size))
+            ),
         ],
         "You count the last batch as if it were full.": lambda n, size: (
             1 - sum(n) / sum(size * max(b) for b in cut(n, size))
         ),
-        ("You left out the last batch because it is not full: its texts count, too."): lambda n, size: fraction(
-            n[: len(n) // size * size], size
+        (
+            "You left out the last batch because it is not full: its texts count, too."
+        ): lambda n, size: fraction(n[: len(n) // size * size], size),
+        "That is the fraction that is text; padding is the rest.": lambda n, size: (
+            1 - fraction(n, size)
         ),
-        "That is the fraction that is text; padding is the rest.": lambda n, size: 1 - fraction(n, size),
-        ("That is how many positions are padding: divide by how many there are in all."): lambda n, size: sum(
-            cells(b) - sum(b) for b in cut(n, size)
+        (
+            "That is how many positions are padding: divide by how many there are in all."
+        ): lambda n, size: sum(cells(b) - sum(b) for b in cut(n, size)),
+        (
+            "You divide by the tokens of text: the fraction is of all positions, padding included."
+        ): lambda n, size: sum(cells(b) - sum(b) for b in cut(n, size)) / sum(n),
+        "That is a percentage: return a fraction, from 0 to 1.": lambda n, size: (
+            100 * fraction(n, size)
         ),
-        ("You divide by the tokens of text: the fraction is of all positions, padding included."): lambda n, size: (
-            sum(cells(b) - sum(b) for b in cut(n, size)) / sum(n)
-        ),
-        "That is a percentage: return a fraction, from 0 to 1.": lambda n, size: 100 * fraction(n, size),
         "You sorted the texts: they are cut in the order in which they come.": [
             lambda n, size: fraction(sorted(n), size),
             lambda n, size: fraction(sorted(n, reverse=True), size),
         ],
-        ("`size` is how many texts one batch holds, not how many batches there are."): lambda n, size: fraction(
-            n, -(-len(n) // size)
-        ),
+        (
+            "`size` is how many texts one batch holds, not how many batches there are."
+        ): lambda n, size: fraction(n, -(-len(n) // size)),
         "You rounded: return the fraction as it is.": [
             lambda n, size, d=d: round(fraction(n, size), d) for d in (1, 2, 3, 4)
         ],
@@ -290,7 +292,10 @@ leftward = Exercise(
     solution=on_the_left,
     also=[by_columns],
     mistakes={
-        ("Your mask looks for the pad id: a real token that looks the same is masked away. Use lengths."): with_mask(
+        (
+            "Your mask looks for the pad id: a real token that looks the same is masked away. Use "
+            "lengths."
+        ): with_mask(
             lambda rows, value: [[int(i != value) for i in r] for r in on_the_left(rows, value)[0]]
         ),
         "You padded on the right.": on_the_right,
@@ -310,11 +315,16 @@ leftward = Exercise(
         "The mask needs its zeros: it is as long as the padded row.": with_mask(
             lambda rows, value: [[1] * len(r) for r in rows]
         ),
-        "The mask is missing: return both, (padded rows, mask).": lambda rows, value: on_the_left(rows, value)[0],
-        "The padded rows come first, then the mask.": lambda rows, value: on_the_left(rows, value)[::-1],
+        "The mask is missing: return both, (padded rows, mask).": lambda rows, value: on_the_left(
+            rows, value
+        )[0],
+        "The padded rows come first, then the mask.": lambda rows, value: on_the_left(rows, value)[
+            ::-1
+        ],
         "Fill the gaps with `value`, not with 0.": lambda rows, value: on_the_left(rows, 0),
         (
-            "You turned the rows round: the tokens keep their order, only the gaps stand on the left."
+            "You turned the rows round: the tokens keep their order, only the gaps stand on the "
+            "left."
         ): lambda rows, value: (
             [p[::-1] for p in on_the_right(rows, value)[0]],
             on_the_left(rows, value)[1],
@@ -323,7 +333,9 @@ leftward = Exercise(
             [[value] * (g > 0) + r for g, r in zip(gaps(rows), rows)],
             [[0] * (g > 0) + [1] * len(r) for g, r in zip(gaps(rows), rows)],
         ),
-        ("You cut the rows to the shortest: nothing may be lost, fill up to the longest."): lambda rows, value: (
+        (
+            "You cut the rows to the shortest: nothing may be lost, fill up to the longest."
+        ): lambda rows, value: (
             [r[-min(map(len, rows)) :] for r in rows],
             [[1] * min(map(len, rows)) for _ in rows],
         ),
@@ -333,7 +345,6 @@ leftward = Exercise(
         "The mask of a row: gaps times 0, then len(row) times 1.",
     ],
 )
-
 
 # %% nbs/lessons/04_batches.ipynb #c0ffee43
 def all_batches(
@@ -367,9 +378,9 @@ going_on = Exercise(
     ],
     solution=still_to_do,
     also=[
-        lambda seed, epoch, done, n, size: (lambda order: [order[i : i + size] for i in range(done * size, n, size)])(
-            [*map(int, np.random.default_rng((seed, epoch)).permutation(n))]
-        )
+        lambda seed, epoch, done, n, size: (
+            lambda order: [order[i : i + size] for i in range(done * size, n, size)]
+        )([*map(int, np.random.default_rng((seed, epoch)).permutation(n))])
     ],
     mistakes={
         "Every epoch has the same order in yours: seed the generator with [seed, epoch].": drawn_by(
@@ -385,17 +396,20 @@ going_on = Exercise(
         "You did not shuffle: take the epoch's order first, then cut it.": drawn_by(
             lambda seed, epoch, n: np.arange(n)
         ),
-        ("You skip `done` examples: it counts batches, of `size` examples each."): lambda seed, epoch, done, n, size: (
+        (
+            "You skip `done` examples: it counts batches, of `size` examples each."
+        ): lambda seed, epoch, done, n, size: (
             lambda left: [left[i : i + size] for i in range(0, len(left), size)]
         )(sum(all_batches(seed, epoch, n, size), [])[done:]),
-        ("Those are all batches of the epoch: leave out the first `done`."): lambda seed, epoch, done, n, size: (
-            all_batches(seed, epoch, n, size)
-        ),
-        "Those are the batches that are done.": lambda seed, epoch, done, n, size: all_batches(seed, epoch, n, size)[
-            :done
-        ],
         (
-            "One batch too many is gone: batch number `done`, counted from 0, is the first that is left."
+            "Those are all batches of the epoch: leave out the first `done`."
+        ): lambda seed, epoch, done, n, size: all_batches(seed, epoch, n, size),
+        "Those are the batches that are done.": lambda seed, epoch, done, n, size: all_batches(
+            seed, epoch, n, size
+        )[:done],
+        (
+            "One batch too many is gone: batch number `done`, counted from 0, is the first that "
+            "is left."
         ): lambda seed, epoch, done, n, size: all_batches(seed, epoch, n, size)[done + 1 :],
         "The last, smaller batch belongs to the epoch, too.": lambda seed, epoch, done, n, size: [
             b for b in still_to_do(seed, epoch, done, n, size) if len(b) == size
@@ -403,16 +417,20 @@ going_on = Exercise(
         (
             "array_split makes parts of like size; every batch but the last holds `size` examples."
         ): lambda seed, epoch, done, n, size: [
-            b.tolist() for b in np.array_split(np.random.default_rng([seed, epoch]).permutation(n), -(-n // size))
+            b.tolist()
+            for b in np.array_split(
+                np.random.default_rng([seed, epoch]).permutation(n), -(-n // size)
+            )
         ][done:],
         (
             "One batch is done twice: the first that is left is number `done`, counted from 0."
         ): lambda seed, epoch, done, n, size: all_batches(seed, epoch, n, size)[max(done - 1, 0) :],
-        ("Those are examples in one row: cut them into batches of `size`."): lambda seed, epoch, done, n, size: sum(
-            still_to_do(seed, epoch, done, n, size), []
-        ),
         (
-            "You shuffled what is left once more: take the whole epoch's order, then leave out the first batches."
+            "Those are examples in one row: cut them into batches of `size`."
+        ): lambda seed, epoch, done, n, size: sum(still_to_do(seed, epoch, done, n, size), []),
+        (
+            "You shuffled what is left once more: take the whole epoch's order, then leave out "
+            "the first batches."
         ): lambda seed, epoch, done, n, size: [
             b.tolist()
             for b in np.split(
@@ -427,7 +445,6 @@ going_on = Exercise(
         "Leave out done * size examples of it, and cut the rest into batches.",
     ],
 )
-
 
 # %% nbs/lessons/04_batches.ipynb #3542b95a
 def test_the_exercises_accept_their_solutions_and_name_each_mistake():

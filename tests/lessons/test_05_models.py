@@ -21,7 +21,6 @@ import torch.nn.functional as F
 import transformers
 import warnings
 
-
 # %% nbs/lessons/05_models.ipynb #b5f11c16
 def test_the_block_by_hand_equals_the_library():
     net = load_model("tiny-bert", head="lm").network.bert
@@ -37,7 +36,6 @@ def test_the_block_by_hand_equals_the_library():
         atol=1e-5,
     )
 
-
 # %% nbs/lessons/05_models.ipynb #f61bbad6
 def test_causal_attention_by_hand_equals_the_library():
     dec = load_model("tiny-gpt", head="lm").network.transformer
@@ -47,7 +45,6 @@ def test_causal_attention_by_hand_equals_the_library():
         state = decoder_block(state, b, dec.config.n_head)
     torch.testing.assert_close(dec.ln_f(state), dec(toks).last_hidden_state, rtol=1e-4, atol=1e-5)
 
-
 # %% nbs/lessons/05_models.ipynb #1d9761b0
 def test_the_last_real_token_is_found_with_any_padding():
     states = torch.arange(12.0).reshape(2, 6, 1)
@@ -56,15 +53,15 @@ def test_the_last_real_token_is_found_with_any_padding():
     assert pool_last(states, right).flatten().tolist() == [2, 11]
     assert pool_last(states, left).flatten().tolist() == [5, 11]
 
-
 # %% nbs/lessons/05_models.ipynb #569933c3
 def test_pooling_equals_transformers_where_it_is_right():
     model = load_model("tiny-gpt", head="classify", labels=["a", "b"])
     pad = model.tokenizer.pad_token_id
     ids = torch.tensor([[7, 8, 9, pad, pad], [5, 6, 7, 8, 9]])
     mask = torch.tensor([[1, 1, 1, 0, 0], [1] * 5])
-    torch.testing.assert_close(model.core(ids, mask), model.network(ids, attention_mask=mask).logits)
-
+    torch.testing.assert_close(
+        model.core(ids, mask), model.network(ids, attention_mask=mask).logits
+    )
 
 # %% nbs/lessons/05_models.ipynb #af95a550
 def test_freezing_and_rates_go_by_parts():
@@ -88,7 +85,6 @@ def test_freezing_and_rates_go_by_parts():
     with pytest.raises(CourseError, match="tied"):
         freeze(load_model("tiny-gpt", head="lm"), "head")
 
-
 # %% nbs/lessons/05_models.ipynb #550073f2
 def test_pickles_adapters_empty_folders_and_wrong_names_are_refused_with_the_cure():
     import pytest
@@ -111,7 +107,6 @@ def test_pickles_adapters_empty_folders_and_wrong_names_are_refused_with_the_cur
         with pytest.raises(CourseError, match="Did you mean 'tiny-bert'"):
             load_model(typo)
 
-
 # %% nbs/lessons/05_models.ipynb #c0ffee68
 def test_a_folder_without_a_tokenizer_or_with_code_to_run_is_refused_with_the_cure():
     import json
@@ -130,7 +125,6 @@ def test_a_folder_without_a_tokenizer_or_with_code_to_run_is_refused_with_the_cu
         with pytest.raises(CourseError, match="tokenizer.json is missing"):
             load_model(path, head="lm")
 
-
 # %% nbs/lessons/05_models.ipynb #8056c2cd
 def test_a_stranger_s_tokenizer_is_refused():
     import pytest
@@ -141,14 +135,15 @@ def test_a_stranger_s_tokenizer_is_refused():
             load_model(path, tokenizer="tiny-gpt")
         t = transformers.AutoTokenizer.from_pretrained(path)
         t.backend_tokenizer.normalizer = None
-        with pytest.raises(CourseError, match=f"does not belong.* {len(t)} tokens .cased.* {len(t)} .lower-case"):
+        with pytest.raises(
+            CourseError, match=f"does not belong.* {len(t)} tokens .cased.* {len(t)} .lower-case"
+        ):
             load_model(path, tokenizer=t)
         (path / "ftcourse.json").unlink()
         few = transformers.AutoTokenizer.from_pretrained(assets() / "tiny-bert")
         with pytest.raises(CourseError, match=f"does not belong.*{len(few)}.*{2 * len(few)}"):
             check_fit(few, 2 * len(few))
         check_fit(few, -(-len(few) // 8) * 8)  # rounded up: fine
-
 
 # %% nbs/lessons/05_models.ipynb #40873d94
 def test_added_tokens_are_refused_and_resized_on_request():
@@ -168,7 +163,6 @@ def test_added_tokens_are_refused_and_resized_on_request():
         ids = torch.tensor([[3, rows, rows + 7]])
         plain.forward(Batch(ids, torch.ones(1, 3, dtype=torch.bool)))
 
-
 # %% nbs/lessons/05_models.ipynb #ad86661e
 def test_generic_labels_are_said_to_be_uncheckable():
     config = SimpleNamespace(
@@ -177,7 +171,6 @@ def test_generic_labels_are_said_to_be_uncheckable():
         id2label={0: "LABEL_0", 1: "LABEL_1"},
     )
     assert "cannot be checked" in plan_labels(config, "classify", ["no", "yes"])[2]
-
 
 # %% nbs/lessons/05_models.ipynb #c0ffee66
 def test_labels_are_a_list_of_names_and_only_where_something_is_classified():
@@ -194,7 +187,6 @@ def test_labels_are_a_list_of_names_and_only_where_something_is_classified():
         with pytest.raises(CourseError, match='say head="classify"'):
             load_model("tiny-bert", labels=["bad", "good"], **more)
     assert load_model("tiny-bert", task="reviews").labels == ["negative", "positive"]
-
 
 # %% nbs/lessons/05_models.ipynb #3411db73
 def test_the_loss_follows_the_kind():
@@ -219,7 +211,6 @@ def test_the_loss_follows_the_kind():
     with pytest.raises(CourseError, match="without labels"):
         load_model("tiny-bert", head="regress").loss(Batch(ids, mask))
 
-
 # %% nbs/lessons/05_models.ipynb #f6886c9c
 def test_predictions_are_repeatable_keep_the_order_and_the_training_flag():
     model = load_model("tiny-bert", head="classify", labels=["a", "b"], seed=1)
@@ -239,7 +230,6 @@ def test_predictions_are_repeatable_keep_the_order_and_the_training_flag():
     assert model.network.classifier.training
     assert not model.network.bert.encoder.layer[0].training
 
-
 # %% nbs/lessons/05_models.ipynb #dbe6d622
 def test_text_is_text():
     import pytest
@@ -249,7 +239,6 @@ def test_text_is_text():
         model.predict(["a", None])
     with pytest.raises(CourseError, match="pairs"):
         load_model("tiny-bert", head="span").predict(["a"])
-
 
 # %% nbs/lessons/05_models.ipynb #c0ffee67
 def test_what_is_no_text_no_name_and_no_choice_is_said():
@@ -271,7 +260,6 @@ def test_what_is_no_text_no_name_and_no_choice_is_said():
             wrong()
     assert len(load_model("tiny-bert", head="lm").fill("The [MASK].", k=10**6)[0][0]) > 1000
 
-
 # %% nbs/lessons/05_models.ipynb #3367623e
 def test_generated_text_depends_on_the_seed_alone():
     import pytest
@@ -289,13 +277,14 @@ def test_generated_text_depends_on_the_seed_alone():
     with pytest.raises(CourseError, match="decoder"):
         load_model("tiny-bert", head="lm").generate("x")
 
-
 # %% nbs/lessons/05_models.ipynb #397adc98
 def test_labels_are_matched_by_name_not_by_number():
     import pytest
 
     with tempfile.TemporaryDirectory() as d:
-        published = load_model("tiny-bert", head="classify", labels=["CONTRADICTION", "NEUTRAL", "ENTAILMENT"])
+        published = load_model(
+            "tiny-bert", head="classify", labels=["CONTRADICTION", "NEUTRAL", "ENTAILMENT"]
+        )
         with torch.no_grad():
             published.network.classifier.weight += 0.1
         path = published.save(Path(d) / "m")
@@ -304,7 +293,9 @@ def test_labels_are_matched_by_name_not_by_number():
         assert model.labels == task_labels
         assert not model.new
         assert published.align(task_labels) == [2, 1, 0]
-        assert torch.equal(model.network.classifier.weight, published.network.classifier.weight[[2, 1, 0]])
+        assert torch.equal(
+            model.network.classifier.weight, published.network.classifier.weight[[2, 1, 0]]
+        )
         texts = ["one film", "no soup at all", "we left"]
         assert [name.upper() for name in model.predict(texts)] == published.predict(texts)
         again = load_model(model.save(Path(d) / "n"))
@@ -321,7 +312,6 @@ def test_labels_are_matched_by_name_not_by_number():
         generic = load_model(published.save(Path(d) / "g"), head="classify", labels=task_labels)
         assert generic.labels == task_labels
         assert torch.equal(generic.network.classifier.weight, published.network.classifier.weight)
-
 
 # %% nbs/lessons/05_models.ipynb #3e68e86b
 def test_saving_replaces_a_model_keeps_what_is_not_one_and_refuses_other_folders():
@@ -342,7 +332,6 @@ def test_saving_replaces_a_model_keeps_what_is_not_one_and_refuses_other_folders
             model.save(home / "thesis")
         assert sorted(p.name for p in home.iterdir()) == ["m", "thesis"]
 
-
 # %% nbs/lessons/05_models.ipynb #ca11c002
 def test_a_revision_of_what_is_not_on_the_hub_is_refused_not_ignored():
     import pytest
@@ -359,7 +348,6 @@ def test_a_revision_of_what_is_not_on_the_hub_is_refused_not_ignored():
             wanted()
         assert "no revisions" in str(said.value)
 
-
 # %% nbs/lessons/05_models.ipynb #b0d57f68
 def test_a_pinned_hub_id_is_a_name_and_a_revision():
     import pytest
@@ -367,7 +355,6 @@ def test_a_pinned_hub_id_is_a_name_and_a_revision():
     with pytest.raises(CourseError, match="somebody/some-model") as dead:
         load_model("somebody/some-model@0123abc", head="lm")
     assert "some-model@" not in str(dead.value)
-
 
 # %% nbs/lessons/05_models.ipynb #a30fb12b
 def test_the_same_seed_makes_the_same_head_and_leaves_the_random_state_alone():
@@ -382,7 +369,6 @@ def test_the_same_seed_makes_the_same_head_and_leaves_the_random_state_alone():
         first, *same, other = [h.classifier.weight for h in heads]
         assert all(torch.equal(first, w) for w in same)
         assert not torch.equal(first, other)
-
 
 # %% nbs/lessons/05_models.ipynb #8c53465a
 def test_a_new_head_goes_on_the_backbone_of_a_model_in_memory_and_leaves_that_alone():
@@ -399,7 +385,6 @@ def test_a_new_head_goes_on_the_backbone_of_a_model_in_memory_and_leaves_that_al
         model.network.bert.embeddings.word_embeddings.weight.zero_()
     assert all(torch.equal(p, state[n]) for n, p in written.network.state_dict().items())
     assert written.kind == "mlm"
-
 
 # %% nbs/lessons/05_models.ipynb #c0ffee52
 def test_thresholds_decide_what_is_predicted_are_saved_and_follow_their_labels():
@@ -431,7 +416,6 @@ def test_thresholds_decide_what_is_predicted_are_saved_and_follow_their_labels()
             pair.thresholds = values
     assert load_model(pair, labels=["x", "y"]).thresholds is None, "another head, another bar"
 
-
 # %% nbs/lessons/05_models.ipynb #4ae6c563
 def test_a_head_never_trained_warns_until_it_is():
     import pytest
@@ -450,7 +434,6 @@ def test_a_head_never_trained_warns_until_it_is():
             trained = load_model(model.save(Path(d) / "m"))
             assert model.predict(["x"]) == trained.predict(["x"])
             assert trained.new == ()
-
 
 # %% nbs/lessons/05_models.ipynb #9f3e1206
 def test_a_saved_folder_is_read_by_transformers_alone():
@@ -473,7 +456,6 @@ def test_a_saved_folder_is_read_by_transformers_alone():
         vocab = transformers.AutoTokenizer.from_pretrained(Path(d) / "m").get_vocab()
         assert vocab == mine.tokenizer.get_vocab()
 
-
 # %% nbs/lessons/05_models.ipynb #cee76361
 def test_copies_are_independent_and_dropout_is_set_everywhere():
     model = load_model("tiny-gpt", head="lm", dropout=0.25)
@@ -486,7 +468,6 @@ def test_copies_are_independent_and_dropout_is_set_everywhere():
     assert model.labels == []
     assert twin.core.network is twin.network
     assert twin.network.lm_head.weight is twin.network.transformer.wte.weight
-
 
 # %% nbs/lessons/05_models.ipynb #5af8463f
 def mean_solution(hidden, mask):
@@ -507,9 +488,9 @@ mean_exercise = Exercise(
         lambda hidden, mask: torch.einsum("blw,bl->bw", hidden, mask / mask.sum(1, keepdim=True)),
     ],
     mistakes={
-        ("The padding is in your mean: leave out the positions where the mask is 0."): lambda hidden, mask: hidden.mean(
-            1
-        ),
+        (
+            "The padding is in your mean: leave out the positions where the mask is 0."
+        ): lambda hidden, mask: hidden.mean(1),
         (
             "You left the padding out of the sum, but still divide by the whole length: divide by "
             "the number of real tokens."
@@ -528,7 +509,10 @@ mean_exercise = Exercise(
             "Your sum is (batch, width), your count (batch,): keep its second dimension, "
             "mask.sum(1, keepdim=True), so that each row is divided by its own."
         ): lambda hidden, mask: (hidden * mask.unsqueeze(-1)).sum(1) / mask.sum(1),
-        ("You averaged the real tokens of all texts together: each row is a text, and gets a mean of its own."): [
+        (
+            "You averaged the real tokens of all texts together: each row is a text, and gets a "
+            "mean of its own."
+        ): [
             lambda hidden, mask: hidden[mask.bool()].mean(0),
             lambda hidden, mask: (hidden * mask.unsqueeze(-1)).sum((0, 1)) / mask.sum(),
         ],
@@ -537,16 +521,19 @@ mean_exercise = Exercise(
             lambda hidden, mask: (hidden * mask.unsqueeze(-1)).mean(-1),
             lambda hidden, mask: (hidden * mask.unsqueeze(-1)).sum(-1) / mask.sum(1, keepdim=True),
         ],
-        ("The right numbers with a dimension too many: return (batch, width)."): lambda hidden, mask: mean_solution(
-            hidden, mask
-        ).unsqueeze(1),
         (
-            "A mask of 0 and 1 is no index: hidden[mask] picks rows number 0 and 1. Multiply by it, or make it bool."
+            "The right numbers with a dimension too many: return (batch, width)."
+        ): lambda hidden, mask: mean_solution(hidden, mask).unsqueeze(1),
+        (
+            "A mask of 0 and 1 is no index: hidden[mask] picks rows number 0 and 1. Multiply by "
+            "it, or make it bool."
         ): lambda hidden, mask: hidden[mask].mean(1),
         "That is one token's vector. Here every real token counts.": [
             lambda hidden, mask: hidden[:, 0],
             lambda hidden, mask: hidden[:, -1],
-            lambda hidden, mask: hidden[torch.arange(len(hidden)), (mask * torch.arange(mask.shape[1])).argmax(-1)],
+            lambda hidden, mask: hidden[
+                torch.arange(len(hidden)), (mask * torch.arange(mask.shape[1])).argmax(-1)
+            ],
         ],
     },
     hints=[
@@ -554,7 +541,6 @@ mean_exercise = Exercise(
         "mask.sum(1) counts the real tokens of each row.",
     ],
 )
-
 
 # %% nbs/lessons/05_models.ipynb #f30ca729
 # norms: vectors of d numbers in the two LayerNorms
@@ -574,16 +560,18 @@ size_exercise = Exercise(
     ],
     mistakes={
         (
-            "Attention has four matrices, not three: after query, key and value comes the one that mixes the heads."
+            "Attention has four matrices, not three: after query, key and value comes the one "
+            "that mixes the heads."
         ): lambda d, f: block_count(d, f, square=3),
-        "The biases are missing: every linear map has one number for each output.": lambda d, f: block_count(
-            d, f, biases=False
+        "The biases are missing: every linear map has one number for each output.": lambda d, f: (
+            block_count(d, f, biases=False)
         ),
-        "The two LayerNorms are missing: each has a scale and a shift of d numbers.": lambda d, f: block_count(
-            d, f, norms=0
+        "The two LayerNorms are missing: each has a scale and a shift of d numbers.": lambda d, f: (
+            block_count(d, f, norms=0)
         ),
         (
-            "Half of the LayerNorms is missing: there are two, and each has a scale and a shift of d numbers."
+            "Half of the LayerNorms is missing: there are two, and each has a scale and a shift "
+            "of d numbers."
         ): lambda d, f: block_count(d, f, norms=2),
         (
             "Biases and LayerNorms are missing: every linear map has one bias for each output, "
@@ -593,9 +581,10 @@ size_exercise = Exercise(
             lambda d, f: block_count(d, f, 3, biases=False),
             lambda d, f: block_count(d, f, 3, biases=False, norms=0),
         ],
-        ("Attention has a fourth matrix, which mixes the heads; and the two LayerNorms are missing."): lambda d, f: (
-            block_count(d, f, 3, norms=0)
-        ),
+        (
+            "Attention has a fourth matrix, which mixes the heads; and the two LayerNorms are "
+            "missing."
+        ): lambda d, f: block_count(d, f, 3, norms=0),
         "The MLP is two maps: from d to f, and back from f to d.": [
             lambda d, f, n=n: block_count(d, f, mlp=1, norms=n) for n in (0, 2, 4)
         ],
@@ -613,10 +602,11 @@ size_exercise = Exercise(
     ],
 )
 
-
 # %% nbs/lessons/05_models.ipynb #b573ae68
 def looks_back(may):
-    return lambda n, window: torch.tensor([[may(i - j, window) for j in range(n)] for i in range(n)])
+    return lambda n, window: torch.tensor(
+        [[may(i - j, window) for j in range(n)] for i in range(n)]
+    )
 
 
 window_exercise = Exercise(
@@ -624,16 +614,25 @@ window_exercise = Exercise(
     "sliding_mask",
     inputs=[(5, 2), (6, 3), (4, 1), (3, 5)],
     solution=lambda n, window: torch.ones(n, n).tril().triu(1 - window).bool(),
-    also=[lambda n, window: ((back := torch.arange(n)[:, None] - torch.arange(n)) >= 0) & (back < window)],
+    also=[
+        lambda n, window: (
+            ((back := torch.arange(n)[:, None] - torch.arange(n)) >= 0) & (back < window)
+        )
+    ],
     mistakes={
         "Tokens see later ones: nothing above the diagonal may be true.": looks_back(
             lambda back, window: abs(back) < window
         ),
-        "The window is one too wide: a token counts itself.": looks_back(lambda back, window: 0 <= back <= window),
+        "The window is one too wide: a token counts itself.": looks_back(
+            lambda back, window: 0 <= back <= window
+        ),
         (
-            "The window is one too narrow: `window` tokens in all, the token itself and window - 1 before it."
+            "The window is one too narrow: `window` tokens in all, the token itself and window - "
+            "1 before it."
         ): looks_back(lambda back, window: 0 <= back < window - 1),
-        "There is no window yet: that is the full causal mask.": looks_back(lambda back, window: back >= 0),
+        "There is no window yet: that is the full causal mask.": looks_back(
+            lambda back, window: back >= 0
+        ),
         "Rows ask, columns are looked at: yours is the other way round.": looks_back(
             lambda back, window: 0 <= -back < window
         ),
@@ -664,11 +663,12 @@ window_exercise = Exercise(
     ],
 )
 
-
 # %% nbs/lessons/05_models.ipynb #438db925
 def test_the_exercises_accept_their_solutions_and_name_each_mistake():
     assert mean_exercise.proves()
     assert size_exercise.proves()
     assert window_exercise.proves()
-    per_block = dict((part, n) for part, n, _ in load_model("tiny-bert", head="lm").table())["layer 1"]
+    per_block = dict((part, n) for part, n, _ in load_model("tiny-bert", head="lm").table())[
+        "layer 1"
+    ]
     assert size_exercise.solution(128, 512) == per_block

@@ -14,7 +14,6 @@ import math
 import torch
 import torch.nn.functional as F
 
-
 # %% nbs/lessons/06_the_loss.ipynb #dbc6cf31
 def test_log_softmax_survives_large_logits():
     huge = torch.tensor([[1e4, 0.0, -1e4]])
@@ -22,24 +21,25 @@ def test_log_softmax_survives_large_logits():
     flat = torch.randn(20, 5) * 10
     torch.testing.assert_close(log_softmax(flat), torch.log_softmax(flat, -1), rtol=1e-6, atol=1e-5)
 
-
 # %% nbs/lessons/06_the_loss.ipynb #efa30199
 def test_cross_entropy_equals_torch():
     for rows, classes in [(1, 2), (64, 2), (1000, 30)]:
         scores, targets = torch.randn(rows, classes) * 5, torch.randint(0, classes, (rows,))
         targets[1::3] = -100
         got, n = cross_entropy(scores, targets)
-        torch.testing.assert_close(got, F.cross_entropy(scores, targets, reduction="sum"), rtol=1e-6, atol=1e-6)
+        torch.testing.assert_close(
+            got, F.cross_entropy(scores, targets, reduction="sum"), rtol=1e-6, atol=1e-6
+        )
         assert n == int((targets != -100).sum())
         assert isinstance(n, int)
-
 
 # %% nbs/lessons/06_the_loss.ipynb #6eca6425
 def test_smoothing_and_class_weights_equal_torch_gradient_included():
     for smooth in (0.0, 0.1, 0.3):
         for weight in (None, torch.tensor([0.5, 1.0, 2.0, 4.0])):
             mine, hers = (
-                torch.randn(40, 4, generator=torch.Generator().manual_seed(1)).requires_grad_() for _ in range(2)
+                torch.randn(40, 4, generator=torch.Generator().manual_seed(1)).requires_grad_()
+                for _ in range(2)
             )
             targets = torch.arange(40) % 4
             targets[::7] = -100
@@ -49,14 +49,12 @@ def test_smoothing_and_class_weights_equal_torch_gradient_included():
             torch.testing.assert_close(got / n, want, rtol=1e-6, atol=1e-6)
             torch.testing.assert_close(mine.grad, hers.grad, rtol=1e-5, atol=1e-7)
 
-
 # %% nbs/lessons/06_the_loss.ipynb #3cc522da
 def test_smoothing_skips_ignored_positions_case_l10():
     scores = torch.tensor([[2.0, 0.0, -1.0], [0.0, 1.0, 0.0], [5.0, -5.0, 0.0]])
     got, n = cross_entropy(scores, torch.tensor([0, 1, -100]), smoothing=0.1)
     assert n == 2
     assert abs(float(got / n) - 0.47731203341083506) < 1e-6
-
 
 # %% nbs/lessons/06_the_loss.ipynb #b8e7720a
 def test_a_label_that_is_no_class_is_named():
@@ -68,14 +66,14 @@ def test_a_label_that_is_no_class_is_named():
     with pytest.raises(CourseError, match=r"\(2, 5\)"):
         cross_entropy(torch.zeros(2, 5, 3), torch.tensor([0, 1]))
 
-
 # %% nbs/lessons/06_the_loss.ipynb #809625b4
 def test_half_precision_is_summed_in_single_precision():
     coarse = torch.randn(4000, 3).to(torch.bfloat16)
     got, _ = cross_entropy(coarse, torch.zeros(4000, dtype=torch.long))
     assert got.dtype == torch.float32
-    torch.testing.assert_close(got, cross_entropy(coarse.float(), torch.zeros(4000, dtype=torch.long))[0])
-
+    torch.testing.assert_close(
+        got, cross_entropy(coarse.float(), torch.zeros(4000, dtype=torch.long))[0]
+    )
 
 # %% nbs/lessons/06_the_loss.ipynb #72689354
 def test_balanced_weights_equal_scikit_learn_s():
@@ -85,16 +83,16 @@ def test_balanced_weights_equal_scikit_learn_s():
     uneven = [0] * 5 + [1] * 2 + [2]
     torch.testing.assert_close(
         balanced_weights(uneven, 3),
-        torch.tensor(compute_class_weight("balanced", classes=np.arange(3), y=uneven), dtype=torch.float32),
+        torch.tensor(
+            compute_class_weight("balanced", classes=np.arange(3), y=uneven), dtype=torch.float32
+        ),
     )
     assert balanced_weights([0, 0, -1], 2).tolist() == [0.5, 0.0]
-
 
 # %% nbs/lessons/06_the_loss.ipynb #6acb4a8b
 def test_accumulation_weighs_tokens_not_micro_batches_case_l01():
     micro = [[2.0], [1.0, 1.0, 1.0]]
     assert mean_loss((sum(m), len(m)) for m in micro) == 1.25
-
 
 # %% nbs/lessons/06_the_loss.ipynb #b61c8a92
 def test_the_mean_does_not_depend_on_the_batch_size_case_l03():
@@ -102,7 +100,6 @@ def test_the_mean_does_not_depend_on_the_batch_size_case_l03():
     for size in (1, 4, 9):
         cut = [losses[i : i + size] for i in range(0, 9, size)]
         assert abs(mean_loss((sum(c), len(c)) for c in cut) - 0.6) < 1e-9
-
 
 # %% nbs/lessons/06_the_loss.ipynb #7c7a40f8
 def test_perplexity_counts_real_tokens_only_case_l04():
@@ -113,7 +110,6 @@ def test_perplexity_counts_real_tokens_only_case_l04():
     assert sum(n for _, n in rows_of) == 8
     assert [round(math.exp(mean_loss([r])), 6) for r in rows_of] == [1.142631, 1.349859]
 
-
 # %% nbs/lessons/06_the_loss.ipynb #36237569
 def test_nothing_supervised_is_refused():
     import pytest
@@ -121,13 +117,13 @@ def test_nothing_supervised_is_refused():
     with pytest.raises(CourseError, match="supervised"):
         mean_loss([(0.0, 0), (torch.tensor(0.0), 0)])
 
-
 # %% nbs/lessons/06_the_loss.ipynb #32bd1398
 def test_the_gradient_is_p_minus_one_hot():
     scores, targets = torch.randn(50, 4, requires_grad=True), torch.randint(0, 4, (50,))
     cross_entropy(scores, targets)[0].backward()
-    torch.testing.assert_close(scores.grad, (log_softmax(scores).exp() - F.one_hot(targets, 4)).detach())
-
+    torch.testing.assert_close(
+        scores.grad, (log_softmax(scores).exp() - F.one_hot(targets, 4)).detach()
+    )
 
 # %% nbs/lessons/06_the_loss.ipynb #0ccab904
 def test_shift_once_case_l07():
@@ -137,7 +133,6 @@ def test_shift_once_case_l07():
     got, n = causal_loss(sure.double(), torch.arange(4)[None], torch.ones(1, 4).bool())
     assert n == 3
     assert abs(float(got / n) - 6.1834609093559185e-09) < 1e-12
-
 
 # %% nbs/lessons/06_the_loss.ipynb #0b0db77e
 def test_the_real_end_of_text_keeps_its_label_where_padding_has_the_same_id_case_l06():
@@ -154,11 +149,12 @@ def test_the_real_end_of_text_keeps_its_label_where_padding_has_the_same_id_case
     # the real end is learned, the padding after it is not
     assert free_guess.grad[0, 2].abs().sum() == 0
 
-
 # %% nbs/lessons/06_the_loss.ipynb #6e3013b3
 def test_all_masked_rows_are_finite_and_weigh_nothing_case_l08():
     one_row = torch.tensor([[2.0, 0.0, -1.0], [0.5, 0.5, 0.0], [1.0, 3.0, 0.0]])
-    got, n = cross_entropy(torch.stack([one_row, one_row]), torch.tensor([[0, -100, 1], [-100] * 3]))
+    got, n = cross_entropy(
+        torch.stack([one_row, one_row]), torch.tensor([[0, -100, 1], [-100] * 3])
+    )
     assert n == 2
     assert abs(float(got / n) - 0.16984601955628567) < 1e-6
     blank = torch.randn(2, 3, requires_grad=True)
@@ -169,7 +165,6 @@ def test_all_masked_rows_are_finite_and_weigh_nothing_case_l08():
         assert n == 0
         assert blank.grad.abs().sum() == 0
 
-
 # %% nbs/lessons/06_the_loss.ipynb #315c46a6
 def test_masked_loss_looks_at_hidden_positions_only():
     guess = torch.zeros(2, 4, 8)
@@ -178,7 +173,6 @@ def test_masked_loss_looks_at_hidden_positions_only():
     got, n = masked_loss(guess, hidden_words)
     assert n == 3
     assert abs(float(got) - 3 * math.log(8)) < 1e-5
-
 
 # %% nbs/lessons/06_the_loss.ipynb #aa65630e
 def test_binary_cross_entropy_equals_torch_at_any_size():
@@ -196,7 +190,6 @@ def test_binary_cross_entropy_equals_torch_at_any_size():
     assert n == 200
     assert binary_cross_entropy(scores, answers)[1] == 150
     assert binary_cross_entropy(scores, torch.full_like(scores, -100)) == (0, 0)
-
 
 # %% nbs/lessons/06_the_loss.ipynb #6f9ea66b
 def test_squared_error_equals_torch_squeezes_one_column_and_skips_unknown_targets():
@@ -218,17 +211,17 @@ def test_squared_error_equals_torch_squeezes_one_column_and_skips_unknown_target
     with pytest.raises(CourseError, match=r"\(3, 2\)"):
         squared_error(torch.zeros(3, 2), torch.zeros(3))
 
-
 # %% nbs/lessons/06_the_loss.ipynb #777b0a79
 def test_span_loss_is_the_mean_of_two_cross_entropies_over_the_rows_with_both_ends():
     left, right = torch.randn(6, 12), torch.randn(6, 12)
     begin, finish = torch.tensor([1, 2, -100, 4, 5, 6]), torch.tensor([1, 3, 4, -100, 9, 11])
     got, n = span_loss(left, right, begin, finish)
     both = [0, 1, 4, 5]
-    want = (F.cross_entropy(left[both], begin[both]) + F.cross_entropy(right[both], finish[both])) / 2
+    want = (
+        F.cross_entropy(left[both], begin[both]) + F.cross_entropy(right[both], finish[both])
+    ) / 2
     assert n == 4
     torch.testing.assert_close(got / n, want)
-
 
 # %% nbs/lessons/06_the_loss.ipynb #0b465f2e
 def wrong_binary(form):
@@ -256,14 +249,18 @@ ex1 = Exercise(
         (
             "You built the probability first: at a logit of ±1000 it is exactly 0 or 1, and its "
             "logarithm infinite. Take F.logsigmoid of the logit."
-        ): wrong_binary(lambda z, y: -torch.where(y == 1, z.sigmoid().log(), (1 - z.sigmoid()).log()).sum()),
+        ): wrong_binary(
+            lambda z, y: -torch.where(y == 1, z.sigmoid().log(), (1 - z.sigmoid()).log()).sum()
+        ),
         (
             "0 times infinity is nan: you multiplied the logarithm of a probability that is "
             "exactly 0 by a label of 0. Take F.logsigmoid of the logit."
-        ): wrong_binary(lambda z, y: -(y * z.sigmoid().log() + (1 - y) * (1 - z.sigmoid()).log()).sum()),
-        ("You averaged: return the sum and the count, and let the training step divide."): wrong_binary(
-            lambda z, y: F.binary_cross_entropy_with_logits(z, y)
+        ): wrong_binary(
+            lambda z, y: -(y * z.sigmoid().log() + (1 - y) * (1 - z.sigmoid()).log()).sum()
         ),
+        (
+            "You averaged: return the sum and the count, and let the training step divide."
+        ): wrong_binary(lambda z, y: F.binary_cross_entropy_with_logits(z, y)),
         (
             "Labels of 0 teach nothing in your loss: add the term for them, the logarithm of 1 − "
             "p, which is F.logsigmoid(-logits)."
@@ -282,11 +279,19 @@ ex1 = Exercise(
             "You kept the probability away from 0 and 1, so a sure mistake costs no more than the "
             "bound, and has no gradient. Take F.logsigmoid of the logit."
         ): [
-            wrong_binary(lambda z, y, e=e: F.binary_cross_entropy(z.sigmoid().clamp(e, 1 - e), y, reduction="sum"))
+            wrong_binary(
+                lambda z, y, e=e: F.binary_cross_entropy(
+                    z.sigmoid().clamp(e, 1 - e), y, reduction="sum"
+                )
+            )
             for e in (1e-7, 1e-6, 1e-5, 1e-4, 1e-3)
         ]
         + [
-            wrong_binary(lambda z, y, e=e: -(y * (z.sigmoid() + e).log() + (1 - y) * (1 - z.sigmoid() + e).log()).sum())
+            wrong_binary(
+                lambda z, y, e=e: (
+                    -(y * (z.sigmoid() + e).log() + (1 - y) * (1 - z.sigmoid() + e).log()).sum()
+                )
+            )
             for e in (1e-12, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6)
         ],
     },
@@ -311,7 +316,6 @@ ex2 = Exercise(
     hints=["Each class has the probability 1/k.", "−log(1/k) can be written shorter."],
 )
 
-
 # %% nbs/lessons/06_the_loss.ipynb #59297e0c
 def smoothed_apart(z, y, e):
     logp, k = z.log_softmax(-1), z.shape[-1]
@@ -319,7 +323,9 @@ def smoothed_apart(z, y, e):
     return -((1 - e) * picked + e / (k - 1) * (logp.sum() - picked)), len(y)
 
 
-def smoothing_by(own, uniform=lambda logp, keep: logp[keep].mean(-1).sum(), share=lambda e: (1 - e, e)):
+def smoothing_by(
+    own, uniform=lambda logp, keep: logp[keep].mean(-1).sum(), share=lambda e: (1 - e, e)
+):
     def loss(z, y, e):
         logp, keep = z.log_softmax(-1), y != -100
         picked = logp[keep].gather(-1, y[keep][:, None]).sum()
@@ -352,7 +358,9 @@ ex3 = Exercise(
             "Your uniform term counts the ignored positions too: the loss now depends on rows "
             "that have nothing to teach. Take both terms at supervised positions only."
         ): smoothing_by(lambda total, keep: total, uniform=lambda logp, keep: logp.mean(-1).sum()),
-        "You averaged: return the sum and the count.": smoothing_by(lambda total, keep: total / keep.sum()),
+        "You averaged: return the sum and the count.": smoothing_by(
+            lambda total, keep: total / keep.sum()
+        ),
         "The shares must add up to one: the label keeps 1 − ε.": smoothing_by(
             lambda total, keep: total, share=lambda e: (1, e)
         ),
@@ -362,13 +370,16 @@ ex3 = Exercise(
         "The shares are swapped: the label keeps 1 − ε, and ε is spread.": smoothing_by(
             lambda total, keep: total, share=lambda e: (e, 1 - e)
         ),
-        "The sign is turned: a log-probability is negative, a loss is not.": smoothing_by(lambda total, keep: -total),
+        "The sign is turned: a log-probability is negative, a loss is not.": smoothing_by(
+            lambda total, keep: -total
+        ),
         "A label of −100 is no place in a row of logits: leave these rows out before you pick.": [
             lambda z, y, e: z.log_softmax(-1).gather(-1, y[:, None]),
             lambda z, y, e: z.log_softmax(-1)[range(len(y)), y],
         ],
         (
-            "You spread ε over the other classes, the right one left out: here it is spread over all K."
+            "You spread ε over the other classes, the right one left out: here it is spread over "
+            "all K."
         ): lambda z, y, e: smoothed_apart(z[y != -100], y[y != -100], e),
     },
     hints=[
@@ -377,13 +388,11 @@ ex3 = Exercise(
     ],
 )
 
-
 # %% nbs/lessons/06_the_loss.ipynb #42466ff2
 def test_the_exercises_accept_their_solutions_and_name_each_mistake():
     assert ex1.proves()
     assert ex2.proves()
     assert ex3.proves()
-
 
 # %% nbs/lessons/06_the_loss.ipynb #57df913c
 def test_the_folded_solutions_are_right():

@@ -30,7 +30,6 @@ import numpy as np
 import random
 import torch
 
-
 # %% nbs/lessons/07_training_loop.ipynb #02877c4f
 def test_adamw_by_hand_is_the_optimizer_s():
     torch.manual_seed(0)
@@ -49,7 +48,6 @@ def test_adamw_by_hand_is_the_optimizer_s():
         w = w * (1 - 0.01 * t * 0.1) - 0.01 * t * step
     torch.testing.assert_close(weight.detach().double(), w, rtol=1e-5, atol=1e-6)
 
-
 # %% nbs/lessons/07_training_loop.ipynb #c021f0ed
 def test_frozen_parameters_do_not_learn_and_biases_do_not_decay():
     import pytest
@@ -61,7 +59,6 @@ def test_frozen_parameters_do_not_learn_and_biases_do_not_decay():
     assert [g["weight_decay"] for g in groups] == [0.1, 0.0]
     with pytest.raises(CourseError, match="frozen"):
         adamw(trainable_param_groups(layers.requires_grad_(False), HyperParams()))
-
 
 # %% nbs/lessons/07_training_loop.ipynb #3f9e5a5f
 def test_the_schedules_are_those_of_transformers():
@@ -90,13 +87,11 @@ def test_the_schedules_are_those_of_transformers():
                 opt.step()
                 sched.step()
 
-
 # %% nbs/lessons/07_training_loop.ipynb #21258aa5
 def test_r02_the_rate_is_a_function_of_the_step_so_a_resumed_run_continues_it():
     want = [0.0, 5e-06, 1e-05, 8.75e-06, 7.5e-06, 6.25e-06, 5e-06, 3.75e-06, 2.5e-06, 1.25e-06]
     got = [learning_rate(i, HyperParams(lr=1e-5, warmup=2), 10) for i in range(10)]
     assert all(abs(a - b) <= 1e-15 for a, b in zip(got, want))
-
 
 # %% nbs/lessons/07_training_loop.ipynb #54466358
 def test_r01_a_warm_up_longer_than_the_run_warns_with_the_rate_it_reaches():
@@ -115,7 +110,6 @@ def test_r01_a_warm_up_longer_than_the_run_warns_with_the_rate_it_reaches():
     assert "5.9e-06" in str(said[0].message)
     assert "warmup=0.1 (6 of 60 steps)" in str(said[0].message)
 
-
 # %% nbs/lessons/07_training_loop.ipynb #f9a9e0b2
 def test_l01_accumulation_weighs_by_supervised_targets_and_gives_the_gradient_of_the_big_batch():
     losses = [torch.tensor([2.0]), torch.tensor([1.0, 1.0, 1.0])]
@@ -133,7 +127,6 @@ def test_l01_accumulation_weighs_by_supervised_targets_and_gives_the_gradient_of
     assert got == (1.25, 4, 1.25)
     assert scale.grad == 1.25
 
-
 # %% nbs/lessons/07_training_loop.ipynb #1c3d45f4
 def test_clipping_shortens_the_whole_gradient_and_leaves_short_ones_alone():
     ps = [nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(1))]
@@ -143,10 +136,11 @@ def test_clipping_shortens_the_whole_gradient_and_leaves_short_ones_alone():
 
     opt = adamw([dict(params=ps, weight_decay=0.0, scale=1.0)])
     for clip, want in [(1.0, 1.0), (10.0, 5.0), (0, 5.0)]:
-        _, _, norm = update(toy, [(None, 1)], opt, HyperParams(clip=clip), accelerator_for("no"), "", 1)
+        _, _, norm = update(
+            toy, [(None, 1)], opt, HyperParams(clip=clip), accelerator_for("no"), "", 1
+        )
         assert norm == 5.0
         assert math.isclose(math.hypot(*(p.grad.norm().item() for p in ps)), want, rel_tol=1e-5)
-
 
 # %% nbs/lessons/07_training_loop.ipynb #83de9e52
 def test_l08_an_update_without_a_supervised_target_is_refused_with_its_rows():
@@ -165,7 +159,6 @@ def test_l08_an_update_without_a_supervised_target_is_refused_with_its_rows():
         )
     assert "supervised" in str(e.value)
 
-
 # %% nbs/lessons/07_training_loop.ipynb #9f8e386b
 def test_r05_nan_is_never_the_best():
     import pytest
@@ -176,7 +169,6 @@ def test_r05_nan_is_never_the_best():
     assert best_validation([{"accuracy": 0.1}, {"accuracy": None}]) == 0
     with pytest.raises(CourseError, match="no finite metric"):
         best_validation([{"loss": math.nan}, {"loss": math.inf}])
-
 
 # %% nbs/lessons/07_training_loop.ipynb #e8cf3afe
 def test_a_history_survives_json_and_pickle_and_a_line_cut_off_is_left_out():
@@ -194,7 +186,6 @@ def test_a_history_survives_json_and_pickle_and_a_line_cut_off_is_left_out():
     assert history.stale == 1
     assert History.from_json(history.to_json()[:-5]).steps == history.steps[:1]
     assert History().table().startswith("  step")
-
 
 # %% nbs/lessons/07_training_loop.ipynb #fe3019e6
 def test_dice_are_a_function_of_seed_step_and_process_and_leave_the_outside_alone():
@@ -216,14 +207,15 @@ def test_dice_are_a_function_of_seed_step_and_process_and_leave_the_outside_alon
     assert len({one, next_step, other_process, throw(1, 1)}) == 4
     assert (torch.rand(1).item(), np.random.randn(), random.gauss(0, 1)) == plain
 
-
 # %% nbs/lessons/07_training_loop.ipynb #bf08862b
 def test_feed_can_begin_anywhere_and_refuses_what_runs_dry():
     import pytest
 
     whole = [x for _, x in zip(range(9), endless_batches(list("abcde"), 2))]
     for i in range(8):
-        assert [x for _, x in zip(range(3), endless_batches(list("abcde"), 2, *whole[i][1:]))][0] == whole[i + 1]
+        assert [x for _, x in zip(range(3), endless_batches(list("abcde"), 2, *whole[i][1:]))][
+            0
+        ] == whole[i + 1]
     dry = endless_batches(iter("ab"), 1)
     next(dry)
     next(dry)
@@ -231,7 +223,6 @@ def test_feed_can_begin_anywhere_and_refuses_what_runs_dry():
         next(dry)
     assert planned_steps([1] * 5, HyperParams(epochs=2, accumulate=2)) == 6
     assert planned_steps([1] * 5, HyperParams(max_steps=4)) == 4
-
 
 # %% nbs/lessons/07_training_loop.ipynb #49414af7
 def test_r04_best_and_newest_are_kept():
@@ -242,12 +233,13 @@ def test_r04_best_and_newest_are_kept():
     ]:
         now, got = [], []
         for step, _ in scores:
-            now = checkpoints_to_keep([(n, (s,)) for n, s in scores if n in now or n == step], limit)
+            now = checkpoints_to_keep(
+                [(n, (s,)) for n, s in scores if n in now or n == step], limit
+            )
             got.append(now)
         assert got == want
     assert checkpoints_to_keep([(1, None), (2, None), (3, None)], 1) == [3]
     assert checkpoints_to_keep([(1, (math.inf,)), (2, None)], 1) == [1, 2]
-
 
 # %% nbs/lessons/07_training_loop.ipynb #11859b6c
 def test_a_run_folder_keeps_best_and_newest_cleans_up_and_refuses_other_arguments():
@@ -288,7 +280,6 @@ def test_a_run_folder_keeps_best_and_newest_cleans_up_and_refuses_other_argument
         with pytest.raises(CourseError, match=r"history\.jsonl"):
             run.load()
 
-
 # %% nbs/lessons/07_training_loop.ipynb #f1e9a006
 def test_a_function_is_known_by_its_code_and_by_what_it_holds_on_to():
     def scaled(factor, seen):
@@ -302,7 +293,6 @@ def test_a_function_is_known_by_its_code_and_by_what_it_holds_on_to():
     assert not same(scaled(torch.ones(2), []), scaled(torch.zeros(2), []))
     assert not same(lambda m, b: m(b).sum(), lambda m, b: m(b).mean())
     assert function_fingerprint(None, "none") == "none"
-
 
 # %% nbs/lessons/07_training_loop.ipynb #e797f114
 @dataclass
@@ -327,7 +317,9 @@ class Toy:
         return math.ceil(len(self.x) / self.size)
 
     def epoch(self, k, start=0):
-        order = torch.randperm(len(self.x), generator=torch.Generator().manual_seed(k)).split(self.size)
+        order = torch.randperm(len(self.x), generator=torch.Generator().manual_seed(k)).split(
+            self.size
+        )
         return iter([Rows(self.x[i], self.y[i], i.tolist()) for i in order[start:]])
 
 
@@ -347,7 +339,6 @@ def bits(m):
 def alike(a, b):
     return all(torch.equal(p, q) for p, q in zip(a, b))
 
-
 # %% nbs/lessons/07_training_loop.ipynb #dcfa200e
 def test_training_stops_at_the_first_loss_that_is_nan_with_the_weights_of_the_step_before_r05():
     import pytest
@@ -363,7 +354,6 @@ def test_training_stops_at_the_first_loss_that_is_nan_with_the_weights_of_the_st
     assert alike(last, bits(net))
     assert "precision='no'" in str(e.value)
     assert "rows " + ", ".join(map(str, list(toy.epoch(0))[2].rows)) in str(e.value)
-
 
 # %% nbs/lessons/07_training_loop.ipynb #33d8b166
 def test_accumulation_gives_the_steps_of_the_large_batch():
@@ -387,11 +377,11 @@ def test_accumulation_gives_the_steps_of_the_large_batch():
     (big, big_weights), (small, small_weights) = runs
     assert [s.count for s in big] == [s.count for s in small] == [12, 12, 12, 4] * 2
     assert all(
-        math.isclose(s.loss, t.loss, rel_tol=1e-5) and math.isclose(s.grad_norm, t.grad_norm, rel_tol=1e-4)
+        math.isclose(s.loss, t.loss, rel_tol=1e-5)
+        and math.isclose(s.grad_norm, t.grad_norm, rel_tol=1e-4)
         for s, t in zip(big, small)
     )
     assert all(torch.allclose(p, q, atol=1e-5) for p, q in zip(big_weights, small_weights))
-
 
 # %% nbs/lessons/07_training_loop.ipynb #206d8aeb
 def test_what_you_do_between_two_steps_does_not_change_the_run_nor_the_run_what_you_draw():
@@ -408,7 +398,6 @@ def test_what_you_do_between_two_steps_does_not_change_the_run_nor_the_run_what_
     assert got == want.tolist()
     assert disturbed.training
 
-
 # %% nbs/lessons/07_training_loop.ipynb #206d8aec
 def test_groups_of_your_own_take_the_place_of_the_usual_ones():
     whole, part = make_toy(), make_toy()
@@ -420,7 +409,6 @@ def test_groups_of_your_own_take_the_place_of_the_usual_ones():
     assert alike(bits(part)[:2], before[:2])
     assert not alike(bits(part)[2:], before[2:])
     assert not alike(bits(whole)[:2], before[:2])
-
 
 # %% nbs/lessons/07_training_loop.ipynb #29ddb4fe
 def test_frozen_weights_missing_loss_no_batches_and_patience_without_validation():
@@ -437,13 +425,14 @@ def test_frozen_weights_missing_loss_no_batches_and_patience_without_validation(
             "patience",
         ),
         (
-            lambda: train_steps(make_toy().requires_grad_(False), Toy(), HyperParams(), loss=loss_toy),
+            lambda: train_steps(
+                make_toy().requires_grad_(False), Toy(), HyperParams(), loss=loss_toy
+            ),
             "frozen",
         ),
     ]:
         with pytest.raises(CourseError, match=re.escape(word)):
             wrong()
-
 
 # %% nbs/lessons/07_training_loop.ipynb #c0ffee85
 def test_a_best_checkpoint_from_before_anything_was_learned_is_said():
@@ -466,7 +455,6 @@ def test_a_best_checkpoint_from_before_anything_was_learned_is_said():
     assert "step 1" in told((0.0, 0.6), (1e-4, 0.5))[0]
     assert told((0.0, 0.5), (1e-4, 0.6)) == []
     assert told((1e-4, 0.6), (0.0, 0.5)) == []
-
 
 # %% nbs/lessons/07_training_loop.ipynb #c4101f33
 def test_the_best_weights_come_back_and_patience_stops():
@@ -502,7 +490,6 @@ def test_the_best_weights_come_back_and_patience_stops():
             validate=lambda m: {"loss": math.nan},
         )
 
-
 # %% nbs/lessons/07_training_loop.ipynb #6b34f394
 def test_r02_a_stopped_run_goes_on_to_the_same_bits_and_a_finished_one_returns_at_once():
     import contextlib
@@ -520,13 +507,14 @@ def test_r02_a_stopped_run_goes_on_to_the_same_bits_and_a_finished_one_returns_a
         three = make_toy()
         done = fit(three, Toy(), hp, loss=loss_toy, run=temp + "/r")
     assert [s.n for s in rest] == [6, 7, 8, 9, 10]
-    assert all(abs(s.lr - w) <= 1e-15 for s, w in zip(rest, [6.25e-06, 5e-06, 3.75e-06, 2.5e-06, 1.25e-06]))
+    assert all(
+        abs(s.lr - w) <= 1e-15 for s, w in zip(rest, [6.25e-06, 5e-06, 3.75e-06, 2.5e-06, 1.25e-06])
+    )
     assert alike(bits(one), bits(two))
     assert alike(bits(one), bits(three))
     assert done.losses == in_one_go.losses
     assert "continuing at step 6, lr 6.25e-06" in out.getvalue()
     assert "finished after 10 steps" in out.getvalue()
-
 
 # %% nbs/lessons/07_training_loop.ipynb #aa79dd44
 def test_a_model_of_the_course_trains_resumes_and_reloads_its_best():
@@ -549,7 +537,9 @@ def test_a_model_of_the_course_trains_resumes_and_reloads_its_best():
             return load_model("tiny-bert", task=task, seed=0)
 
         batches = Batches(encode_task(task, "train", new().tokenizer, 64), 8, seed=0)
-        hp = HyperParams(epochs=2, lr=1e-3, class_weights="balanced", label_smoothing=0.1, train="last-1")
+        hp = HyperParams(
+            epochs=2, lr=1e-3, class_weights="balanced", label_smoothing=0.1, train="last-1"
+        )
         one = new()
         two = new()
         in_one_go = fit(one, batches, hp)
@@ -569,9 +559,12 @@ def test_a_model_of_the_course_trains_resumes_and_reloads_its_best():
                     run=Path(temp) / "r",
                 )
     assert again.losses == in_one_go.losses
-    assert all(torch.equal(p, q) for p, q in zip(one.network.parameters(), two.network.parameters()))
-    assert torch.equal(one.network.get_input_embeddings().weight, new().network.get_input_embeddings().weight)
-
+    assert all(
+        torch.equal(p, q) for p, q in zip(one.network.parameters(), two.network.parameters())
+    )
+    assert torch.equal(
+        one.network.get_input_embeddings().weight, new().network.get_input_embeddings().weight
+    )
 
 # %% nbs/lessons/07_training_loop.ipynb #acc24716
 from ftcourse.course.practice.exercises import Exercise
@@ -618,7 +611,9 @@ ex1 = Exercise(
     solution=clipped,
     also=[
         lambda grads, limit: (
-            [g / max(torch.cat([x.flatten() for x in grads]).norm() / limit, 1.0) for g in grads] if limit else grads
+            [g / max(torch.cat([x.flatten() for x in grads]).norm() / limit, 1.0) for g in grads]
+            if limit
+            else grads
         )
     ],
     mistakes={
@@ -627,9 +622,12 @@ ex1 = Exercise(
             "is one length, of all of them together."
         ): lambda grads, limit: [clipped([g], limit)[0] for g in grads],
         (
-            "You cut off single numbers: that changes the direction of the step. Multiply all of them by one factor."
+            "You cut off single numbers: that changes the direction of the step. Multiply all of "
+            "them by one factor."
         ): lambda grads, limit: [g.clamp(-limit, limit) if limit else g for g in grads],
-        ("A gradient shorter than the limit became longer: the factor is never above 1."): clip_always,
+        (
+            "A gradient shorter than the limit became longer: the factor is never above 1."
+        ): clip_always,
         "A limit of 0 means no clipping, not no gradient.": clip_to_nothing,
         "A gradient of zeros has the length 0: do not divide by it.": [
             half_guarded,
@@ -645,27 +643,31 @@ ex1 = Exercise(
                 else grads
             ),
         ],
-        ("You forgot the root: the length is the root of the sum of all squares."): lambda grads, limit: shortened(
-            grads, limit, whole(grads) ** 2
-        ),
-        ("Lengths do not add up: take the squares of all numbers in all tensors, add them, and take one root."): [
+        (
+            "You forgot the root: the length is the root of the sum of all squares."
+        ): lambda grads, limit: shortened(grads, limit, whole(grads) ** 2),
+        (
+            "Lengths do not add up: take the squares of all numbers in all tensors, add them, and "
+            "take one root."
+        ): [
             lambda grads, limit: shortened(grads, limit, sum(g.norm().item() for g in grads)),
             lambda grads, limit: shortened(grads, limit, sum(g.abs().sum().item() for g in grads)),
         ],
-        "That is the length of the longest tensor, not of all together.": lambda grads, limit: shortened(
-            grads, limit, max(g.norm().item() for g in grads)
+        "That is the length of the longest tensor, not of all together.": lambda grads, limit: (
+            shortened(grads, limit, max(g.norm().item() for g in grads))
         ),
-        "Give back a list of tensors, with the shapes that they had.": lambda grads, limit: torch.cat(
-            [g.flatten() for g in clipped(grads, limit)]
+        "Give back a list of tensors, with the shapes that they had.": lambda grads, limit: (
+            torch.cat([g.flatten() for g in clipped(grads, limit)])
         ),
-        "That is the length alone: give back the shortened tensors.": lambda grads, limit: whole(grads),
+        "That is the length alone: give back the shortened tensors.": lambda grads, limit: whole(
+            grads
+        ),
     },
     hints=[
         "The length of all tensors together is the root of the sum of all squares.",
         "One factor, min(1, limit / length), for every tensor.",
     ],
 )
-
 
 # %% nbs/lessons/07_training_loop.ipynb #3145ca8a
 def stopped(
@@ -709,7 +711,11 @@ def lowest(losses, patience):
 
 def since(losses, i):
     return next(
-        (i - j for j in range(i, -1, -1) if losses[j] < min((x for x in losses[:j] if x == x), default=math.inf)),
+        (
+            i - j
+            for j in range(i, -1, -1)
+            if losses[j] < min((x for x in losses[:j] if x == x), default=math.inf)
+        ),
         i + 1,
     )
 
@@ -727,7 +733,9 @@ ex2 = Exercise(
     ],
     solution=stopped,
     also=[
-        lambda losses, patience: next((i for i in range(len(losses)) if since(losses, i) >= patience), len(losses) - 1)
+        lambda losses, patience: next(
+            (i for i in range(len(losses)) if since(losses, i) >= patience), len(losses) - 1
+        )
     ],
     mistakes={
         (
@@ -735,15 +743,18 @@ ex2 = Exercise(
             "lowest one is no improvement."
         ): on_a_rise,
         (
-            "The first loss was nan and became the best, and nothing is smaller than nan: begin with infinity."
+            "The first loss was nan and became the best, and nothing is smaller than nan: begin "
+            "with infinity."
         ): from_the_first,
         (
             "One validation too late: stop when `patience` of them were no better, not one more."
         ): lambda losses, patience: stopped(losses, patience + 1),
-        "The count goes on after an improvement: begin at 0 again.": lambda losses, patience: stopped(
-            losses, patience, again=1
+        "The count goes on after an improvement: begin at 0 again.": lambda losses, patience: (
+            stopped(losses, patience, again=1)
         ),
-        ("An equal loss is no new lowest one: compare with <, not with <=."): lambda losses, patience: stopped(
+        (
+            "An equal loss is no new lowest one: compare with <, not with <=."
+        ): lambda losses, patience: stopped(
             losses, patience, new=lambda value, best: value <= best
         ),
         "Where you never stop, the answer is the last index.": [
@@ -751,16 +762,22 @@ ex2 = Exercise(
             lambda losses, patience: stopped(losses, patience, never=len),
             lambda losses, patience: stopped(losses, patience, never=lambda losses: -1),
         ],
-        "Indices count from 0: yours count from 1.": lambda losses, patience: 1 + stopped(losses, patience),
-        ("That is the validation with the lowest loss: you stop later, when `patience` more were no better."): lowest,
-        "That is the loss there: give its index.": lambda losses, patience: losses[stopped(losses, patience)],
+        "Indices count from 0: yours count from 1.": lambda losses, patience: (
+            1 + stopped(losses, patience)
+        ),
+        (
+            "That is the validation with the lowest loss: you stop later, when `patience` more "
+            "were no better."
+        ): lowest,
+        "That is the loss there: give its index.": lambda losses, patience: losses[
+            stopped(losses, patience)
+        ],
     },
     hints=[
         "Keep two things: the lowest loss so far, and how many came since.",
         "Begin with a lowest loss of infinity: then a nan is never below it, and any number is.",
     ],
 )
-
 
 # %% nbs/lessons/07_training_loop.ipynb #44c8813f
 def triangle(step, warm, total):
@@ -787,22 +804,29 @@ ex3 = Exercise(
     solution=triangle,
     also=[
         lambda step, warm, total: (
-            (total - step) / (total - warm) if warm <= step < total else step / warm if step < warm else 0.0
+            (total - step) / (total - warm)
+            if warm <= step < total
+            else step / warm
+            if step < warm
+            else 0.0
         )
     ],
     mistakes={
-        ("Shifted by one: updates count from 0, so the first factor is 0."): lambda step, warm, total: triangle(
-            step + 1, warm, total
-        ),
+        (
+            "Shifted by one: updates count from 0, so the first factor is 0."
+        ): lambda step, warm, total: triangle(step + 1, warm, total),
         "A warm-up of 0, or as long as the run, is allowed and divides by zero here.": [
-            lambda step, warm, total: step / warm if step <= warm else (total - step) / (total - warm),
+            lambda step, warm, total: (
+                step / warm if step <= warm else (total - step) / (total - warm)
+            ),
             up_or(lambda step, warm, total: (total - step) / (total - warm)),
             lambda step, warm, total: min(step / warm, (total - step) / (total - warm)),
             lambda step, warm, total: min(step / warm, (total - step) / max(1, total - warm)),
         ],
-        ("The last update still has a rate: the factor is 0 at `total`, which is one after the last."): up_or(
-            lambda step, warm, total: max(0.0, (total - step - 1) / max(1, total - warm - 1))
-        ),
+        (
+            "The last update still has a rate: the factor is 0 at `total`, which is one after the "
+            "last."
+        ): up_or(lambda step, warm, total: max(0.0, (total - step - 1) / max(1, total - warm - 1))),
         "It drops where it should turn: the way down begins at 1, at step `warm`.": [
             up_or(lambda step, warm, total: (total - step) / total),
             up_or(lambda step, warm, total: 1 - (step - warm) / total),
@@ -810,18 +834,21 @@ ex3 = Exercise(
         "It stays at 1 after the warm-up: that is the constant schedule.": up_or(
             lambda step, warm, total: 1.0 if step < total else 0.0
         ),
-        "It never comes down: the way down ends in 0 at `total`.": up_or(lambda step, warm, total: 1.0),
+        "It never comes down: the way down ends in 0 at `total`.": up_or(
+            lambda step, warm, total: 1.0
+        ),
         "With a warm-up of 0 the first update has the whole rate.": lambda step, warm, total: min(
             step / max(1, warm), (total - step) / max(1, total - warm)
         ),
-        "That is the way up alone, and it goes beyond 1.": lambda step, warm, total: step / max(1, warm),
+        "That is the way up alone, and it goes beyond 1.": lambda step, warm, total: (
+            step / max(1, warm)
+        ),
     },
     hints=[
         "Two branches, and no division by zero in either.",
         "On the way down total - step updates are left of total - warm.",
     ],
 )
-
 
 # %% nbs/lessons/07_training_loop.ipynb #0ebd5899
 def test_the_exercises_accept_their_solutions_and_name_the_mistakes():

@@ -7,7 +7,6 @@ from ftcourse.models.load import load_model
 from ftcourse.recipes import fine_tune_model
 from ftcourse.train.loop import fit
 
-
 # %% nbs/lessons/09_fine_tuning.ipynb #90ef3e80
 def test_fine_tune_model_is_the_parts_of_lessons_02_to_07():
     from dataclasses import replace as put
@@ -30,9 +29,9 @@ def test_fine_tune_model_is_the_parts_of_lessons_02_to_07():
     )
     joined = fine_tune_model("tiny-bert", small, epochs=2, lr=5e-4, seed=3)
     assert all(
-        (a == b).all() for a, b in zip(pieces.network.state_dict().values(), joined.network.state_dict().values())
+        (a == b).all()
+        for a, b in zip(pieces.network.state_dict().values(), joined.network.state_dict().values())
     )
-
 
 # %% nbs/lessons/09_fine_tuning.ipynb #b433f903
 def test_the_model_passed_in_stays_as_it_was():
@@ -41,7 +40,6 @@ def test_the_model_passed_in_stays_as_it_was():
     changed = fine_tune_model(given, "reviews", rows=16, epochs=3, lr=1e-3)
     assert all((kept[name] == w).all() for name, w in given.network.state_dict().items())
     assert any((kept[name] != w).any() for name, w in changed.network.state_dict().items())
-
 
 # %% nbs/lessons/09_fine_tuning.ipynb #24c7b005
 def test_what_is_frozen_stays_and_slower_layers_move_less():
@@ -55,7 +53,9 @@ def test_what_is_frozen_stays_and_slower_layers_move_less():
         "How far each part of the network moved in a short run."
         few = load_task("reviews").take(16, seed=2)
         begun = load_model("tiny-bert", task=few, seed=2)
-        ended = fine_tune_model(begun, put(few, splits=DatasetDict(train=few.train)), epochs=2, lr=5e-4, seed=2, **how)
+        ended = fine_tune_model(
+            begun, put(few, splits=DatasetDict(train=few.train)), epochs=2, lr=5e-4, seed=2, **how
+        )
         where, far = parts_of(begun.network), {}
         for (name, a), b in zip(begun.network.named_parameters(), ended.network.parameters()):
             far[where[name]] = far.get(where[name], 0.0) + (a - b).detach().square().sum().item()
@@ -73,7 +73,6 @@ def test_what_is_frozen_stays_and_slower_layers_move_less():
     assert slower["layer 1"] < 0.5 * whole["layer 1"]
     assert slower["head"] > 0.5 * whole["head"]
     assert moved(head_lr=1.0)["head"] < 0.2 * whole["head"]
-
 
 # %% nbs/lessons/09_fine_tuning.ipynb #253b8062
 from ftcourse.course.practice.exercises import Exercise
@@ -101,29 +100,35 @@ ex1 = Exercise(
             lambda layers, lr, decay: [lr * decay ** (i + 1) for i in range(layers)],
         ],
         "You subtract where you should multiply: each layer gets a share of the rate above it.": [
-            lambda layers, lr, decay: [lr - (1 - decay) * lr * (layers - 1 - i) for i in range(layers)],
+            lambda layers, lr, decay: [
+                lr - (1 - decay) * lr * (layers - 1 - i) for i in range(layers)
+            ],
             lambda layers, lr, decay: [lr - decay * (layers - 1 - i) for i in range(layers)],
         ],
         (
-            "All lower layers have one rate: each should be slower than the one above *it*, so the factors pile up."
+            "All lower layers have one rate: each should be slower than the one above *it*, so "
+            "the factors pile up."
         ): lambda layers, lr, decay: [lr * decay] * (layers - 1) + [lr],
         "Your lower layers are faster than the top: multiply by decay where you divide.": [
             lambda layers, lr, decay: [lr / decay ** (layers - 1 - i) for i in range(layers)],
             lambda layers, lr, decay: [lr / decay**i for i in range(layers)],
         ],
         (
-            "You multiply by decay times the distance from the top: the factor is decay to that power."
-        ): lambda layers, lr, decay: [lr * decay * (layers - 1 - i) if i < layers - 1 else lr for i in range(layers)],
-        ("That is one layer short: the top layer belongs in the list, too."): lambda layers, lr, decay: [
-            lr * decay ** (layers - 1 - i) for i in range(layers - 1)
+            "You multiply by decay times the distance from the top: the factor is decay to that "
+            "power."
+        ): lambda layers, lr, decay: [
+            lr * decay * (layers - 1 - i) if i < layers - 1 else lr for i in range(layers)
         ],
+        (
+            "That is one layer short: the top layer belongs in the list, too."
+        ): lambda layers, lr, decay: [lr * decay ** (layers - 1 - i) for i in range(layers - 1)],
         "That is one layer too many.": [
             lambda layers, lr, decay: [lr * decay ** (layers - i) for i in range(layers + 1)],
             lambda layers, lr, decay: [lr * decay**i for i in range(layers + 1)],
         ],
-        ("That is the rate of the lowest layer alone: give a list, one rate per layer."): lambda layers, lr, decay: (
-            lr * decay ** (layers - 1)
-        ),
+        (
+            "That is the rate of the lowest layer alone: give a list, one rate per layer."
+        ): lambda layers, lr, decay: lr * decay ** (layers - 1),
     },
     hints=[
         "How many layers lie above layer i, if there are `layers` of them and i counts from 0?",
@@ -131,11 +136,9 @@ ex1 = Exercise(
     ],
 )
 
-
 # %% nbs/lessons/09_fine_tuning.ipynb #ca13fb1a
 def test_exercise_1_is_sound():
     assert ex1.proves()
-
 
 # %% nbs/lessons/09_fine_tuning.ipynb #bb757c50
 ex2 = Exercise(
@@ -145,31 +148,38 @@ ex2 = Exercise(
     solution=lambda rows, batch_size, epochs: -(-rows // batch_size) * epochs,
     also=[
         lambda rows, batch_size, epochs: len(range(0, rows, batch_size)) * epochs,
-        lambda rows, batch_size, epochs: sum(1 for _ in range(epochs) for i in range(rows) if i % batch_size == 0),
+        lambda rows, batch_size, epochs: sum(
+            1 for _ in range(epochs) for i in range(rows) if i % batch_size == 0
+        ),
     ],
     mistakes={
         "You leave the short last batch out: round up, not down.": [
             lambda rows, batch_size, epochs: rows // batch_size * epochs,
             lambda rows, batch_size, epochs: rows * epochs // batch_size,
         ],
-        ("You count rows, not updates: each update uses a whole batch."): lambda rows, batch_size, epochs: (
-            rows * epochs
-        ),
+        (
+            "You count rows, not updates: each update uses a whole batch."
+        ): lambda rows, batch_size, epochs: rows * epochs,
         (
             "You round once at the end: every epoch has a short last batch of its own."
         ): lambda rows, batch_size, epochs: -(-rows * epochs // batch_size),
         (
-            "You do not round: a short batch is one update all the same, so round the batches of an epoch up."
+            "You do not round: a short batch is one update all the same, so round the batches of "
+            "an epoch up."
         ): lambda rows, batch_size, epochs: rows / batch_size * epochs,
         (
-            "round() goes to the nearest whole number, so it drops some short batches: always round up."
+            "round() goes to the nearest whole number, so it drops some short batches: always "
+            "round up."
         ): lambda rows, batch_size, epochs: round(rows / batch_size) * epochs,
         (
             "One too many where the rows fill their batches exactly: there is no short batch then."
         ): lambda rows, batch_size, epochs: (rows // batch_size + 1) * epochs,
-        "Those are the updates of a single epoch.": lambda rows, batch_size, epochs: -(-rows // batch_size),
+        "Those are the updates of a single epoch.": lambda rows, batch_size, epochs: (
+            -(-rows // batch_size)
+        ),
         (
-            "You leave the short last batch out unless it is the only one: it counts in every epoch."
+            "You leave the short last batch out unless it is the only one: it counts in every "
+            "epoch."
         ): lambda rows, batch_size, epochs: max(1, rows // batch_size) * epochs,
     },
     hints=[
@@ -178,15 +188,16 @@ ex2 = Exercise(
     ],
 )
 
-
 # %% nbs/lessons/09_fine_tuning.ipynb #9bbcf9da
 def test_exercise_2_is_sound():
     import math
 
     assert ex2.proves()
     assert -(-40 // 16) * 3 == 9
-    assert ex2.judge(lambda rows, batch_size, epochs: math.ceil(rows / batch_size) * epochs)[0] == "right"
-
+    assert (
+        ex2.judge(lambda rows, batch_size, epochs: math.ceil(rows / batch_size) * epochs)[0]
+        == "right"
+    )
 
 # %% nbs/lessons/09_fine_tuning.ipynb #51b8e46d
 def up_to(parts):
@@ -212,7 +223,9 @@ def from_an_index(parts, train):
     return parts[parts.index("pooler") - int(train[5:]) if first is None else first :]
 
 
-two, twelve = (["embeddings", *(f"layer {i}" for i in range(1, n + 1)), "pooler", "head"] for n in (2, 12))
+two, twelve = (
+    ["embeddings", *(f"layer {i}" for i in range(1, n + 1)), "pooler", "head"] for n in (2, 12)
+)
 ex3 = Exercise(
     "09.3",
     "learning",
@@ -227,15 +240,19 @@ ex3 = Exercise(
     solution=kept,
     also=[from_an_index],
     mistakes={
-        ("The pooler stands above the layers, too: with `head` it learns like what is new."): lambda parts, train: kept(
-            parts, train, above=("head",)
-        ),
+        (
+            "The pooler stands above the layers, too: with `head` it learns like what is new."
+        ): lambda parts, train: kept(parts, train, above=("head",)),
         "Without the head nothing can learn your labels: it learns in each of the three.": [
-            lambda parts, train: kept(parts, train, above=() if "-" in train else ("pooler", "head")),
-            lambda parts, train: kept(parts, train, above=("pooler",) if "-" in train else ("pooler", "head")),
+            lambda parts, train: kept(
+                parts, train, above=() if "-" in train else ("pooler", "head")
+            ),
+            lambda parts, train: kept(
+                parts, train, above=("pooler",) if "-" in train else ("pooler", "head")
+            ),
         ],
-        "You count layers from the bottom: the last ones are the uppermost.": lambda parts, train: kept(
-            parts, train, top=lambda layers, n: layers[:n]
+        "You count layers from the bottom: the last ones are the uppermost.": lambda parts, train: (
+            kept(parts, train, top=lambda layers, n: layers[:n])
         ),
         "`last-2` is two layers, not the second from above alone.": lambda parts, train: kept(
             parts, train, top=lambda layers, n: layers[len(layers) - n :][:1]
@@ -243,9 +260,11 @@ ex3 = Exercise(
         "You took one layer, whatever the number says.": lambda parts, train: kept(
             parts, train, top=lambda layers, n: layers[-1:] if n else []
         ),
-        "The number is of one digit in yours: it may be 10.": lambda parts, train: kept(parts, train[:6]),
-        "The embeddings learn with `full` alone: they are below all layers.": lambda parts, train: kept(
-            parts, train, low=("embeddings",)
+        "The number is of one digit in yours: it may be 10.": lambda parts, train: kept(
+            parts, train[:6]
+        ),
+        "The embeddings learn with `full` alone: they are below all layers.": lambda parts, train: (
+            kept(parts, train, low=("embeddings",))
         ),
         "`head` gives you all layers: `layers[-0:]` is the whole list.": lambda parts, train: kept(
             parts, train, top=lambda layers, n: layers[-n:]
@@ -253,7 +272,9 @@ ex3 = Exercise(
         "`full` is everything, the embeddings included.": lambda parts, train: kept(
             parts, train, all_of=lambda parts: parts[1:]
         ),
-        "Those are the parts that are frozen.": lambda parts, train: [p for p in parts if p not in kept(parts, train)],
+        "Those are the parts that are frozen.": lambda parts, train: [
+            p for p in parts if p not in kept(parts, train)
+        ],
     },
     hints=[
         "What learns is the end of the list: from which place on?",
@@ -261,7 +282,6 @@ ex3 = Exercise(
         "dash, `int(train.removeprefix(\"last-\"))`.",
     ],
 )
-
 
 # %% nbs/lessons/09_fine_tuning.ipynb #75f98a00
 def test_exercise_3_is_sound_and_its_answer_is_what_freeze_leaves_free():
@@ -274,6 +294,8 @@ def test_exercise_3_is_sound_and_its_answer_is_what_freeze_leaves_free():
         part_names = parts(judge.network)
         assert list(
             dict.fromkeys(
-                p for name, p in part_names.items() if dict(judge.network.named_parameters())[name].requires_grad
+                p
+                for name, p in part_names.items()
+                if dict(judge.network.named_parameters())[name].requires_grad
             )
         ) == ex3.solution(two, what)

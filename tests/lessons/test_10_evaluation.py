@@ -45,7 +45,6 @@ import math
 import numpy as np
 import torch
 
-
 # %% nbs/lessons/10_evaluation.ipynb #09b7acfb
 def test_confusion_equals_scikit_learn_names_included():
     rng = np.random.default_rng(0)
@@ -54,7 +53,6 @@ def test_confusion_equals_scikit_learn_names_included():
     named = np.array(list("dacb"))
     assert (confusion(named[t], named[p]) == sk.confusion_matrix(named[t], named[p])).all()
     assert confusion([0, 1], [1, 1], k=3).shape == (3, 3)
-
 
 # %% nbs/lessons/10_evaluation.ipynb #9bd3fd69
 def test_f1_is_of_the_class_you_name_case_m02():
@@ -69,7 +67,6 @@ def test_f1_is_of_the_class_you_name_case_m02():
     assert f1(word[seen], word[said], "binary", positive="yes") == 0.5
     with pytest.raises(CourseError, match="no, yes"):
         f1(word[seen], word[said], "binary")
-
 
 # %% nbs/lessons/10_evaluation.ipynb #d4fbab9d
 def test_accuracy_precision_recall_f1_equal_scikit_learn():
@@ -86,7 +83,6 @@ def test_accuracy_precision_recall_f1_equal_scikit_learn():
                 assert abs(ours(t, p, kind) - theirs(t, p, average=kind, zero_division=0)) < 1e-12
             assert abs(ours(t == 1, p == 1, "binary", True) - theirs(t == 1, p == 1)) < 1e-12
 
-
 # %% nbs/lessons/10_evaluation.ipynb #d3020ad0
 def test_a_constant_prediction_case_m04():
     seen, said = [1, 1, 1, 0], [1, 1, 1, 1]
@@ -94,7 +90,6 @@ def test_a_constant_prediction_case_m04():
     assert matthews(seen, said) == 0
     assert balanced_accuracy(seen, said) == 0.5
     assert abs(f1(seen, said) - 0.42857142857142855) < 1e-12
-
 
 # %% nbs/lessons/10_evaluation.ipynb #d0664d17
 def test_mcc_and_balanced_accuracy_equal_scikit_learn():
@@ -104,7 +99,6 @@ def test_mcc_and_balanced_accuracy_equal_scikit_learn():
         p = np.where(rng.random(200) < 0.5, t, rng.integers(0, k, 200))
         assert abs(matthews(t, p) - sk.matthews_corrcoef(t, p)) < 1e-12
         assert abs(balanced_accuracy(t, p) - sk.balanced_accuracy_score(t, p)) < 1e-12
-
 
 # %% nbs/lessons/10_evaluation.ipynb #cdb898fb
 def test_multilabel_scores_case_m03_equal_to_scikit_learn():
@@ -129,7 +123,6 @@ def test_multilabel_scores_case_m03_equal_to_scikit_learn():
         theirs = sk.f1_score(seen, said, average=average, zero_division=0)
         assert abs(got[name] - theirs) < 1e-12
 
-
 # %% nbs/lessons/10_evaluation.ipynb #0b1f0643
 def test_a_correlation_that_has_no_value_is_none_with_the_reason_case_m05():
     import warnings
@@ -145,7 +138,6 @@ def test_a_correlation_that_has_no_value_is_none_with_the_reason_case_m05():
         with pytest.raises(CourseError, match="at least 2 rows"):
             correlation([1.0], [2.0])
 
-
 # %% nbs/lessons/10_evaluation.ipynb #3add2987
 def test_correlations_with_ties_and_a_column_of_outputs_case_m06_equal_to_scipy():
     column, gold = [[1.0], [3.0], [2.0], [4.0], [4.5]], [1.0, 2.0, 2.0, 3.0, 5.0]
@@ -158,7 +150,6 @@ def test_correlations_with_ties_and_a_column_of_outputs_case_m06_equal_to_scipy(
         assert abs(spearman(x, z) - stats.spearmanr(x, z).statistic) < 1e-9
     assert abs(mse(a, b) - sk.mean_squared_error(a, b)) < 1e-9
 
-
 # %% nbs/lessons/10_evaluation.ipynb #46ffe62e
 def test_perplexity_is_of_the_corpus_without_padding_case_l04():
     nll = np.array([[0.1, 0.2, 0.1, 9, 9], [0.3, 0.5, 0.1, 0.4, 0.2]])
@@ -168,7 +159,6 @@ def test_perplexity_is_of_the_corpus_without_padding_case_l04():
         [perplexity(*x) for x in zip((nll * mask).sum(1), mask.sum(1))],
         [1.1426308117957227, 1.3498588075760032],
     )
-
 
 # %% nbs/lessons/10_evaluation.ipynb #5de9d0d0
 def test_answers_take_the_best_accepted_answer_cases_q01_q03():
@@ -185,12 +175,10 @@ def test_answers_take_the_best_accepted_answer_cases_q01_q03():
     assert exact_match("天氣很好", ["天氣好"]) == token_f1("天氣很好", ["天氣好"]) == 0
     assert abs(char_f1("天氣很好", ["天氣好"]) - 0.8571428571428571) < 1e-12
 
-
 # %% nbs/lessons/10_evaluation.ipynb #99924da4
 def test_only_silence_is_right_where_there_is_no_answer():
     assert exact_match("", []) == token_f1("", []) == 1
     assert exact_match("Rome", []) == token_f1("unanswerable", []) == exact_match("", ["1889"]) == 0
-
 
 # %% nbs/lessons/10_evaluation.ipynb #f954822f
 def test_calibration_agrees_with_scikit_learn_s_curve():
@@ -206,7 +194,6 @@ def test_calibration_agrees_with_scikit_learn_s_curve():
     assert sum(b[2] for b in got) == 500
     assert abs(calibration_error(p, t) - sum(n * abs(s - r) for s, r, n in got) / 500) < 1e-12
     assert calibration_error([[1.0, 0.0], [0.0, 1.0]], [0, 1]) == 0
-
 
 # %% nbs/lessons/10_evaluation.ipynb #70022777
 def test_the_interval_is_seeded_ordered_and_the_normal_one_for_many_rows():
@@ -225,18 +212,20 @@ def test_the_interval_is_seeded_ordered_and_the_normal_one_for_many_rows():
     )
     assert np.allclose((low, high), theirs.confidence_interval, rtol=0, atol=1e-12)
     pairs = np.random.default_rng(5).integers(0, 2, (200, 2))
-    assert bootstrap_interval(pairs, statistic=lambda x: f1(x[:, 0], x[:, 1]))[0] < f1(pairs[:, 0], pairs[:, 1])
-
+    assert bootstrap_interval(pairs, statistic=lambda x: f1(x[:, 0], x[:, 1]))[0] < f1(
+        pairs[:, 0], pairs[:, 1]
+    )
 
 # %% nbs/lessons/10_evaluation.ipynb #722666ee
 def test_ninety_five_percent_intervals_hold_the_truth_about_that_often():
     rng = np.random.default_rng(6)
     held = [
         low <= 0.8 <= high
-        for low, high in (bootstrap_interval(rng.random(300) < 0.8, n=300, seed=s) for s in range(400))
+        for low, high in (
+            bootstrap_interval(rng.random(300) < 0.8, n=300, seed=s) for s in range(400)
+        )
     ]
     assert 0.90 < np.mean(held) < 0.98
-
 
 # %% nbs/lessons/10_evaluation.ipynb #f260e7be
 def test_mcnemar_is_the_exact_coin_test():
@@ -251,7 +240,6 @@ def test_mcnemar_is_the_exact_coin_test():
         assert abs(mcnemar(t, a, b) - min(1, 2 * ways / 2 ** (wins + losses))) < 1e-9
     assert mcnemar([1, 1], [1, 0], [1, 0]) == 1
 
-
 # %% nbs/lessons/10_evaluation.ipynb #1950d78e
 def test_the_paired_bootstrap_sees_a_real_difference_and_no_other():
     rng = np.random.default_rng(8)
@@ -263,7 +251,6 @@ def test_the_paired_bootstrap_sees_a_real_difference_and_no_other():
     assert p < 0.01
     assert paired_bootstrap(t, good, good) == (0, 0, 0, 1)
     assert paired_bootstrap(t, good, same, metric=f1)[3] > 0.01
-
 
 # %% nbs/lessons/10_evaluation.ipynb #9b070c0f
 def test_nan_is_never_the_best_case_r05():
@@ -277,7 +264,6 @@ def test_nan_is_never_the_best_case_r05():
     assert not better(None, None)
     with pytest.raises(CourseError, match="no finite metric"):
         best_index([nothing, None])
-
 
 # %% nbs/lessons/10_evaluation.ipynb #2571c676
 def test_what_cannot_be_scored_is_refused_not_scored_as_nothing():
@@ -305,7 +291,6 @@ def test_what_cannot_be_scored_is_refused_not_scored_as_nothing():
     assert accuracy(np.array(["a", "b"], object), ["a", "b"]) == 1
     assert accuracy(["a", "b"], ["a", "c"]) == 0.5
 
-
 # %% nbs/lessons/10_evaluation.ipynb #8580bc39
 def test_hidden_labels_are_refused_case_d10():
     import pytest
@@ -318,22 +303,24 @@ def test_hidden_labels_are_refused_case_d10():
     for seen, kind in [([0, 1], "classify"), ([-1.5, 0.0], "regress")]:
         refuse_hidden(seen, "a split with labels", kind)
 
-
 # %% nbs/lessons/10_evaluation.ipynb #6303039f
 def test_classes_are_aligned_by_name_case_m08():
     import pytest
 
-    order, notes = label_order(["CONTRADICTION", "NEUTRAL", "ENTAILMENT"], ["entailment", "neutral", "contradiction"])
+    order, notes = label_order(
+        ["CONTRADICTION", "NEUTRAL", "ENTAILMENT"], ["entailment", "neutral", "contradiction"]
+    )
     assert [order.index(i) for i in [0, 2, 1, 0]] == [2, 0, 1, 2]
     assert len(notes) == 1
-    order, notes = label_order(["LABEL_0", "LABEL_1", "LABEL_2"], ["entailment", "neutral", "contradiction"])
+    order, notes = label_order(
+        ["LABEL_0", "LABEL_1", "LABEL_2"], ["entailment", "neutral", "contradiction"]
+    )
     assert order is None
     assert "carry no meaning" in notes[0]
     assert label_order(["neg", "pos"], ["neg", "pos"]) == (None, [])
     with pytest.raises(CourseError, match="'bad', 'good'") as e:
         label_order(["neg", "pos"], ["bad", "good"])
     assert "neg, pos" in str(e.value)
-
 
 # %% nbs/lessons/10_evaluation.ipynb #12834e48
 from ftcourse.data.encode.texts import encode
@@ -382,7 +369,6 @@ def reviewer(kind="classify", **how):
         labels=() if kind == "regress" else ["bad", "good"],
     )
 
-
 # %% nbs/lessons/10_evaluation.ipynb #baab6bed
 def test_outcomes_stand_in_the_order_of_the_rows_and_add_up_to_the_loss_of_the_model():
     for kind in ("classify", "multilabel", "regress"):
@@ -396,17 +382,17 @@ def test_outcomes_stand_in_the_order_of_the_rows_and_add_up_to_the_loss_of_the_m
         assert abs(by_size[0]["sum"].sum() - float(total)) < 1e-4
         assert by_size[0]["count"].sum() == count
 
-
 # %% nbs/lessons/10_evaluation.ipynb #b11ab871
 def test_a_single_class_no_progress_and_a_permutation_are_said():
     of_two = lambda true, pred: score_notes(np.array(true), np.array(pred), ["neg", "pos"])
     assert "single class, 'pos'" in of_two([1, 1, 1, 0], [1, 1, 1, 1])[0]
     assert "no better than" in of_two([1, 1, 1, 0], [1, 0, 1, 1])[0]
-    said = score_notes(np.array([2, 0, 1, 2]), np.array([0, 2, 1, 0]), ["entailment", "neutral", "contradiction"])
+    said = score_notes(
+        np.array([2, 0, 1, 2]), np.array([0, 2, 1, 0]), ["entailment", "neutral", "contradiction"]
+    )
     assert "permutation" in said[-1]
     assert "1.000" in said[-1]
     assert of_two([0, 1, 0, 1], [0, 1, 0, 1]) == []
-
 
 # %% nbs/lessons/10_evaluation.ipynb #c0ffee61
 def test_a_model_s_thresholds_decide_in_whatever_order_the_data_count_the_labels():
@@ -423,9 +409,10 @@ def test_a_model_s_thresholds_decide_in_whatever_order_the_data_count_the_labels
     assert thresholds_of(two, [1, 0]) == [0.75]
     many = SimpleNamespace(kind="multilabel", thresholds=[0.1, 0.2, 0.3])
     assert thresholds_of(many, [2, 0, 1]) == [0.3, 0.1, 0.2]
-    sets = multilabel_statistics(np.array([[1, 0, 0]]), np.log(np.array([[0.15, 0.15, 0.15]]) / 0.85), [0.1, 0.2, 0.3])
+    sets = multilabel_statistics(
+        np.array([[1, 0, 0]]), np.log(np.array([[0.15, 0.15, 0.15]]) / 0.85), [0.1, 0.2, 0.3]
+    )
     assert sets[1].tolist() == [[1, 0, 0]]
-
 
 # %% nbs/lessons/10_evaluation.ipynb #c0ffee67
 def test_twenty_right_of_twenty_are_not_certainty():
@@ -435,7 +422,6 @@ def test_twenty_right_of_twenty_are_not_certainty():
     assert unanimous_interval(np.array([1.0, 0.0])) is None
     assert unanimous_interval(np.array([0.5, 0.5])) is None
     assert unanimous_interval(len) is None
-
 
 # %% nbs/lessons/10_evaluation.ipynb #c0ffee62
 def test_a_task_s_own_metric_comes_first_and_chooses():
@@ -464,7 +450,6 @@ def test_a_task_s_own_metric_comes_first_and_chooses():
     assert said_of_it.interval("mine")[0] <= said_of_it["mine"]
     assert list(validator(own_task, metrics=own_task.metrics)(judge_of_it)) == ["mine", "loss"]
 
-
 # %% nbs/lessons/10_evaluation.ipynb #ec4e30b2
 def test_the_report_does_not_depend_on_the_batch_size_case_l03_and_leaves_the_model_as_it_was():
     net, nine = reviewer()
@@ -479,7 +464,6 @@ def test_the_report_does_not_depend_on_the_batch_size_case_l03_and_leaves_the_mo
     assert [part.training for part in net.network.modules()] == modes
     assert torch.is_grad_enabled()
     assert all(p.grad is None for p in net.network.parameters())
-
 
 # %% nbs/lessons/10_evaluation.ipynb #03d5b696
 def test_a_report_holds_scores_intervals_confusion_and_the_hardest_rows():
@@ -510,7 +494,6 @@ def test_a_report_holds_scores_intervals_confusion_and_the_hardest_rows():
     with pytest.raises(CourseError, match="accuracy"):
         report["acuracy"]
 
-
 # %% nbs/lessons/10_evaluation.ipynb #5ad75d90
 def test_hidden_labels_never_reach_the_loss_case_d10():
     import pytest
@@ -521,7 +504,6 @@ def test_hidden_labels_never_reach_the_loss_case_d10():
         evaluate(net, nine, name="sst2/test")
     assert "-1" in str(e.value)
     assert "validation" in str(e.value)
-
 
 # %% nbs/lessons/10_evaluation.ipynb #79b939f4
 def test_a_task_whose_classes_stand_in_another_order_gives_the_same_scores_case_m08():
@@ -550,7 +532,6 @@ def test_a_task_whose_classes_stand_in_another_order_gives_the_same_scores_case_
     assert abs(one.loss - two.loss) < 1e-6
     assert any("aligned by name" in x for x in two.notes)
     assert one.name == "nine/test"
-
 
 # %% nbs/lessons/10_evaluation.ipynb #4a50f216
 def test_a_collapsed_regression_is_undefined_never_nan_case_m05_and_outputs_that():
@@ -581,7 +562,6 @@ def test_a_collapsed_regression_is_undefined_never_nan_case_m05_and_outputs_that
     assert json.dumps(nothing_scored.to_dict(), allow_nan=False)
     assert validator(nine)(net) == {"accuracy": None, "loss": None}
 
-
 # %% nbs/lessons/10_evaluation.ipynb #f5dcfaae
 def test_several_labels_answers_and_text_are_scored():
     import math
@@ -610,7 +590,9 @@ def test_several_labels_answers_and_text_are_scored():
         said = net.predict([(r["question"], r["context"]) for r in asked])
     assert list(answers.pred) == said
     assert all(x in asked[0]["context"] for x in said)
-    assert answers["f1"] == np.mean([token_f1(x, r["answers"]["text"]) for x, r in zip(said, asked)])
+    assert answers["f1"] == np.mean(
+        [token_f1(x, r["answers"]["text"]) for x, r in zip(said, asked)]
+    )
     assert "%" in str(answers)
     assert "char_f1" not in answers.scores
     for name in ("tiny-gpt", "tiny-bert"):
@@ -621,7 +603,6 @@ def test_several_labels_answers_and_text_are_scored():
         assert abs(large["perplexity"] - math.exp(large.loss)) < 1e-6
         assert large.hardest(1)[0]["true"] is None
 
-
 # %% nbs/lessons/10_evaluation.ipynb #0455b5cf
 def test_the_validator_gives_the_main_score_and_the_loss_of_the_report():
     net, nine = reviewer()
@@ -629,7 +610,6 @@ def test_the_validator_gives_the_main_score_and_the_loss_of_the_report():
     assert validator(nine)(net) == {"accuracy": full["accuracy"], "loss": full.loss}
     assert list(validator(nine, "mcc")(net)) == ["mcc", "loss"]
     assert list(validator(nine, "loss")(net)) == ["loss"]
-
 
 # %% nbs/lessons/10_evaluation.ipynb #b5f4766a
 def test_a_model_is_no_better_than_itself_and_other_rows_are_refused():
@@ -645,12 +625,13 @@ def test_a_model_is_no_better_than_itself_and_other_rows_are_refused():
     with pytest.raises(CourseError, match="different rows"):
         compare(one, two)
 
-
 # %% nbs/lessons/10_evaluation.ipynb #432fee25
 def test_compare_names_the_better_one_by_loss_too():
     net, nine = reviewer()
     sure = lambda sign: (
-        lambda batch: torch.nn.functional.one_hot(batch.labels if sign else 1 - batch.labels, 2).float() * 4
+        lambda batch: (
+            torch.nn.functional.one_hot(batch.labels if sign else 1 - batch.labels, 2).float() * 4
+        )
     )
     net.forward = sure(True)
     good = evaluate(net, nine)
@@ -661,14 +642,15 @@ def test_compare_names_the_better_one_by_loss_too():
     assert "second is better" in str(compare(poor, good))
     assert compare(good, poor).p_mcnemar == 2 / 2**9
 
-
 # %% nbs/lessons/10_evaluation.ipynb #533f591e
 def test_few_rows_that_tell_two_models_apart_show_nothing():
     net, nine = reviewer()
     sure = lambda wrong: (
         lambda batch: (
             torch.nn.functional.one_hot(
-                torch.where(torch.tensor([i in wrong for i in batch.index]), 1 - batch.labels, batch.labels),
+                torch.where(
+                    torch.tensor([i in wrong for i in batch.index]), 1 - batch.labels, batch.labels
+                ),
                 2,
             ).float()
             * 4
@@ -698,7 +680,6 @@ def test_few_rows_that_tell_two_models_apart_show_nothing():
     assert "do not show" in str(compare(right, with_wrong(0, 1, 2, 3), "macro_f1"))
     assert "first is better" in str(compare(right, with_wrong(0, 1, 2, 3, 4, 5), "macro_f1"))
 
-
 # %% nbs/lessons/10_evaluation.ipynb #5210e805
 def rated(tp, fp, fn):
     return (tp / (tp + fp) if tp + fp else 0.0, tp / (tp + fn) if tp + fn else 0.0)
@@ -720,7 +701,8 @@ f1_exercise = Exercise(
             "small as soon as one of them is."
         ): lambda *c: sum(rated(*c)) / 2,
         (
-            "With all three counts at zero this is 0/0. What was neither there nor claimed counts as 0."
+            "With all three counts at zero this is 0/0. What was neither there nor claimed counts "
+            "as 0."
         ): lambda tp, fp, fn: 2 * tp / (2 * tp + fp + fn),
         (
             "Right for most counts. But precision is 0/0 where nothing was claimed, recall where "
@@ -729,33 +711,42 @@ f1_exercise = Exercise(
         ): [
             lambda tp, fp, fn: 2 / ((tp + fp) / tp + (tp + fn) / tp),
             lambda tp, fp, fn: without_zero(tp / (tp + fp), tp / (tp + fn)),
-            lambda tp, fp, fn: 0.0 if not tp + fp + fn else without_zero(tp / (tp + fp), tp / (tp + fn)),
+            lambda tp, fp, fn: (
+                0.0 if not tp + fp + fn else without_zero(tp / (tp + fp), tp / (tp + fn))
+            ),
             lambda *c: (lambda p, r: 2 * p * r / (p + r))(*rated(*c)),
         ],
-        ("What was neither there nor claimed counts as 0 here, not as a success."): lambda tp, fp, fn: (
-            2 * tp / (2 * tp + fp + fn) if tp + fp + fn else 1.0
-        ),
+        (
+            "What was neither there nor claimed counts as 0 here, not as a success."
+        ): lambda tp, fp, fn: 2 * tp / (2 * tp + fp + fn) if tp + fp + fn else 1.0,
         "That is precision: it does not see what was missed.": lambda *c: rated(*c)[0],
         "That is recall: it does not see what was claimed wrongly.": lambda *c: rated(*c)[1],
         (
-            "That is the product of precision and recall: their harmonic mean is twice the product over the sum."
+            "That is the product of precision and recall: their harmonic mean is twice the "
+            "product over the sum."
         ): lambda *c: rated(*c)[0] * rated(*c)[1],
-        "Half of it: the harmonic mean is *twice* the product over the sum.": lambda *c: without_zero(*rated(*c)) / 2,
+        "Half of it: the harmonic mean is *twice* the product over the sum.": lambda *c: (
+            without_zero(*rated(*c)) / 2
+        ),
         (
-            "That is the share of tp among all three (Jaccard): in F1, tp counts twice, above and below."
+            "That is the share of tp among all three (Jaccard): in F1, tp counts twice, above and "
+            "below."
         ): lambda tp, fp, fn: tp / (tp + fp + fn) if tp + fp + fn else 0.0,
-        "tp counts twice below the line, too.": lambda tp, fp, fn: 2 * tp / (tp + fp + fn) if tp + fp + fn else 0.0,
+        "tp counts twice below the line, too.": lambda tp, fp, fn: (
+            2 * tp / (tp + fp + fn) if tp + fp + fn else 0.0
+        ),
         "You rounded: give the number as it is.": [
             lambda *c, d=d: round(without_zero(*rated(*c)), d) for d in (1, 2, 3, 4)
         ],
-        "That is in percent: scores of this course are fractions.": lambda *c: 100 * without_zero(*rated(*c)),
+        "That is in percent: scores of this course are fractions.": lambda *c: (
+            100 * without_zero(*rated(*c))
+        ),
     },
     hints=[
         "Start from 2·precision·recall / (precision + recall) and put the counts in.",
         "2tp / (2tp + fp + fn).",
     ],
 )
-
 
 # %% nbs/lessons/10_evaluation.ipynb #10b1525e
 def pooled(pairs):
@@ -783,22 +774,24 @@ perplexity_exercise = Exercise(
         "You divided by the number of batches, not of tokens.": lambda pairs: math.exp(
             sum(s for s, _ in pairs) / len(pairs)
         ),
-        "You did not divide: perplexity is per token.": lambda pairs: math.exp(sum(s for s, _ in pairs)),
+        "You did not divide: perplexity is per token.": lambda pairs: math.exp(
+            sum(s for s, _ in pairs)
+        ),
         "You divided after the exp: first the mean loss, then exp.": lambda pairs: (
             math.exp(sum(s for s, _ in pairs)) / sum(c for _, c in pairs)
         ),
         "That is the mean loss in nats: perplexity is its exponential.": pooled,
-        ("The sign: the sums are losses, minus the logarithm already, so the exponent is positive."): lambda pairs: (
-            math.exp(-pooled(pairs))
-        ),
+        (
+            "The sign: the sums are losses, minus the logarithm already, so the exponent is "
+            "positive."
+        ): lambda pairs: math.exp(-pooled(pairs)),
         "Our sums are in nats, so the base is e, not 2.": lambda pairs: 2 ** pooled(pairs),
-        ("That is one perplexity per batch: one number for all of them is asked for."): lambda pairs: [
-            math.exp(s / c) for s, c in pairs
-        ],
+        (
+            "That is one perplexity per batch: one number for all of them is asked for."
+        ): lambda pairs: [math.exp(s / c) for s, c in pairs],
     },
     hints=["Sums and counts add up; averages do not.", "One division, then one exp."],
 )
-
 
 # %% nbs/lessons/10_evaluation.ipynb #a16064c5
 def tail(n, k):
@@ -812,7 +805,9 @@ def sure_about_none(wins, losses):
 
 
 def normal(correct):
-    return lambda w, l: math.erfc(max(0.0, abs(w - l) - correct) / math.sqrt(2 * (w + l))) if w + l else 1.0
+    return lambda w, l: (
+        math.erfc(max(0.0, abs(w - l) - correct) / math.sqrt(2 * (w + l))) if w + l else 1.0
+    )
 
 
 coin_exercise = Exercise(
@@ -822,31 +817,41 @@ coin_exercise = Exercise(
     solution=lambda wins, losses: min(1.0, 2 * tail(wins + losses, min(wins, losses))),
     also=[
         lambda w, l: (
-            sum(math.comb(w + l, i) for i in range(w + l + 1) if abs(2 * i - w - l) >= abs(w - l)) / 2 ** (w + l)
+            sum(math.comb(w + l, i) for i in range(w + l + 1) if abs(2 * i - w - l) >= abs(w - l))
+            / 2 ** (w + l)
         )
     ],
     mistakes={
         (
-            "One side only: before you looked, either of the two could have been ahead. Double the tail, and stop at 1."
+            "One side only: before you looked, either of the two could have been ahead. Double "
+            "the tail, and stop at 1."
         ): lambda wins, losses: tail(wins + losses, min(wins, losses)),
-        ("Where wins and losses are equal you get more than 1: no probability is. Stop at 1."): lambda wins, losses: (
-            2 * tail(wins + losses, min(wins, losses))
-        ),
-        ("That is the probability of exactly this result: add all that are further from the middle."): [
-            lambda wins, losses: min(1.0, 2 * math.comb(wins + losses, min(wins, losses)) / 2 ** (wins + losses)),
+        (
+            "Where wins and losses are equal you get more than 1: no probability is. Stop at 1."
+        ): lambda wins, losses: 2 * tail(wins + losses, min(wins, losses)),
+        (
+            "That is the probability of exactly this result: add all that are further from the "
+            "middle."
+        ): [
+            lambda wins, losses: min(
+                1.0, 2 * math.comb(wins + losses, min(wins, losses)) / 2 ** (wins + losses)
+            ),
             lambda wins, losses: math.comb(wins + losses, min(wins, losses)) / 2 ** (wins + losses),
         ],
         (
             "You summed up to `losses`: when the second model is ahead, that is nearly "
             "everything. Sum up to the smaller of the two."
         ): lambda wins, losses: min(1.0, 2 * tail(wins + losses, losses)),
-        ("You summed up to the larger of the two, which is nearly everything: sum up to the smaller."): [
+        (
+            "You summed up to the larger of the two, which is nearly everything: sum up to the "
+            "smaller."
+        ): [
             lambda wins, losses: min(1.0, 2 * tail(wins + losses, max(wins, losses))),
             lambda wins, losses: tail(wins + losses, max(wins, losses)),
         ],
-        ("Your sum stops one too early: `range(k)` leaves k out, and this far is part of it."): lambda wins, losses: (
-            min(1.0, 2 * tail(wins + losses, min(wins, losses) - 1))
-        ),
+        (
+            "Your sum stops one too early: `range(k)` leaves k out, and this far is part of it."
+        ): lambda wins, losses: min(1.0, 2 * tail(wins + losses, min(wins, losses) - 1)),
         "Without a single disagreement nothing speaks against a coin: the answer is 1.": [
             sure_about_none,
             lambda w, l: min(1.0, 2 * tail(w + l, min(w, l))) if w + l else 0.0,
@@ -867,7 +872,6 @@ coin_exercise = Exercise(
         "Sum from 0 to the smaller of the two, then double.",
     ],
 )
-
 
 # %% nbs/lessons/10_evaluation.ipynb #3c5ee780
 def test_the_exercises_accept_their_solutions_and_name_each_mistake():

@@ -17,24 +17,30 @@ from ftcourse.tasks.sentiment import negator
 from ftcourse.tasks.sentiment import review_rows
 import numpy as np
 
-
 # %% nbs/lessons/11_sentiment.ipynb #20373328
 def test_reviews_to_order_are_of_their_topic_in_proportion_and_of_one_split():
     import pytest
 
-    made = {split: review_rows(split, 60, topic="phone", share=0.1) for split in ("train", "validation", "test")}
-    assert all(Counter(r["label"] for r in part) == {"positive": 6, "negative": 54} for part in made.values())
+    made = {
+        split: review_rows(split, 60, topic="phone", share=0.1)
+        for split in ("train", "validation", "test")
+    }
+    assert all(
+        Counter(r["label"] for r in part) == {"positive": 6, "negative": 54}
+        for part in made.values()
+    )
     written = [r["text"] for part in made.values() for r in part]
     assert len(set(written)) == 180
     assert made["train"] == review_rows("train", 60, topic="phone", share=0.1)
     assert made["train"] != review_rows("train", 60, topic="phone", share=0.1, seed=1)
     assert encode_texts(written, load_model("tiny-bert", head="lm").tokenizer).unk_rate == 0
-    assert not any(word in text.split() for text in written for word in ("waiter", "soup", "breakfast", "plot"))
+    assert not any(
+        word in text.split() for text in written for word in ("waiter", "soup", "breakfast", "plot")
+    )
     with pytest.raises(CourseError, match="no topic 'boat'"):
         review_rows("train", 1, topic="boat")
     with pytest.raises(CourseError, match="'dev' is no split"):
         review_rows("dev", 1)
-
 
 # %% nbs/lessons/11_sentiment.ipynb #b248e950
 def test_negators_are_found_as_whole_words_the_longest_first():
@@ -42,7 +48,6 @@ def test_negators_are_found_as_whole_words_the_longest_first():
     assert negator("It was not a delight.") == "not"
     assert negator("I can see a knot, nevertheless.") is None
     assert negator("it never delighted me") == "never"
-
 
 # %% nbs/lessons/11_sentiment.ipynb #200825fd
 def test_contrast_pairs_differ_in_one_word_all_of_them_known_to_the_built_in_models():
@@ -55,7 +60,6 @@ def test_contrast_pairs_differ_in_one_word_all_of_them_known_to_the_built_in_mod
     tokenizer = load_model("tiny-bert", head="lm").tokenizer
     assert encode_texts([x["contrast"] for x in sixty], tokenizer).unk_rate == 0
 
-
 # %% nbs/lessons/11_sentiment.ipynb #706e4ad6
 def test_each_topic_is_a_task_with_a_name():
     phones = load_task("reviews-phone")
@@ -63,7 +67,6 @@ def test_each_topic_is_a_task_with_a_name():
     assert phones.name == "reviews-phone"
     assert len(phones.test) == 500
     assert not any(phones.leaks().values())
-
 
 # %% nbs/lessons/11_sentiment.ipynb #3b70cb7d
 def test_naive_bayes_by_hand_equals_scikit_learn_s():
@@ -74,7 +77,10 @@ def test_naive_bayes_by_hand_equals_scikit_learn_s():
 
     some, more = review_rows("train", 200, share=0.3), [r["text"] for r in review_rows("test", 100)]
     y = np.array([r["label"] == "positive" for r in some]).astype(int)
-    counts = [Counter(w for r, k in zip(some, y) if k == side for w in split_words(r["text"])) for side in (0, 1)]
+    counts = [
+        Counter(w for r, k in zip(some, y) if k == side for w in split_words(r["text"]))
+        for side in (0, 1)
+    ]
     known = counts[0] | counts[1]
     totals = [c.total() + len(known) for c in counts]
     by_hand = [
@@ -94,7 +100,6 @@ def test_naive_bayes_by_hand_equals_scikit_learn_s():
     with pytest.raises(CourseError, match="both"):
         naive_bayes(["a", "b"], [1, 1])
 
-
 # %% nbs/lessons/11_sentiment.ipynb #59185cd8
 def test_best_threshold_finds_what_scikit_learn_s_curve_has_at_its_best():
     from sklearn.metrics import precision_recall_curve
@@ -107,7 +112,6 @@ def test_best_threshold_finds_what_scikit_learn_s_curve_has_at_its_best():
         highest = np.max(2 * a * b / np.maximum(a + b, 1e-12))
         ours = f1_positive(y, (given > best_threshold(y, given)).astype(int))
         assert abs(ours - highest) < (1e-9 if n < 1000 else 0.01)
-
 
 # %% nbs/lessons/11_sentiment.ipynb #7195f40b
 def test_of_equal_thresholds_the_one_nearest_to_one_half_and_rows_that_cannot_tell_are_refused():
@@ -129,7 +133,6 @@ def test_of_equal_thresholds_the_one_nearest_to_one_half_and_rows_that_cannot_te
     ]:
         with pytest.raises(CourseError, match=re.escape(why)):
             best_threshold(y, given)
-
 
 # %% nbs/lessons/11_sentiment.ipynb #4494be41
 def test_one_token_per_character_as_by_hand_and_it_survives_saving():
@@ -156,7 +159,6 @@ def test_one_token_per_character_as_by_hand_and_it_survives_saving():
     with pytest.raises(CourseError, match="character"):
         character_tokenizer([" ", ""])
 
-
 # %% nbs/lessons/11_sentiment.ipynb #25773109
 def test_the_hotel_reviews_are_read_whole_label_1_is_positive():
     import csv
@@ -178,7 +180,6 @@ def test_the_hotel_reviews_are_read_whole_label_1_is_positive():
             for text, label in zip(part["review"], part["label"])
         )
 
-
 # %% nbs/lessons/11_sentiment.ipynb #03fa5e17
 import re
 
@@ -186,7 +187,9 @@ from ftcourse.course.practice.exercises import Exercise
 
 
 def flipped(text):
-    return re.sub(r"\b(was|were|is|are)\b( not\b)?", lambda m: m[1] if m[2] else m[1] + " not", text, count=1)
+    return re.sub(
+        r"\b(was|were|is|are)\b( not\b)?", lambda m: m[1] if m[2] else m[1] + " not", text, count=1
+    )
 
 
 def by_words(text):
@@ -215,8 +218,11 @@ ex1 = Exercise(
     ],
     also=[by_words],
     mistakes={
-        ("You negate every verb: two negations in a review of one mood are two contrasts. Only the first."): lambda t: (
-            re.sub(r"\b(was|were|is|are)\b( not\b)?", lambda m: m[1] if m[2] else m[1] + " not", t)
+        (
+            "You negate every verb: two negations in a review of one mood are two contrasts. Only "
+            "the first."
+        ): lambda t: re.sub(
+            r"\b(was|were|is|are)\b( not\b)?", lambda m: m[1] if m[2] else m[1] + " not", t
         ),
         "You only put *not* in: where it stands already, it has to go.": lambda t: re.sub(
             r"\b(was|were|is|are)\b", r"\1 not", t, count=1
@@ -227,16 +233,20 @@ ex1 = Exercise(
         "You left out *are*: there are four verbs.": lambda t: re.sub(
             r"\b(was|were|is)\b( not\b)?", lambda m: m[1] if m[2] else m[1] + " not", t, count=1
         ),
-        ("You take away a *not* wherever it stands: only one that follows the verb goes."): lambda t: (
-            re.sub(r" not\b", "", t, count=1) if re.search(r"\bnot\b", t) else flipped(t)
-        ),
-        ("A text without any of the four verbs comes back as it is, and yours gives nothing back."): lambda t: (
-            flipped(t) if re.search(r"\b(was|were|is|are)\b", t) else None
-        ),
+        (
+            "You take away a *not* wherever it stands: only one that follows the verb goes."
+        ): lambda t: re.sub(r" not\b", "", t, count=1) if re.search(r"\bnot\b", t) else flipped(t),
+        (
+            "A text without any of the four verbs comes back as it is, and yours gives nothing "
+            "back."
+        ): lambda t: flipped(t) if re.search(r"\b(was|were|is|are)\b", t) else None,
         "You put *not* in front of the verb: it goes behind it.": lambda t: re.sub(
             r"\b(was|were|is|are)\b( not\b)?", lambda m: m[1] if m[2] else "not " + m[1], t, count=1
         ),
-        ("You find the verbs inside other words, such as the *is* of *This*: look for whole words."): lambda t: re.sub(
+        (
+            "You find the verbs inside other words, such as the *is* of *This*: look for whole "
+            "words."
+        ): lambda t: re.sub(
             r"(was|were|is|are)( not\b)?", lambda m: m[1] if m[2] else m[1] + " not", t, count=1
         ),
         "You take the beginning of *notable* for a *not*.": lambda t: re.sub(
@@ -249,21 +259,25 @@ ex1 = Exercise(
     ],
 )
 
-
 # %% nbs/lessons/11_sentiment.ipynb #2ddd44db
 def test_exercise_1_is_sound():
     assert ex1.proves()
 
-
 # %% nbs/lessons/11_sentiment.ipynb #ad8c7633
 def costs(true, probability, cut, miss, alarm):
-    return sum(miss * (t == 1 and p <= cut) + alarm * (t == 0 and p > cut) for t, p in zip(true, probability))
+    return sum(
+        miss * (t == 1 and p <= cut) + alarm * (t == 0 and p > cut)
+        for t, p in zip(true, probability)
+    )
 
 
 def walking(true, probability, thresholds, miss, alarm):
     best, least = None, float("inf")
     for cut in thresholds:
-        cost = sum({(1, False): miss, (0, True): alarm}.get((t, p > cut), 0) for t, p in zip(true, probability))
+        cost = sum(
+            {(1, False): miss, (0, True): alarm}.get((t, p > cut), 0)
+            for t, p in zip(true, probability)
+        )
         if cost < least:
             best, least = cut, cost
     return best
@@ -298,7 +312,8 @@ ex2 = Exercise(
         ): lambda true, probability, thresholds, miss, alarm: min(
             thresholds,
             key=lambda c: sum(
-                miss * (t == 1 and p < c) + alarm * (t == 0 and p >= c) for t, p in zip(true, probability)
+                miss * (t == 1 and p < c) + alarm * (t == 0 and p >= c)
+                for t, p in zip(true, probability)
             ),
         ),
         (
@@ -330,10 +345,14 @@ ex2 = Exercise(
             range(len(thresholds)),
             key=lambda i: costs(true, probability, thresholds[i], miss, alarm),
         ),
-        ("You return the cost: the threshold is asked for."): lambda true, probability, thresholds, miss, alarm: min(
+        (
+            "You return the cost: the threshold is asked for."
+        ): lambda true, probability, thresholds, miss, alarm: min(
             costs(true, probability, c, miss, alarm) for c in thresholds
         ),
-        ("You chose the dearest threshold: min, not max."): lambda true, probability, thresholds, miss, alarm: max(
+        (
+            "You chose the dearest threshold: min, not max."
+        ): lambda true, probability, thresholds, miss, alarm: max(
             thresholds, key=lambda c: costs(true, probability, c, miss, alarm)
         ),
     },
@@ -343,7 +362,6 @@ ex2 = Exercise(
     ],
 )
 
-
 # %% nbs/lessons/11_sentiment.ipynb #149371ca
 def test_exercise_2_is_sound():
     import numpy as np
@@ -352,11 +370,13 @@ def test_exercise_2_is_sound():
 
     def with_arrays(true, probability, thresholds, miss, alarm):
         t, p = np.array(true), np.array(probability)
-        cost = [miss * ((t == 1) & (p <= c)).sum() + alarm * ((t == 0) & (p > c)).sum() for c in thresholds]
+        cost = [
+            miss * ((t == 1) & (p <= c)).sum() + alarm * ((t == 0) & (p > c)).sum()
+            for c in thresholds
+        ]
         return thresholds[int(np.argmin(cost))]
 
     assert ex2.judge(with_arrays)[0] == "right"
-
 
 # %% nbs/lessons/11_sentiment.ipynb #2dabf80b
 ex3 = Exercise(
@@ -366,9 +386,9 @@ ex3 = Exercise(
     solution=lambda counts: [sum(counts) / (len(counts) * n) for n in counts],
     also=[lambda counts: [1 / (n * len(counts) / sum(counts)) for n in counts]],
     mistakes={
-        ("Your weights follow how frequent a class is: the rare one should weigh more."): lambda counts: [
-            n * len(counts) / sum(counts) for n in counts
-        ],
+        (
+            "Your weights follow how frequent a class is: the rare one should weigh more."
+        ): lambda counts: [n * len(counts) / sum(counts) for n in counts],
         (
             "Every class has the same total, but a row does not weigh 1 on average: multiply by "
             "the number of rows and divide by the number of classes."
@@ -385,7 +405,8 @@ ex3 = Exercise(
             "number of rows, do not subtract."
         ): lambda counts: [1 - n / sum(counts) for n in counts],
         (
-            "You left out how many classes there are: a row weighs as much as there are classes, on average."
+            "You left out how many classes there are: a row weighs as much as there are classes, "
+            "on average."
         ): lambda counts: [sum(counts) / n for n in counts],
         (
             "Your weights add up to 1, and two classes of 50 rows weigh half: it is the *rows* "
@@ -397,7 +418,6 @@ ex3 = Exercise(
         "The totals add up to the number of rows, and there are as many totals as classes.",
     ],
 )
-
 
 # %% nbs/lessons/11_sentiment.ipynb #b7645d5c
 def test_exercise_3_is_sound_and_its_answer_is_what_the_loss_gets():

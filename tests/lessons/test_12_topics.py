@@ -23,7 +23,6 @@ from ftcourse.tasks.topics import tree_row
 from ftcourse.tasks.topics import write_rows
 import numpy as np
 
-
 # %% nbs/lessons/12_topics.ipynb #7231f7e7
 def test_macro_is_the_mean_over_classes_and_micro_is_accuracy():
     import numpy as np
@@ -34,7 +33,6 @@ def test_macro_is_the_mean_over_classes_and_micro_is_accuracy():
     assert f1(t, p, "micro") == 0.95
     assert accuracy(t, p) == 0.95
     assert f1(t, p, "macro") < 0.83
-
 
 # %% nbs/lessons/12_topics.ipynb #39309116
 def test_sigmoid_and_its_loss_by_hand_equal_torch():
@@ -55,16 +53,19 @@ def test_sigmoid_and_its_loss_by_hand_equal_torch():
         F.binary_cross_entropy_with_logits(scores, sets, reduction="sum"),
     )
     whole, n = binary_cross_entropy(scores, sets)
-    torch.testing.assert_close(whole, F.binary_cross_entropy_with_logits(scores, sets, reduction="sum"))
+    torch.testing.assert_close(
+        whole, F.binary_cross_entropy_with_logits(scores, sets, reduction="sum")
+    )
     assert n == 1600
     small = load_task("topics-many").take(8)
     network = load_model("tiny-bert", task=small)
     batch = next(iter(Batches(encode_task(small, "train", network.tokenizer), 8, shuffle=False)))
     torch.testing.assert_close(
         network.loss(batch)[0],
-        F.binary_cross_entropy_with_logits(network.forward(batch), batch.labels.float(), reduction="sum"),
+        F.binary_cross_entropy_with_logits(
+            network.forward(batch), batch.labels.float(), reduction="sum"
+        ),
     )
-
 
 # %% nbs/lessons/12_topics.ipynb #c5bb517c
 def test_label_sets_are_scored_as_case_m03_says_through_the_report():
@@ -86,7 +87,6 @@ def test_label_sets_are_scored_as_case_m03_says_through_the_report():
     for name, value in wanted.items():
         assert abs(of[name](slice(None)) - value) < 1e-6, name
 
-
 # %% nbs/lessons/12_topics.ipynb #31fd88b5
 def test_thresholds_are_the_best_on_the_rows_they_are_chosen_on_one_per_label():
     import numpy as np
@@ -98,11 +98,12 @@ def test_thresholds_are_the_best_on_the_rows_they_are_chosen_on_one_per_label():
     picked = choose_thresholds(seen, said)
     assert picked[3:] == [0.5, 0.5], "no row has the label, or every row: one half"
     for k in range(3):
-        best = max(f1(seen[:, k], said[:, k] > t, "binary", positive=1) for t in np.linspace(0, 1, 1001))
+        best = max(
+            f1(seen[:, k], said[:, k] > t, "binary", positive=1) for t in np.linspace(0, 1, 1001)
+        )
         assert abs(f1(seen[:, k], said[:, k] > picked[k], "binary", positive=1) - best) < 1e-9
     with pytest.raises(CourseError, match="differ in shape"):
         choose_thresholds(seen[:, :3], said)
-
 
 # %% nbs/lessons/12_topics.ipynb #43941d07
 def test_thresholds_stay_with_the_model():
@@ -119,15 +120,20 @@ def test_thresholds_stay_with_the_model():
         words = small.test["text"][:20]
         odds = guesser.probabilities(words)
         guesser.thresholds = [float(x) for x in np.median(odds, 0)]
-        wanted = [[name for name, p, t in zip(guesser.labels, row, guesser.thresholds) if p > t] for row in odds]
+        wanted = [
+            [name for name, p, t in zip(guesser.labels, row, guesser.thresholds) if p > t]
+            for row in odds
+        ]
         assert guesser.predict(words) == wanted
         assert 0 < sum(map(len, wanted)) < 160
         with tempfile.TemporaryDirectory() as folder:
             again = load_model(guesser.save(Path(folder) / "m"))
         assert again.thresholds == guesser.thresholds
         assert again.predict(words) == wanted
-        assert (evaluate_model(guesser, small, rows=50).pred == evaluate_model(again, small, rows=50).pred).all()
-
+        assert (
+            evaluate_model(guesser, small, rows=50).pred
+            == evaluate_model(again, small, rows=50).pred
+        ).all()
 
 # %% nbs/lessons/12_topics.ipynb #d55f7290
 def test_a_softmax_gives_at_most_one_label_above_one_half():
@@ -137,7 +143,6 @@ def test_a_softmax_gives_at_most_one_label_above_one_half():
     odds = (torch.randn(500, 8) * 5).softmax(-1)
     assert int((odds > 0.5).sum(1).max()) == 1
     assert int(((torch.randn(500, 8) * 5).sigmoid() > 0.5).sum(1).max()) > 2
-
 
 # %% nbs/lessons/12_topics.ipynb #ad8de1cd
 def test_the_curve_and_its_area_equal_scikit_learn():
@@ -158,7 +163,6 @@ def test_the_curve_and_its_area_equal_scikit_learn():
         with pytest.raises(CourseError, match="no row has the class"):
             score([0, 0], [0.1, 0.9])
 
-
 # %% nbs/lessons/12_topics.ipynb #ad8de1ce
 def test_each_threshold_claims_what_the_sweep_counts_also_where_a_probability_is_0():
     import numpy as np
@@ -177,7 +181,6 @@ def test_each_threshold_claims_what_the_sweep_counts_also_where_a_probability_is
             assert r == hits / has.sum()
         assert (given > curve[0][2]).all()
         assert not (given > curve[-1][2]).any()
-
 
 # %% nbs/lessons/12_topics.ipynb #17df642c
 def test_going_down_the_tree_is_consistent_and_sums_are_sums():
@@ -199,7 +202,6 @@ def test_going_down_the_tree_is_consistent_and_sums_are_sums():
     with pytest.raises(CourseError, match="do not fit 3 coarse and 5 fine labels"):
         down_the_tree(tops[:9], odds, names)
 
-
 # %% nbs/lessons/12_topics.ipynb #6e38cf0d
 def test_the_coarse_task_has_the_same_rows():
     import pytest
@@ -216,7 +218,6 @@ def test_the_coarse_task_has_the_same_rows():
     ]
     with pytest.raises(CourseError, match="COARSE:fine"):
         to_parents(load_task("topics"))
-
 
 # %% nbs/lessons/12_topics.ipynb #70547714
 def test_the_rows_of_this_lesson_keep_the_rules_of_the_world():
@@ -244,7 +245,6 @@ def test_the_rows_of_this_lesson_keep_the_rules_of_the_world():
     with pytest.raises(CourseError, match="'dev'"):
         write_rows(many_row, "dev")
 
-
 # %% nbs/lessons/12_topics.ipynb #d498d903
 def test_trec_is_read_whole_coarse_and_fine():
     from ftcourse import load_task
@@ -255,7 +255,10 @@ def test_trec_is_read_whole_coarse_and_fine():
     else:
         six, fifty = load_task("trec"), load_task("trec-fine")
         lines = {
-            s: [x.split(" ", 1) for x in (place / f"{s}.txt").read_text(encoding="utf-8").splitlines()]
+            s: [
+                x.split(" ", 1)
+                for x in (place / f"{s}.txt").read_text(encoding="utf-8").splitlines()
+            ]
             for s in ("train", "test")
         }
         assert {split: len(found) for split, found in lines.items()} == {"train": 5452, "test": 500}
@@ -268,10 +271,11 @@ def test_trec_is_read_whole_coarse_and_fine():
         assert six.name == "trec"
         assert [fifty.labels[i] for i in fifty.label_ids("test")] == [x[0] for x in lines["test"]]
         assert fifty.test["text"][:] == [x[1] for x in lines["test"]]
-        assert [six.labels[i] for i in six.label_ids("test")] == [x[0].split(":")[0] for x in lines["test"]]
+        assert [six.labels[i] for i in six.label_ids("test")] == [
+            x[0].split(":")[0] for x in lines["test"]
+        ]
         assert set(fifty.label_ids("train")) | set(fifty.label_ids("validation")) == set(range(50))
         assert (to_parents(fifty).label_ids("test") == six.label_ids("test")).all()
-
 
 # %% nbs/lessons/12_topics.ipynb #0e81bd65
 def test_ag_news_is_read_whole_title_and_description_in_one_text():
@@ -285,7 +289,9 @@ def test_ag_news_is_read_whole_title_and_description_in_one_text():
     else:
         news = load_task("ag-news")
         rows = {
-            s: list(csv.reader((place / f"{s}_sample.csv").read_text(encoding="utf-8").splitlines()))
+            s: list(
+                csv.reader((place / f"{s}_sample.csv").read_text(encoding="utf-8").splitlines())
+            )
             for s in ("train", "test")
         }
         assert {split: len(found) for split, found in rows.items()} == {"train": 3000, "test": 1000}
@@ -299,7 +305,6 @@ def test_ag_news_is_read_whole_title_and_description_in_one_text():
         named = (place / "classes.txt").read_text(encoding="utf-8").strip().split(", ")
         assert [f"{i + 1}-{name}" for i, name in enumerate(news.labels)] == named
 
-
 # %% nbs/lessons/12_topics.ipynb #2cb5fcc8
 def test_without_local_files_the_columns_of_the_hub_are_read():
     import os
@@ -312,9 +317,12 @@ def test_without_local_files_the_columns_of_the_hub_are_read():
 
     def hub(columns, **rows):
         features = datasets.Features(
-            {"text": datasets.Value("string")} | {c: datasets.ClassLabel(names=names) for c, names in columns.items()}
+            {"text": datasets.Value("string")}
+            | {c: datasets.ClassLabel(names=names) for c, names in columns.items()}
         )
-        part = datasets.Dataset.from_dict({"text": [f"text {i}" for i in range(4)], **rows}, features=features)
+        part = datasets.Dataset.from_dict(
+            {"text": [f"text {i}" for i in range(4)], **rows}, features=features
+        )
         return datasets.DatasetDict(train=part, test=part)
 
     trec = hub(
@@ -337,8 +345,9 @@ def test_without_local_files_the_columns_of_the_hub_are_read():
             assert [found.labels[i] for i in found.label_ids("test")] == wanted
             assert found.text == ("text",)
             assert len(found.labels) == {"trec": 6, "trec-fine": 50, "ag-news": 4}[name]
-            assert asked_for.call_args.args[0] == {"ag-news": "fancyzhx/ag_news"}.get(name, "CogComp/trec")
-
+            assert asked_for.call_args.args[0] == {"ag-news": "fancyzhx/ag_news"}.get(
+                name, "CogComp/trec"
+            )
 
 # %% nbs/lessons/12_topics.ipynb #7b9829bd
 def test_lines_that_do_not_parse_are_named_by_file_and_line():
@@ -352,8 +361,13 @@ def test_lines_that_do_not_parse_are_named_by_file_and_line():
 
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "train.txt"
-        good = "".join(f"{label} What is it , number {i} ?\n" for i, label in enumerate(("HUM:ind", "NUM:date") * 10))
-        file.write_text(good + "a question without a label ?\nHUM:robot Who built it ?\n", encoding="utf-8")
+        good = "".join(
+            f"{label} What is it , number {i} ?\n"
+            for i, label in enumerate(("HUM:ind", "NUM:date") * 10)
+        )
+        file.write_text(
+            good + "a question without a label ?\nHUM:robot Who built it ?\n", encoding="utf-8"
+        )
         for name, lines in (("trec-fine", [21, 22]), ("trec", [21])):
             with pytest.raises(BadRows, match=r"train\.txt:21") as e:
                 TASKS[name].load(str(folder))
@@ -370,7 +384,6 @@ def test_lines_that_do_not_parse_are_named_by_file_and_line():
         split = TASKS["ag-news"].load(str(table), on_bad="skip", split="train")
         assert split.train["text"][:] == ["A, b c", "g h"]
         assert [split.labels[i] for i in split.label_ids("train")] == ["World", "Business"]
-
 
 # %% nbs/lessons/12_topics.ipynb #6f150f4f
 from ftcourse.course.practice.exercises import Exercise
@@ -401,12 +414,14 @@ ex1 = Exercise(
     ],
     also=[looped],
     mistakes={
-        ("You compare every label with one half: use its own threshold."): lambda labels, probs, thresholds: [
+        (
+            "You compare every label with one half: use its own threshold."
+        ): lambda labels, probs, thresholds: [
             [name for name, p in zip(labels, row) if p > 0.5] for row in probs
         ],
-        ("You give each row its best label only: a row may have several, or none."): lambda labels, probs, thresholds: [
-            [labels[row.index(max(row))]] for row in probs
-        ],
+        (
+            "You give each row its best label only: a row may have several, or none."
+        ): lambda labels, probs, thresholds: [[labels[row.index(max(row))]] for row in probs],
         (
             "You use the first threshold for all labels: they come in the order of the labels."
         ): lambda labels, probs, thresholds: [
@@ -418,13 +433,16 @@ ex1 = Exercise(
             [name for name, p, t in zip(labels, row, thresholds) if p >= t] for row in probs
         ],
         (
-            "Where no label lies above its threshold you name the best one all the same: a row may get none."
+            "Where no label lies above its threshold you name the best one all the same: a row "
+            "may get none."
         ): lambda labels, probs, thresholds: [
-            [name for name, p, t in zip(labels, row, thresholds) if p > t] or [labels[row.index(max(row))]]
+            [name for name, p, t in zip(labels, row, thresholds) if p > t]
+            or [labels[row.index(max(row))]]
             for row in probs
         ],
         (
-            "The names do not stand in the order of the labels: give a list for each row, neither sorted nor a set."
+            "The names do not stand in the order of the labels: give a list for each row, neither "
+            "sorted nor a set."
         ): lambda labels, probs, thresholds: [
             sorted(name for name, p, t in zip(labels, row, thresholds) if p > t) for row in probs
         ],
@@ -440,7 +458,9 @@ ex1 = Exercise(
             ]
             for row in probs
         ],
-        ("You take one threshold for each *row*: there is one for each label."): lambda labels, probs, thresholds: [
+        (
+            "You take one threshold for each *row*: there is one for each label."
+        ): lambda labels, probs, thresholds: [
             [name for name, p in zip(labels, row) if p > t] for row, t in zip(probs, thresholds)
         ],
         (
@@ -449,7 +469,8 @@ ex1 = Exercise(
             name for row in probs for name, p, t in zip(labels, row, thresholds) if p > t
         ],
         (
-            "You name what lies below its threshold: a label is given where its probability is above."
+            "You name what lies below its threshold: a label is given where its probability is "
+            "above."
         ): lambda labels, probs, thresholds: [
             [name for name, p, t in zip(labels, row, thresholds) if p <= t] for row in probs
         ],
@@ -460,11 +481,9 @@ ex1 = Exercise(
     ],
 )
 
-
 # %% nbs/lessons/12_topics.ipynb #4b9fdec4
 def test_exercise_1_is_sound():
     assert ex1.proves()
-
 
 # %% nbs/lessons/12_topics.ipynb #38834417
 one_wrong = [{"a"}, {"a", "b"}, set(), {"c"}], [{"a"}, {"a"}, {"b"}, {"a"}]
@@ -488,36 +507,50 @@ ex2 = Exercise(
     ],
     mistakes={
         (
-            "You count a row as right when what you named is right: a label that was left out makes it wrong."
+            "You count a row as right when what you named is right: a label that was left out "
+            "makes it wrong."
         ): lambda true, pred, k: (
             sum(p <= t for t, p in zip(true, pred)) / len(true),
             1 - sum(len(t ^ p) for t, p in zip(true, pred)) / (k * len(true)),
         ),
         (
-            "Per label, you count only labels that are there or named: an absent label that was not named is right too."
+            "Per label, you count only labels that are there or named: an absent label that was "
+            "not named is right too."
         ): lambda true, pred, k: (
             sum(t == p for t, p in zip(true, pred)) / len(true),
-            sum(len(t & p) for t, p in zip(true, pred)) / max(1, sum(len(t | p) for t, p in zip(true, pred))),
+            sum(len(t & p) for t, p in zip(true, pred))
+            / max(1, sum(len(t | p) for t, p in zip(true, pred))),
         ),
-        ("Per label, you count wrong claims but not misses: both are errors."): lambda true, pred, k: (
+        (
+            "Per label, you count wrong claims but not misses: both are errors."
+        ): lambda true, pred, k: (
             sum(t == p for t, p in zip(true, pred)) / len(true),
             1 - sum(len(p - t) for t, p in zip(true, pred)) / (k * len(true)),
         ),
-        ("Per label, you count misses but not wrong claims: both are errors."): lambda true, pred, k: (
+        (
+            "Per label, you count misses but not wrong claims: both are errors."
+        ): lambda true, pred, k: (
             sum(t == p for t, p in zip(true, pred)) / len(true),
             1 - sum(len(t - p) for t, p in zip(true, pred)) / (k * len(true)),
         ),
         (
-            "Per label, you divide by the labels that occur in these rows: all k count, also those that nobody has."
+            "Per label, you divide by the labels that occur in these rows: all k count, also "
+            "those that nobody has."
         ): lambda true, pred, k: (
             sum(t == p for t, p in zip(true, pred)) / len(true),
-            1 - sum(len(t ^ p) for t, p in zip(true, pred)) / (len(set().union(*true, *pred)) * len(true)),
+            1
+            - sum(len(t ^ p) for t, p in zip(true, pred))
+            / (len(set().union(*true, *pred)) * len(true)),
         ),
-        ("Your second number is the share of errors: the share that is right is 1 less that."): lambda true, pred, k: (
+        (
+            "Your second number is the share of errors: the share that is right is 1 less that."
+        ): lambda true, pred, k: (
             sum(t == p for t, p in zip(true, pred)) / len(true),
             sum(len(t ^ p) for t, p in zip(true, pred)) / (k * len(true)),
         ),
-        ("Per label, you divide by the rows alone: each row has k labels to be right about."): lambda true, pred, k: (
+        (
+            "Per label, you divide by the rows alone: each row has k labels to be right about."
+        ): lambda true, pred, k: (
             sum(t == p for t, p in zip(true, pred)) / len(true),
             1 - sum(len(t ^ p) for t, p in zip(true, pred)) / len(true),
         ),
@@ -532,7 +565,6 @@ ex2 = Exercise(
     ],
 )
 
-
 # %% nbs/lessons/12_topics.ipynb #06b99186
 def test_exercise_2_is_sound():
     assert ex2.proves()
@@ -544,7 +576,6 @@ def test_exercise_2_is_sound():
         return found["subset_accuracy"], found["label_accuracy"]
 
     assert ex2.judge(with_arrays)[0] == "right"
-
 
 # %% nbs/lessons/12_topics.ipynb #9e844bdd
 tree = ["HUM:ind", "HUM:gr", "LOC:city", "LOC:state", "LOC:other", "NUM:date"]
@@ -574,11 +605,12 @@ ex3 = Exercise(
     )[1],
     also=[added_up],
     mistakes={
-        "You take the parent of the best label: add up the children first.": lambda labels, probs: labels[
-            probs.index(max(probs))
-        ].split(":")[0],
+        "You take the parent of the best label: add up the children first.": lambda labels, probs: (
+            labels[probs.index(max(probs))].split(":")[0]
+        ),
         (
-            "You average over the children: probabilities of things that exclude each other are added."
+            "You average over the children: probabilities of things that exclude each other are "
+            "added."
         ): lambda labels, probs: max(
             (
                 sum(p for name, p in zip(labels, probs) if name.startswith(c + ":"))
@@ -587,20 +619,24 @@ ex3 = Exercise(
             )
             for c in {name.split(":")[0] for name in labels}
         )[1],
-        ("You keep the probability of the last child only: add each to those before it."): lambda labels, probs: max(
+        (
+            "You keep the probability of the last child only: add each to those before it."
+        ): lambda labels, probs: max(
             (by := dict(zip((name.split(":")[0] for name in labels), probs))), key=by.get
         ),
         "You return the sum as well: only the name is asked for.": lambda labels, probs: (
             best := added_up(labels, probs),
             sum(p for name, p in zip(labels, probs) if name.startswith(best + ":")),
         ),
-        ("You return the fine label: the question is for the part in front of the colon."): lambda labels, probs: (
-            labels[probs.index(max(probs))]
-        ),
-        ("You cut the name after three letters: it ends at the colon, wherever that stands."): lambda labels, probs: (
-            added_up(labels, probs)[:3]
-        ),
-        ("You return the parent with the most children, whatever their probability."): lambda labels, probs: max(
+        (
+            "You return the fine label: the question is for the part in front of the colon."
+        ): lambda labels, probs: labels[probs.index(max(probs))],
+        (
+            "You cut the name after three letters: it ends at the colon, wherever that stands."
+        ): lambda labels, probs: added_up(labels, probs)[:3],
+        (
+            "You return the parent with the most children, whatever their probability."
+        ): lambda labels, probs: max(
             {name.split(":")[0] for name in labels},
             key=lambda c: sum(name.startswith(c + ":") for name in labels),
         ),
@@ -610,7 +646,6 @@ ex3 = Exercise(
         "The parent of a label is label.split(':')[0].",
     ],
 )
-
 
 # %% nbs/lessons/12_topics.ipynb #7e7c0850
 def test_exercise_3_is_sound():

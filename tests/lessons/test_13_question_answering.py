@@ -25,7 +25,6 @@ import json
 import numpy as np
 import re
 
-
 # %% nbs/lessons/13_question_answering.ipynb #c506676e
 def test_spans_are_those_of_an_exhaustive_search_ties_to_the_earlier_and_then_the_shorter():
     dice = np.random.default_rng(0)
@@ -45,7 +44,6 @@ def test_spans_are_those_of_an_exhaustive_search_ties_to_the_earlier_and_then_th
             every, key=lambda x: (-x[0], x[1], x[2] - x[1])
         )
     assert best_spans([1, 1], [1, 1], [0, 0]) == []
-
 
 # %% nbs/lessons/13_question_answering.ipynb #a1d6c789
 def test_answers_are_cut_from_the_original_text_case_t02():
@@ -69,7 +67,6 @@ def test_answers_are_cut_from_the_original_text_case_t02():
         e = encode(asked, tok, kind="span", text=("question", "context"), label="answers")[0]
         assert answer_span(e.offsets, *e.label, text) == span
 
-
 # %% nbs/lessons/13_question_answering.ipynb #31e21ec8
 def test_windows_hold_every_token_and_every_short_span_whole():
     import pytest
@@ -80,12 +77,13 @@ def test_windows_hold_every_token_and_every_short_span_whole():
                 cut = windows(n, room, overlap)
                 assert sorted({i for a, b in cut for i in range(a, b)}) == list(range(n))
                 assert all(b - a <= room for a, b in cut)
-                assert all(any(a <= i and i + overlap < b for a, b in cut) for i in range(n - overlap))
+                assert all(
+                    any(a <= i and i + overlap < b for a, b in cut) for i in range(n - overlap)
+                )
                 assert all(b - c == overlap for (a, b), (c, d) in zip(cut, cut[1:]))
     for wrong in (4, -1):
         with pytest.raises(CourseError, match="0 to 3"):
             windows(10, 4, wrong)
-
 
 # %% nbs/lessons/13_question_answering.ipynb #ad751d08
 def test_windows_are_the_library_s_and_their_labels_the_reference_s():
@@ -118,12 +116,15 @@ def test_windows_are_the_library_s_and_their_labels_the_reference_s():
             assert len(mine) > 1
             text, at = r["answers"]["text"][0], r["answers"]["answer_start"][0]
             for w in mine:
-                whole = any(a <= at < b for a, b in w.offsets) and any(a < at + len(text) <= b for a, b in w.offsets)
+                whole = any(a <= at < b for a, b in w.offsets) and any(
+                    a < at + len(text) <= b for a, b in w.offsets
+                )
                 assert (w.label != (0, 0)) == whole
                 if whole:
-                    assert r["context"][slice(*answer_span(w.offsets, *w.label, r["context"]))] == text
+                    assert (
+                        r["context"][slice(*answer_span(w.offsets, *w.label, r["context"]))] == text
+                    )
             assert any(w.label != (0, 0) for w in mine)
-
 
 # %% nbs/lessons/13_question_answering.ipynb #2f32aa45
 def test_an_overlong_question_is_named_blanks_around_it_do_not_count_case_q09():
@@ -143,7 +144,6 @@ def test_an_overlong_question_is_named_blanks_around_it_do_not_count_case_q09():
         encode(asked, tok, **how)
     for said in ("question too long", "39", "max_length=16"):
         assert said in str(e.value)
-
 
 # %% nbs/lessons/13_question_answering.ipynb #b91918cb
 def test_an_answer_that_is_whole_in_no_window_teaches_nothing_a_row_without_an_answer_teaches():
@@ -171,7 +171,6 @@ def test_an_answer_that_is_whole_in_no_window_teaches_nothing_a_row_without_an_a
     assert len(set(labels[2])) > 1
     assert got.lost == [0]
     assert any("row 0" in str(w.message) for w in said)
-
 
 # %% nbs/lessons/13_question_answering.ipynb #909dbbd2
 def test_the_null_score_is_the_least_over_the_windows_case_q08():
@@ -201,13 +200,14 @@ def test_the_null_score_is_the_least_over_the_windows_case_q08():
     with pytest.raises(CourseError, match="no token of the context"):
         decode([([1.0], [1.0], [(-1, -1)])], "Ada")
 
-
 # %% nbs/lessons/13_question_answering.ipynb #c0758cdb
 def test_one_question_in_three_has_no_answer_and_no_word_is_unknown():
     from ftcourse.data.encode.texts import encode
     from ftcourse.models.load import load_model
 
-    assert facts_or_not("train", 60) == facts_or_not("train", 60) != facts_or_not("train", 60, seed=1)
+    assert (
+        facts_or_not("train", 60) == facts_or_not("train", 60) != facts_or_not("train", 60, seed=1)
+    )
     made = {split: facts_or_not(split, 300) for split in ("train", "validation", "test")}
     for asked in made.values():
         assert sum(not r["answers"]["text"] for r in asked) == 100
@@ -218,7 +218,6 @@ def test_one_question_in_three_has_no_answer_and_no_word_is_unknown():
         )
         assert encode(asked, load_model("tiny-bert").tokenizer, **SPAN).unk_rate == 0
     assert not {r["context"] for r in made["train"]} & {r["context"] for r in made["test"]}
-
 
 # %% nbs/lessons/13_question_answering.ipynb #10c7c4d0
 def test_the_threshold_is_the_best_of_all_that_can_be_told_apart():
@@ -231,9 +230,10 @@ def test_the_threshold_is_the_best_of_all_that_can_be_told_apart():
         t, score = best_null_threshold(gap, yes, no)
         assert abs(np.where(gap <= t, yes, no).mean() - score) < 1e-9
         assert np.isfinite(t)
-        assert score + 1e-9 >= max(np.where(gap <= x, yes, no).mean() for x in (-3, -2, -1, 0, 1, 2, 3))
+        assert score + 1e-9 >= max(
+            np.where(gap <= x, yes, no).mean() for x in (-3, -2, -1, 0, 1, 2, 3)
+        )
     assert best_null_threshold([-1, 1], [1, 0], [0, 1]) == (0.0, 1.0)
-
 
 # %% nbs/lessons/13_question_answering.ipynb #582bd8fc
 def test_the_threshold_is_kept_with_the_model_and_silence_is_the_empty_string():
@@ -259,7 +259,9 @@ def test_the_threshold_is_kept_with_the_model_and_silence_is_the_empty_string():
         assert net.info["null_threshold"] == 0.0
         assert (
             "null_threshold"
-            not in load_model("tiny-bert", task=load_task({"train": few[:1]}, validation=0, test=0, **SPAN)).info
+            not in load_model(
+                "tiny-bert", task=load_task({"train": few[:1]}, validation=0, test=0, **SPAN)
+            ).info
         )
         t, score = choose_null_threshold(net, small)
         assert net.info["null_threshold"] == t
@@ -274,7 +276,6 @@ def test_the_threshold_is_kept_with_the_model_and_silence_is_the_empty_string():
             assert again.answers([pair])[0].spans[0].text in pair[1]
     with pytest.raises(CourseError, match="validation"):
         choose_null_threshold(net, load_task({"train": few[:1], "validation": few[:1]}, **SPAN))
-
 
 # %% nbs/lessons/13_question_answering.ipynb #2407ddca
 def test_rows_are_scored_not_windows_whatever_the_batch():
@@ -301,9 +302,12 @@ def test_rows_are_scored_not_windows_whatever_the_batch():
         said = net.predict([(r["question"], r["context"]) for r in asked])
     assert len(pieces) > 12
     assert all(
-        r.rows == 12 and len(r.of["exact_match"]) == len(r.losses) == 12 and list(r.pred) == said for r in reports
+        r.rows == 12 and len(r.of["exact_match"]) == len(r.losses) == 12 and list(r.pred) == said
+        for r in reports
     )
-    assert reports[0]["f1"] == np.mean([metrics.token_f1(s, r["answers"]["text"]) for s, r in zip(said, asked)])
+    assert reports[0]["f1"] == np.mean(
+        [metrics.token_f1(s, r["answers"]["text"]) for s, r in zip(said, asked)]
+    )
     assert abs(reports[0].loss - reports[2].loss) < 1e-4
     assert reports[0].hardest(1)[0]["text"] == " | ".join(
         asked[reports[0].hardest(1)[0]["row"]][c] for c in ("question", "context")
@@ -312,15 +316,15 @@ def test_rows_are_scored_not_windows_whatever_the_batch():
         warnings.simplefilter("ignore")
         assert evaluate(net, pieces, rows=5).rows == 5
 
-
 # %% nbs/lessons/13_question_answering.ipynb #2344ef02
 def test_em_and_f1_take_the_best_of_several_answers_case_q01():
     said = ["the Eiffel Tower.", "in 1889", "Eiffel"]
-    got = squad_scores(said, [["Eiffel tower"], ["the year 1889", "1889"], ["the tower of Eiffel", "Paris"]])
+    got = squad_scores(
+        said, [["Eiffel tower"], ["the year 1889", "1889"], ["the tower of Eiffel", "Paris"]]
+    )
     assert abs(got["exact_match"] - 1 / 3) < 1e-12
     assert abs(got["f1"] - 0.7222222222222221) < 1e-12
     assert got["total"] == 3
-
 
 # %% nbs/lessons/13_question_answering.ipynb #396e8bc5
 def test_chinese_by_word_and_by_character_case_q03():
@@ -329,7 +333,6 @@ def test_chinese_by_word_and_by_character_case_q03():
     got = squad_scores(["天氣很好"], [["天氣好"]])
     assert got["exact_match"] == got["f1"] == 0
     assert abs(char_f1("天氣很好", ["天氣好"]) - 0.8571428571428571) < 1e-12
-
 
 # %% nbs/lessons/13_question_answering.ipynb #8292ec22
 def test_no_word_is_right_where_there_is_no_answer_and_the_empty_string_is_case_q04():
@@ -348,7 +351,6 @@ def test_no_word_is_right_where_there_is_no_answer_and_the_empty_string_is_case_
     }
     assert all(abs(got[name] - value) < 1e-12 for name, value in wanted.items())
     assert 0.1 <= got["best_exact_thresh"] < 0.6
-
 
 # %% nbs/lessons/13_question_answering.ipynb #76a9e27b
 def test_both_scorings_agree_with_their_rules_written_a_second_time():
@@ -404,7 +406,6 @@ def test_both_scorings_agree_with_their_rules_written_a_second_time():
         with pytest.raises(CourseError, match=message):
             squad_scores(**wrong)
 
-
 # %% nbs/lessons/13_question_answering.ipynb #58341b3e
 def test_a_squad_file_is_read_whole_and_its_mistakes_are_named_by_file_and_question():
     import tempfile
@@ -459,7 +460,8 @@ def test_a_squad_file_is_read_whole_and_its_mistakes_are_named_by_file_and_quest
                         "paragraphs": [
                             {
                                 "context": text,
-                                "qas": good + [{"id": i, "question": "?"} | qa for i, qa in bad.items()],
+                                "qas": good
+                                + [{"id": i, "question": "?"} | qa for i, qa in bad.items()],
                             }
                         ]
                     }
@@ -486,7 +488,6 @@ def test_a_squad_file_is_read_whole_and_its_mistakes_are_named_by_file_and_quest
         with pytest.raises(CourseError, match=r"dev\.json:2"):
             read_squad(place)
 
-
 # %% nbs/lessons/13_question_answering.ipynb #1c5d6cfe
 def test_every_answer_of_xquad_survives_tokens_and_windows_in_english_and_chinese():
     from tokenizers import Regex, Tokenizer, models, pre_tokenizers, processors
@@ -498,7 +499,10 @@ def test_every_answer_of_xquad_survives_tokens_and_windows_in_english_and_chines
 
     def by_character(texts):
         vocab = {
-            c: i for i, c in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *sorted(set("".join(texts)))])
+            c: i
+            for i, c in enumerate(
+                ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *sorted(set("".join(texts)))]
+            )
         }
         t = Tokenizer(models.WordLevel(vocab, unk_token="[UNK]"))
         t.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
@@ -530,13 +534,17 @@ def test_every_answer_of_xquad_survives_tokens_and_windows_in_english_and_chines
                 pieces, back = encode_task(load_task(name), "test", tok, limit), {}
                 for w in pieces:
                     if w.label != (0, 0):
-                        back[w.row] = contexts[w.row][slice(*answer_span(w.offsets, *w.label, contexts[w.row]))]
+                        back[w.row] = contexts[w.row][
+                            slice(*answer_span(w.offsets, *w.label, contexts[w.row]))
+                        ]
                 assert len(asked) == 1190 < len(pieces)
                 assert not pieces.lost
                 assert set(back) == set(range(1190))
                 assert {i for i, text in back.items() if text != golds[i][0]} == missed
-                assert squad_scores([back[i] for i in range(1190)], golds)["exact_match"] == 1 - len(missed) / 1190
-
+                assert (
+                    squad_scores([back[i] for i in range(1190)], golds)["exact_match"]
+                    == 1 - len(missed) / 1190
+                )
 
 # %% nbs/lessons/13_question_answering.ipynb #7bb35406
 def test_medical_and_legal_questions_are_pairs_of_texts_with_fixed_labels():
@@ -565,12 +573,11 @@ def test_medical_and_legal_questions_are_pairs_of_texts_with_fixed_labels():
         ]
         whole = json.loads(data_file("pubmedqa/sample400.json", "", "").read_text(encoding="utf-8"))
         conclusions = {r["LONG_ANSWER"] for r in whole.values()}
-        assert not any(c in row["context"] for row in med.train for c in conclusions if len(c) > 60), (
-            "the conclusion gives the decision away"
-        )
+        assert not any(
+            c in row["context"] for row in med.train for c in conclusions if len(c) > 60
+        ), "the conclusion gives the decision away"
         assert all(r["options"].startswith("A") for r in law.train)
         assert all("B" in r["options"] for r in law.train)
-
 
 # %% nbs/lessons/13_question_answering.ipynb #f91769e5
 def test_tasks_have_names_pinned_revisions_and_say_what_is_missing():
@@ -588,12 +595,14 @@ def test_tasks_have_names_pinned_revisions_and_say_what_is_missing():
         "lawbench-3-6",
         "lawbench-1-2",
     } <= set(TASKS)
-    assert all(re.fullmatch(r"rajpurkar/squad(_v2)?@[0-9a-f]{40}", TASKS[name].rows) for name in ("squad", "squad2"))
+    assert all(
+        re.fullmatch(r"rajpurkar/squad(_v2)?@[0-9a-f]{40}", TASKS[name].rows)
+        for name in ("squad", "squad2")
+    )
     with pytest.raises(CourseError, match="xquad-none") as e:
         data_file("xquad/xquad.none.json", "xquad-none", "somewhere")
     assert "somewhere" in str(e.value)
     assert "data folder" in str(e.value)
-
 
 # %% nbs/lessons/13_question_answering.ipynb #b0271964
 def test_the_answer_is_marked_in_the_untouched_text_and_all_of_it_is_escaped():
@@ -610,7 +619,6 @@ def test_the_answer_is_marked_in_the_untouched_text_and_all_of_it_is_escaped():
     assert "does not say" in silent._repr_html_()
     assert "<mark" not in silent._repr_html_()
     assert "does not say" in repr(silent)
-
 
 # %% nbs/lessons/13_question_answering.ipynb #bdcc708f
 from ftcourse.course.practice.exercises import Exercise
@@ -645,7 +653,9 @@ def never_one(start, end):
 
 
 def product(start, end):
-    return max(((start[a] * end[b], -a, -b), (a, b)) for a in range(len(start)) for b in range(a, len(end)))[1]
+    return max(
+        ((start[a] * end[b], -a, -b), (a, b)) for a in range(len(start)) for b in range(a, len(end))
+    )[1]
 
 
 def from_zero(start, end):
@@ -694,13 +704,17 @@ picks = Exercise(
     also=[by_diagonals],
     mistakes={
         (
-            "You take the best beginning and the best end by themselves: the end may come before the beginning."
+            "You take the best beginning and the best end by themselves: the end may come before "
+            "the beginning."
         ): separate,
         (
             "You take the best beginning, and then the best end behind it: a slightly worse "
             "beginning may allow a much better end."
         ): start_first,
-        ("You swap them when they are the wrong way round: nobody said that the span between is good."): swapped,
+        (
+            "You swap them when they are the wrong way round: nobody said that the span between "
+            "is good."
+        ): swapped,
         "An answer may be a single token: last == first is allowed.": never_one,
         "Of equals you take the last: take the earlier, then the shorter.": latest,
         "Of equals you take the shortest: the one that begins earlier comes first.": shortest,
@@ -709,7 +723,8 @@ picks = Exercise(
             "probabilities are multiplied, logits added."
         ): product,
         (
-            "Your search begins at 0, and logits may all be negative: begin at minus infinity, or at the first span."
+            "Your search begins at 0, and logits may all be negative: begin at minus infinity, or "
+            "at the first span."
         ): from_zero,
         "Two numbers are asked for, first and last: the score is not among them.": with_score,
         "`last` is the last token itself, not the place behind it.": past_the_end,
@@ -721,11 +736,9 @@ picks = Exercise(
     ],
 )
 
-
 # %% nbs/lessons/13_question_answering.ipynb #c5bca168
 def test_exercise_13_1_is_sound():
     assert picks.proves()
-
 
 # %% nbs/lessons/13_question_answering.ipynb #b0d6f267
 def rule(null, best):
@@ -764,47 +777,52 @@ speaks = Exercise(
             "You take the largest null score: a window far from the answer is right to say "
             "'nothing here'. One window that sees it is enough."
         ): rule(lambda ws: max(n for n, *_ in ws), highest),
-        "You take the null score of the last window: take the least of all.": rule(lambda ws: ws[-1][0], highest),
-        ("You average the null scores: then a longer document is more likely to be silent. Take the least."): rule(
-            lambda ws: sum(n for n, *_ in ws) / len(ws), highest
+        "You take the null score of the last window: take the least of all.": rule(
+            lambda ws: ws[-1][0], highest
         ),
+        (
+            "You average the null scores: then a longer document is more likely to be silent. "
+            "Take the least."
+        ): rule(lambda ws: sum(n for n, *_ in ws) / len(ws), highest),
         "You look at the first window only: the answer may stand in any of them.": rule(
             lambda ws: ws[0][0], lambda ws: ws[0][1:]
         ),
-        ("The threshold is for the gap, null score minus span: you compare the other way round."): lambda ws, t: (
-            "" if highest(ws)[0] - min(n for n, *_ in ws) > t else highest(ws)[1]
-        ),
         (
-            "At a gap of exactly the threshold the model still answers: silent is only what lies above it."
+            "The threshold is for the gap, null score minus span: you compare the other way round."
+        ): lambda ws, t: "" if highest(ws)[0] - min(n for n, *_ in ws) > t else highest(ws)[1],
+        (
+            "At a gap of exactly the threshold the model still answers: silent is only what lies "
+            "above it."
         ): lambda ws, t: "" if min(n for n, *_ in ws) - highest(ws)[0] >= t else highest(ws)[1],
         (
             "You ask each window by itself whether it is silent. The row has one null score, the "
             "least of all, and one best span; they may come from different windows."
         ): lambda ws, t: max(((s, x) for n, s, x in ws if n - s <= t), default=(0, ""))[1],
-        ("You never keep silent: where the gap is above the threshold, the answer is \"\"."): lambda ws, t: highest(ws)[
-            1
-        ],
+        (
+            "You never keep silent: where the gap is above the threshold, the answer is \"\"."
+        ): lambda ws, t: highest(ws)[1],
         "Silence is the empty string, not None: that is what is scored.": lambda ws, t: (
             rule(lambda w: min(n for n, *_ in w), highest)(ws, t) or None
         ),
         (
-            "You compare the null score with the threshold: it is for the gap, null score minus the best span's."
+            "You compare the null score with the threshold: it is for the gap, null score minus "
+            "the best span's."
         ): lambda ws, t: "" if min(n for n, *_ in ws) > t else highest(ws)[1],
-        ("You take the null score of the window that has the best span: another window may give less."): rule(
-            lambda ws: max(ws, key=lambda w: w[1])[0], highest
-        ),
+        (
+            "You take the null score of the window that has the best span: another window may "
+            "give less."
+        ): rule(lambda ws: max(ws, key=lambda w: w[1])[0], highest),
     },
     hints=[
         "Which window's 'nothing here' can be believed for the whole document?",
-        "min over the null scores, max over the spans, and silence where the difference exceeds the threshold.",
+        "min over the null scores, max over the spans, and silence where the difference exceeds "
+        "the threshold.",
     ],
 )
-
 
 # %% nbs/lessons/13_question_answering.ipynb #1e42a994
 def test_exercise_13_2_is_sound():
     assert speaks.proves()
-
 
 # %% nbs/lessons/13_question_answering.ipynb #3710adf7
 def from_bytes(answer, wrong_start, context):
@@ -846,7 +864,8 @@ bytes_of = Exercise(
     also=[letter_by_letter],
     mistakes={
         (
-            "You search the text for the answer: it may stand in several places, and only one was meant."
+            "You search the text for the answer: it may stand in several places, and only one was "
+            "meant."
         ): lambda a, n, c: c.find(a),
         "You return the number as it is: that was the mistake to mend.": [
             lambda a, n, c: n,
@@ -857,15 +876,21 @@ bytes_of = Exercise(
             lambda a, n, c: len(c.encode()[:n].decode()),
         ],
         (
-            "You look whether the answer stands at the character of that number: the number counts bytes."
+            "You look whether the answer stands at the character of that number: the number "
+            "counts bytes."
         ): lambda a, n, c: letters_before(n, c) if c[n:].startswith(a) else -1,
-        ("You let half a letter pass: a byte in the middle of é is not where é begins."): lambda a, n, c: (
-            letters_before(n, c) if c[letters_before(n, c) :].startswith(a) else -1
+        (
+            "You let half a letter pass: a byte in the middle of é is not where é begins."
+        ): lambda a, n, c: letters_before(n, c) if c[letters_before(n, c) :].startswith(a) else -1,
+        (
+            "You decode up to the middle of a letter, which cannot be decoded: compare bytes with "
+            "bytes first."
+        ): lambda a, n, c: (
+            len(c.encode()[:n].decode()) if c[len(c.encode()[:n].decode()) :].startswith(a) else -1
         ),
         (
-            "You decode up to the middle of a letter, which cannot be decoded: compare bytes with bytes first."
-        ): lambda a, n, c: len(c.encode()[:n].decode()) if c[len(c.encode()[:n].decode()) :].startswith(a) else -1,
-        ("The answer has more bytes than characters, too: you cut too few of them to compare."): lambda a, n, c: (
+            "The answer has more bytes than characters, too: you cut too few of them to compare."
+        ): lambda a, n, c: (
             len(c.encode()[:n].decode()) if c.encode()[n : n + len(a)] == a.encode() else -1
         ),
         "You convert characters to bytes: the other way round.": lambda a, n, c: (
@@ -878,7 +903,6 @@ bytes_of = Exercise(
         "the bytes before, and count the characters.",
     ],
 )
-
 
 # %% nbs/lessons/13_question_answering.ipynb #744cf119
 def test_exercise_13_3_is_sound():

@@ -25,7 +25,6 @@ from ftcourse.tasks.glue_submission import submission
 from pathlib import Path
 import numpy as np
 
-
 # %% nbs/lessons/14_glue.ipynb #f49e879b
 def test_official_metrics_equal_scikit_learn_and_scipy():
     from scipy import stats
@@ -44,7 +43,6 @@ def test_official_metrics_equal_scikit_learn_and_scipy():
     assert abs(ours["spearman"](x, x + t) - theirs[1].statistic) < 1e-12
     assert ours["pearson"](x, x * 0) is None
 
-
 # %% nbs/lessons/14_glue.ipynb #ed4b05db
 def test_positions_are_those_of_google_s_run_classifier_py():
     assert column_positions("cola", "train") == ((3,), 1)
@@ -56,7 +54,6 @@ def test_positions_are_those_of_google_s_run_classifier_py():
     assert column_positions("mnli-mm", "test") == ((8, 9), None)
     assert column_positions("qqp", "dev") == ((3, 4), 5)
     assert column_positions("stsb", "train") == ((7, 8), 9)
-
 
 # %% nbs/lessons/14_glue.ipynb #836d87a8
 def there(*names):
@@ -77,7 +74,6 @@ def toy_folder(where, name, **files):
         (folder / f"{stem}.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     return folder.parent
 
-
 # %% nbs/lessons/14_glue.ipynb #58ae2d92
 def test_real_files_rows_and_labels_of_every_task_that_is_here():
     counts = {
@@ -97,10 +93,12 @@ def test_real_files_rows_and_labels_of_every_task_that_is_here():
                 continue
             found = load_glue(name, folder)
             assert len(found.test) == dev, name
-            assert sum(len(found.splits[s]) for s in ("train", "validation") if s in found.splits) == train, name
+            assert (
+                sum(len(found.splits[s]) for s in ("train", "validation") if s in found.splits)
+                == train
+            ), name
             if labels:
                 assert np.bincount(found.label_ids("test")).tolist() == labels, name
-
 
 # %% nbs/lessons/14_glue.ipynb #f6dc8e91
 def test_real_files_the_first_rows_are_what_they_should_be():
@@ -120,7 +118,6 @@ def test_real_files_the_first_rows_are_what_they_should_be():
         assert first("rte")["label"] == 1
         assert first("wnli")["label"] == 0
 
-
 # %% nbs/lessons/14_glue.ipynb #1d378d90
 def test_the_root_folder_is_as_good_as_a_task_s_own_and_what_is_not_there_is_said():
     import re
@@ -134,7 +131,6 @@ def test_the_root_folder_is_as_good_as_a_task_s_own_and_what_is_not_there_is_sai
         for name, word in (("ax", "no folder AX"), ("mnli-mm", "dev_mismatched")):
             with pytest.raises(CourseError, match=re.escape(word)):
                 load_glue(name, root)
-
 
 # %% nbs/lessons/14_glue.ipynb #5bef3708
 def test_ragged_lines_are_named_case_d03_and_skipped_only_if_you_ask():
@@ -160,7 +156,6 @@ def test_ragged_lines_are_named_case_d03_and_skipped_only_if_you_ask():
         assert len(skipped.problems) == 2
         assert len(skipped.test) == 8
 
-
 # %% nbs/lessons/14_glue.ipynb #e3029157
 def test_hidden_labels_are_refused_with_the_cure_case_d10():
     import pytest
@@ -178,7 +173,6 @@ def test_hidden_labels_are_refused_with_the_cure_case_d10():
         judge(load("tiny-bert", task=secret), secret)
     assert "-1" in str(e.value)
     assert "validation" in str(e.value)
-
 
 # %% nbs/lessons/14_glue.ipynb #0de0d6c1
 def test_official_folders_dev_is_scored_the_test_waits_to_be_answered_cola_s_header_and_all():
@@ -199,7 +193,8 @@ def test_official_folders_dev_is_scored_the_test_waits_to_be_answered_cola_s_hea
             train=[
                 "index\tsentence1\tsentence2\tlabel1\tgold_label",
                 *(
-                    f"{i}\tA man {i}.\tIt {i}.\tneutral\t{('neutral', 'entailment', 'contradiction')[i % 3]}"
+                    f"{i}\tA man {i}.\tIt {i}.\tneutral\t"
+                    f"{('neutral', 'entailment', 'contradiction')[i % 3]}"
                     for i in range(30)
                 ),
             ],
@@ -221,7 +216,6 @@ def test_official_folders_dev_is_scored_the_test_waits_to_be_answered_cola_s_hea
         assert other.test[0]["gold_label"] == 2
         assert rows_to_predict(other) == [("G", "H")]
 
-
 # %% nbs/lessons/14_glue.ipynb #f27c7c1e
 def test_the_diagnostic_set_labelled_and_not_mrpc_as_microsoft_wrote_it():
     import tempfile as temporary
@@ -231,7 +225,9 @@ def test_the_diagnostic_set_labelled_and_not_mrpc_as_microsoft_wrote_it():
             "\t".join(COLUMNS["ax"]["full"]),
             "a\tb\tc\td\te\tThe cat sat.\tThe cat did not sit.\tcontradiction",
         ]
-        toy_folder(where, "ax", diagnostic=["index\tsentence1\tsentence2", "0\tIt rains.\tIt pours."])
+        toy_folder(
+            where, "ax", diagnostic=["index\tsentence1\tsentence2", "0\tIt rains.\tIt pours."]
+        )
         bare = load_glue("ax", where)
         assert not len(bare.splits)
         assert rows_to_predict(bare) == [("It rains.", "It pours.")]
@@ -245,13 +241,14 @@ def test_the_diagnostic_set_labelled_and_not_mrpc_as_microsoft_wrote_it():
         for stem in ("train", "test"):
             (Path(where) / "MRPC").mkdir(exist_ok=True)
             (Path(where) / "MRPC" / f"msr_paraphrase_{stem}.txt").write_text(
-                "\r\n".join(rows if stem == "train" else [r.replace("said", "says") for r in rows[:7]]),
+                "\r\n".join(
+                    rows if stem == "train" else [r.replace("said", "says") for r in rows[:7]]
+                ),
                 encoding="utf-8",
                 newline="",
             )
         assert len(load_glue("mrpc", where).test) == 6
         assert load_glue("mrpc", where).labels == ["not_equivalent", "equivalent"]
-
 
 # %% nbs/lessons/14_glue.ipynb #15b022ce
 def test_the_hub_pinned_revision_both_halves_of_mnli_hidden_tests():
@@ -306,7 +303,6 @@ def test_the_hub_pinned_revision_both_halves_of_mnli_hidden_tests():
     assert rows_to_predict(found["ax"])[4] == ("ax 4", "so")
     assert set(asked) == {("nyu-mll/glue", c, "abc123") for c in ("mnli", "mnli_mismatched", "ax")}
 
-
 # %% nbs/lessons/14_glue.ipynb #c22998a1
 def test_a_score_written_as_text_is_a_number_case_d11():
     rows = [
@@ -318,18 +314,20 @@ def test_a_score_written_as_text_is_a_number_case_d11():
     assert alike.labels == []
     assert sorted(alike.train["label"]) == [0.0, 2.4, 3.8, 3.8, 5.0]
 
-
 # %% nbs/lessons/14_glue.ipynb #3ae1e89a
 def test_labels_are_matched_by_name_and_names_without_meaning_are_said_to_be_so_case_m08():
     said, true = np.array([0, 2, 1, 0]), np.array([2, 0, 1, 2])
-    by_name, notes = label_order(["CONTRADICTION", "NEUTRAL", "ENTAILMENT"], ["entailment", "neutral", "contradiction"])
+    by_name, notes = label_order(
+        ["CONTRADICTION", "NEUTRAL", "ENTAILMENT"], ["entailment", "neutral", "contradiction"]
+    )
     assert [by_name.index(i) for i in said] == [2, 0, 1, 2]
     assert accuracy(true, [by_name.index(i) for i in said]) == 1
     assert accuracy(true, said) == 0.25
-    nothing, warned = label_order(["LABEL_0", "LABEL_1", "LABEL_2"], ["entailment", "neutral", "contradiction"])
+    nothing, warned = label_order(
+        ["LABEL_0", "LABEL_1", "LABEL_2"], ["entailment", "neutral", "contradiction"]
+    )
     assert nothing is None
     assert "no meaning" in warned[0]
-
 
 # %% nbs/lessons/14_glue.ipynb #e10b6f74
 def test_the_average_gives_the_totals_that_google_published():
@@ -343,14 +341,17 @@ def test_the_average_gives_the_totals_that_google_published():
     }
     names = ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "mnli-mm", "qnli", "rte", "wnli")
     for total, parts in rows.items():
-        assert abs(glue_average({t: float(np.mean(x)) for t, x in zip(names, parts)}) - total) < 0.07
+        assert (
+            abs(glue_average({t: float(np.mean(x)) for t, x in zip(names, parts)}) - total) < 0.07
+        )
     assert glue_score("mrpc", {"f1": 0.8, "accuracy": 0.7, "loss": 9}) == 0.75
     assert glue_score("stsb", {"pearson": None, "spearman": None}) is None
-    assert glue_average({"rte": 0.5, "ax": 0.9}, without=tuple(t for t in NINE if t != "rte")) == 0.5
+    assert (
+        glue_average({"rte": 0.5, "ax": 0.9}, without=tuple(t for t in NINE if t != "rte")) == 0.5
+    )
     with pytest.raises(CourseError, match="wnli") as e:
         glue_average({"rte": 0.5})
     assert "without" in str(e.value)
-
 
 # %% nbs/lessons/14_glue.ipynb #6175ce9c
 def test_the_trap_of_wnli_on_the_real_files():
@@ -361,7 +362,12 @@ def test_the_trap_of_wnli_on_the_real_files():
         }
         assert len(shared) > 20, "sentences of the development set stand in the training set"
         opposite = [
-            {r["label"] for s in ("train", "validation") for r in known.splits[s] if r["sentence1"] == row["sentence1"]}
+            {
+                r["label"]
+                for s in ("train", "validation")
+                for r in known.splits[s]
+                if r["sentence1"] == row["sentence1"]
+            }
             == {1 - row["label"]}
             for row in known.test
             if row["sentence1"] in shared
@@ -369,7 +375,6 @@ def test_the_trap_of_wnli_on_the_real_files():
         assert np.mean(opposite) > 0.6
         true = known.label_ids("test")
         assert max(np.bincount(true)) / len(true) == 40 / 71
-
 
 # %% nbs/lessons/14_glue.ipynb #ad5e7a15
 def test_adversarial_glue_reads_as_the_tasks_it_is_made_from():
@@ -400,7 +405,6 @@ def test_adversarial_glue_reads_as_the_tasks_it_is_made_from():
             assert found.labels == GLUE[name].labels
             assert found.metrics.keys() == GLUE[name].metrics.keys()
 
-
 # %% nbs/lessons/14_glue.ipynb #870c3982
 def test_parameters_and_heads_equal_those_of_transformers():
     import pytest
@@ -422,14 +426,14 @@ def test_parameters_and_heads_equal_those_of_transformers():
     with pytest.raises(CourseError, match="2, 4, 6"):
         google_bert(3, 128)
 
-
 # %% nbs/lessons/14_glue.ipynb #b25b075f
 def test_google_s_sample_text_is_documents_not_lines():
     if there("bert_repo/sample_text.txt"):
-        documents = load_task(real_data("bert_repo/sample_text.txt"), kind="lm", validation=0, test=0).train
+        documents = load_task(
+            real_data("bert_repo/sample_text.txt"), kind="lm", validation=0, test=0
+        ).train
         assert [len(d["text"].splitlines()) for d in documents] == [3, 13, 15]
         assert documents[1]["text"].startswith("The rain had only ceased")
-
 
 # %% nbs/lessons/14_glue.ipynb #37ff7f29
 def test_a_submission_has_the_site_s_names_and_forms_and_what_is_wrong_with_one_is_said():
@@ -445,7 +449,9 @@ def test_a_submission_has_the_site_s_names_and_forms_and_what_is_wrong_with_one_
             return [self.answers[i % len(self.answers)] for i in range(len(texts))]
 
     models = {
-        name: Says(*(t.labels or (-0.2, 2.34567, 5.7))) for name, t in GLUE.items() if name not in ("mnli-mm", "ax")
+        name: Says(*(t.labels or (-0.2, 2.34567, 5.7)))
+        for name, t in GLUE.items()
+        if name not in ("mnli-mm", "ax")
     }
     with temporary.TemporaryDirectory() as where:
         assert sorted(p.name for p in submission(models, where, "miniature")) == sorted(
@@ -462,7 +468,9 @@ def test_a_submission_has_the_site_s_names_and_forms_and_what_is_wrong_with_one_
         assert len(check_submission(where)) == 11
         assert "390,965" in "".join(check_submission(where))
         (Path(where) / "AX.tsv").unlink()
-        (Path(where) / "RTE.tsv").write_text("index\tprediction\n" + "".join(f"{i}\t{i % 2}\n" for i in range(200)))
+        (Path(where) / "RTE.tsv").write_text(
+            "index\tprediction\n" + "".join(f"{i}\t{i % 2}\n" for i in range(200))
+        )
         (Path(where) / "STS-B.tsv").write_text(
             "index\tprediction\n" + "".join(f"{i + (i > 4)}\t2.5\n" for i in range(200))
         )
@@ -473,7 +481,6 @@ def test_a_submission_has_the_site_s_names_and_forms_and_what_is_wrong_with_one_
         ]
     with pytest.raises(CourseError, match="not_entailment"):
         as_submitted("rte", ["yes"])
-
 
 # %% nbs/lessons/14_glue.ipynb #b9b5c9fe
 def test_the_miniature_goes_through_all_three_verbs_by_name():
@@ -493,7 +500,6 @@ def test_the_miniature_goes_through_all_three_verbs_by_name():
         score = glue_score(name, said)
         assert -1 <= (0.0 if score is None else score) <= 1
 
-
 # %% nbs/lessons/14_glue.ipynb #b33c6523
 def _mcc(tp, fp, fn, tn):
     below = ((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)) ** 0.5
@@ -503,7 +509,11 @@ def _mcc(tp, fp, fn, tn):
 def by_shares(tp, fp, fn, tn):
     n, spread = tp + fp + fn + tn, lambda p: (p * (1 - p)) ** 0.5
     said, there = (tp + fp) / n, (tp + fn) / n
-    return (tp / n - said * there) / (spread(said) * spread(there)) if 0 < said < 1 and 0 < there < 1 else 0.0
+    return (
+        (tp / n - said * there) / (spread(said) * spread(there))
+        if 0 < said < 1 and 0 < there < 1
+        else 0.0
+    )
 
 
 ex1 = Exercise(
@@ -514,12 +524,17 @@ ex1 = Exercise(
     also=[by_shares],
     mistakes={
         (
-            "Where the model says one thing always, the denominator is 0, and so is the correlation: return 0."
-        ): lambda tp, fp, fn, tn: (tp * tn - fp * fn) / ((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)) ** 0.5,
-        ("That is accuracy. It rewards saying the frequent label; the correlation does not."): lambda tp, fp, fn, tn: (
-            (tp + tn) / (tp + fp + fn + tn)
+            "Where the model says one thing always, the denominator is 0, and so is the "
+            "correlation: return 0."
+        ): lambda tp, fp, fn, tn: (
+            (tp * tn - fp * fn) / ((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)) ** 0.5
         ),
-        "That is F1: it never looks at the true negatives.": lambda tp, fp, fn, tn: 2 * tp / (2 * tp + fp + fn),
+        (
+            "That is accuracy. It rewards saying the frequent label; the correlation does not."
+        ): lambda tp, fp, fn, tn: (tp + tn) / (tp + fp + fn + tn),
+        "That is F1: it never looks at the true negatives.": lambda tp, fp, fn, tn: (
+            2 * tp / (2 * tp + fp + fn)
+        ),
         (
             "Where the model says one thing always, give back 0 and not nan: it has no "
             "correlation, and that is an answer."
@@ -540,12 +555,19 @@ ex1 = Exercise(
                 else 0.0
             ),
         ],
-        ("The root is of all that stands below the line: you took it of one factor, or of the whole fraction."): [
+        (
+            "The root is of all that stands below the line: you took it of one factor, or of the "
+            "whole fraction."
+        ): [
             lambda tp, fp, fn, tn: (
-                (tp * tn - fp * fn) / d if (d := (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn) ** 0.5) else 0.0
+                (tp * tn - fp * fn) / d
+                if (d := (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn) ** 0.5)
+                else 0.0
             ),
             lambda tp, fp, fn, tn: (
-                ((tp * tn - fp * fn) / d) ** 0.5 if (d := (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)) else 0.0
+                ((tp * tn - fp * fn) / d) ** 0.5
+                if (d := (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
+                else 0.0
             ),
         ],
         "The square root is missing below the line.": lambda tp, fp, fn, tn: (
@@ -558,11 +580,9 @@ ex1 = Exercise(
     ],
 )
 
-
 # %% nbs/lessons/14_glue.ipynb #16ddaa03
 def test_exercise_1_is_sound():
     assert ex1.proves()
-
 
 # %% nbs/lessons/14_glue.ipynb #8fde16a8
 _full = {
@@ -583,7 +603,9 @@ _mean = lambda x: sum(x) / len(x)
 
 def _parts(scores, tasks, mean=True):
     return {
-        t: _mean(list(scores[t].values())) if mean else next(iter(scores[t].values())) for t in tasks if t in scores
+        t: _mean(list(scores[t].values())) if mean else next(iter(scores[t].values()))
+        for t in tasks
+        if t in scores
     }
 
 
@@ -614,9 +636,10 @@ ex2 = Exercise(
             "That is the mean of all metrics, so that a task with two counts twice: average the "
             "metrics of a task first."
         ): lambda s: _mean([v for t in s if t != "ax" for v in s[t].values()]),
-        ("You took the first metric of each task. Where there are two, their mean is the task's score."): lambda s: (
-            glue_average(_parts(s, [t for t in s if t != "ax"], mean=False))
-        ),
+        (
+            "You took the first metric of each task. Where there are two, their mean is the "
+            "task's score."
+        ): lambda s: glue_average(_parts(s, [t for t in s if t != "ax"], mean=False)),
         "The diagnostic set is in your average: it does not count.": [
             lambda s: _mean(list(_parts(s, list(s)).values())),
             lambda s: _mean(
@@ -632,8 +655,8 @@ ex2 = Exercise(
             lambda s: _average(s) + (s["ax"]["mcc"] / 9 if "ax" in s else 0),
         ],
         "You added the nine up: divide by how many there are.": lambda s: 9 * _average(s),
-        "You left the mismatched half of MNLI out: the two halves are averaged.": lambda s: glue_average(
-            _parts(s, [t for t in s if t not in ("ax", "mnli-mm")])
+        "You left the mismatched half of MNLI out: the two halves are averaged.": lambda s: (
+            glue_average(_parts(s, [t for t in s if t not in ("ax", "mnli-mm")]))
         ),
         "You left WNLI out, as the paper of BERT does. The leaderboard counts it.": [
             lambda s: glue_average(_parts(s, [t for t in s if t != "ax"]), without=("wnli",)),
@@ -646,11 +669,9 @@ ex2 = Exercise(
     ],
 )
 
-
 # %% nbs/lessons/14_glue.ipynb #0738b62a
 def test_exercise_2_is_sound():
     assert ex2.proves()
-
 
 # %% nbs/lessons/14_glue.ipynb #0182dc73
 def _renumber(predicted, model_labels, data_labels):
@@ -669,9 +690,16 @@ ex3 = Exercise(
         ([1, 0], ["yes", "no"], ["NO", "YES"]),
     ],
     _renumber,
-    also=[lambda p, m, d: [{name.lower(): n for n, name in enumerate(d)}[name.lower()] for name in (m[i] for i in p)]],
+    also=[
+        lambda p, m, d: [
+            {name.lower(): n for n, name in enumerate(d)}[name.lower()]
+            for name in (m[i] for i in p)
+        ]
+    ],
     mistakes={
-        "The numbers are as they were: 0 of the model is not 0 of the data.": lambda p, m, d: list(p),
+        "The numbers are as they were: 0 of the model is not 0 of the data.": lambda p, m, d: list(
+            p
+        ),
         "That is the other direction: you looked up the data's names among the model's.": [
             lambda p, m, d: [[x.casefold() for x in m].index(d[i].casefold()) for i in p],
             lambda p, m, d: [m.index(d[i]) for i in p],
@@ -684,16 +712,15 @@ ex3 = Exercise(
             lambda p, m, d: [m[i] for i in p],
             lambda p, m, d: [m[i].casefold() for i in p],
         ],
-        ("You sorted the data's names first: their order is what the numbers stand for."): lambda p, m, d: [
-            sorted(x.casefold() for x in d).index(m[i].casefold()) for i in p
-        ],
+        (
+            "You sorted the data's names first: their order is what the numbers stand for."
+        ): lambda p, m, d: [sorted(x.casefold() for x in d).index(m[i].casefold()) for i in p],
     },
     hints=[
         "A number of the model first becomes a name, then a number of the data.",
         "model_labels[i] is the name; where does it stand in data_labels?",
     ],
 )
-
 
 # %% nbs/lessons/14_glue.ipynb #c472bdd6
 def test_exercise_3_is_sound():

@@ -13,7 +13,6 @@ from transformers import TrainingArguments
 import torch
 import warnings
 
-
 # %% nbs/lessons/15_trainer.ipynb #0474e988
 def test_the_words_that_took_the_place_of_old_ones_are_there():
     from dataclasses import fields
@@ -36,7 +35,6 @@ def test_the_words_that_took_the_place_of_old_ones_are_there():
         "train_sampling_strategy",
         "per_device_train_batch_size",
     } <= known
-
 
 # %% nbs/lessons/15_trainer.ipynb #3f662bee
 def test_hyperparameters_are_said_in_the_trainer_s_words_and_what_it_has_no_word_for_is_refused():
@@ -71,7 +69,6 @@ def test_hyperparameters_are_said_in_the_trainer_s_words_and_what_it_has_no_word
         with pytest.raises(CourseError, match=r"head_lr=1\.0, train='full'"):
             arguments(HyperParams(train="head"), folder)
 
-
 # %% nbs/lessons/15_trainer.ipynb #29979b58
 def test_only_kinds_with_a_loss_of_their_own_go_to_the_trainer_and_validation_rows_are_scored():
     import pytest
@@ -90,8 +87,10 @@ def test_only_kinds_with_a_loss_of_their_own_go_to_the_trainer_and_validation_ro
             made(HyperParams(head_lr=1.0, eval_every=7), eval_dataset=[]).eval_steps,
         ) == ("steps", 7)
         assert made(HyperParams(head_lr=1.0), eval_dataset=[]).eval_strategy == "epoch"
-        assert made(HyperParams(head_lr=1.0), eval_dataset=[], eval_strategy="no").eval_strategy == "no"
-
+        assert (
+            made(HyperParams(head_lr=1.0), eval_dataset=[], eval_strategy="no").eval_strategy
+            == "no"
+        )
 
 # %% nbs/lessons/15_trainer.ipynb #4d6c79e5
 def test_a_decoder_gives_the_same_answer_alone_and_padded_on_either_side():
@@ -106,7 +105,6 @@ def test_a_decoder_gives_the_same_answer_alone_and_padded_on_either_side():
         for side in ("right", "left"):
             decoder.tokenizer.padding_side = side
             assert abs(decoder.probabilities(texts)[0] - want).max() < 1e-5
-
 
 # %% nbs/lessons/15_trainer.ipynb #2aa3bedd
 def test_with_the_same_rows_groups_and_no_dropout_both_loops_compute_the_same_losses():
@@ -133,7 +131,9 @@ def test_with_the_same_rows_groups_and_no_dropout_both_loops_compute_the_same_lo
         ):
             ours = load_model(name, task=few, seed=3, dropout=0.0)
             theirs, rows = ours.copy(), encode_task(few, "train", ours.tokenizer, 128)
-            order = [np.concatenate(Batches(rows, plan.batch_size, seed=3).order(k)) for k in range(2)]
+            order = [
+                np.concatenate(Batches(rows, plan.batch_size, seed=3).order(k)) for k in range(2)
+            ]
             steps = list(train_steps(ours, Batches(rows, plan.batch_size, seed=3), plan))
             trainer = trainer_for(
                 theirs,
@@ -148,7 +148,6 @@ def test_with_the_same_rows_groups_and_no_dropout_both_loops_compute_the_same_lo
             assert max(abs(s.loss - x["loss"]) for s, x in zip(steps, logs)) < 1e-5
             assert max(abs(s.lr - x["learning_rate"]) for s, x in zip(steps, logs)) < 1e-12
             assert max(abs(s.grad_norm - x["grad_norm"]) for s, x in zip(steps, logs)) < 1e-3
-
 
 # %% nbs/lessons/15_trainer.ipynb #82258bf3
 def test_loss_for_divides_by_the_targets_of_the_whole_update():
@@ -170,7 +169,6 @@ def test_loss_for_divides_by_the_targets_of_the_whole_update():
         torch.nn.functional.cross_entropy(logits, labels, label_smoothing=0.1),
     )
 
-
 # %% nbs/lessons/15_trainer.ipynb #486c0905
 import numpy as np
 
@@ -188,12 +186,14 @@ ex1 = Exercise(
     solution=lambda z, y: {"accuracy": float((z.argmax(-1) == y).mean())},
     also=[
         lambda z, y: {
-            "accuracy": 1 - sum(max(range(len(row)), key=lambda i: row[i]) != t for row, t in zip(z, y)) / len(y)
+            "accuracy": 1
+            - sum(max(range(len(row)), key=lambda i: row[i]) != t for row, t in zip(z, y)) / len(y)
         }
     ],
     mistakes={
         (
-            "You return a bare number: the Trainer wants a dictionary, whose names it prints with eval_ in front."
+            "You return a bare number: the Trainer wants a dictionary, whose names it prints with "
+            "eval_ in front."
         ): lambda z, y: float((z.argmax(-1) == y).mean()),
         "You take the maximum over the rows: classes stand along the last axis.": lambda z, y: {
             "accuracy": float(np.mean([g == t for g, t in zip(z.argmax(0), y)]))
@@ -201,7 +201,9 @@ ex1 = Exercise(
         "You took the smallest logit: argmax, not argmin.": lambda z, y: {
             "accuracy": float((z.argmin(-1) == y).mean())
         },
-        "That is the share of wrong rows.": lambda z, y: {"accuracy": float((z.argmax(-1) != y).mean())},
+        "That is the share of wrong rows.": lambda z, y: {
+            "accuracy": float((z.argmax(-1) != y).mean())
+        },
         "You took the largest logit itself for the answer: its place is the class.": lambda z, y: {
             "accuracy": float((z.max(-1) == y).mean())
         },
@@ -209,18 +211,22 @@ ex1 = Exercise(
             "accuracy": float((z.argmax(-1) == y).sum())
         },
         (
-            "Without an axis, argmax gives one place in the whole table: pass -1, and you get one class per row."
+            "Without an axis, argmax gives one place in the whole table: pass -1, and you get one "
+            "class per row."
         ): lambda z, y: {"accuracy": float((z.argmax() == y).mean())},
         "The Trainer puts eval_ in front by itself: call it \"accuracy\".": lambda z, y: {
             "eval_accuracy": float((z.argmax(-1) == y).mean())
         },
-        "That is one truth per row: take the mean of them.": lambda z, y: {"accuracy": z.argmax(-1) == y},
+        "That is one truth per row: take the mean of them.": lambda z, y: {
+            "accuracy": z.argmax(-1) == y
+        },
         "Scores are fractions in this course, from 0 to 1: you give per cent.": lambda z, y: {
             "accuracy": float(100 * (z.argmax(-1) == y).mean())
         },
-        ("You compare logits with class numbers: first the place of the largest logit in each row."): lambda z, y: {
-            "accuracy": float(np.mean(z == y))
-        },
+        (
+            "You compare logits with class numbers: first the place of the largest logit in each "
+            "row."
+        ): lambda z, y: {"accuracy": float(np.mean(z == y))},
     },
     hints=[
         "The predicted class is the place of the largest logit.",
@@ -228,18 +234,22 @@ ex1 = Exercise(
     ],
 )
 
-
 # %% nbs/lessons/15_trainer.ipynb #61081b87
 def test_exercise_1_is_sound():
     assert ex1.proves()
 
-
 # %% nbs/lessons/15_trainer.ipynb #00963e68
 def collated(rows, pad_id, width=None, mask=None, side="right"):
     width = width or max(len(r["input_ids"]) for r in rows)
-    fill = lambda x, v: x + [v] * (width - len(x)) if side == "right" else [v] * (width - len(x)) + x
+    fill = lambda x, v: (
+        x + [v] * (width - len(x)) if side == "right" else [v] * (width - len(x)) + x
+    )
     ids = [fill(r["input_ids"], pad_id) for r in rows]
-    masks = [fill([1] * len(r["input_ids"]), 0) for r in rows] if mask is None else [[mask(i) for i in x] for x in ids]
+    masks = (
+        [fill([1] * len(r["input_ids"]), 0) for r in rows]
+        if mask is None
+        else [[mask(i) for i in x] for x in ids]
+    )
     return {"input_ids": ids, "attention_mask": masks, "labels": [r["labels"] for r in rows]}
 
 
@@ -267,7 +277,9 @@ ex2 = Exercise(
             "Your mask asks which ids are the padding id: a real token may have it too (an end "
             "token, with GPT-2). Go by the length."
         ): lambda rows, pad_id: collated(rows, pad_id, mask=lambda i: int(i != pad_id)),
-        "You pad on the left: here it belongs on the right.": lambda rows, pad_id: collated(rows, pad_id, side="left"),
+        "You pad on the left: here it belongs on the right.": lambda rows, pad_id: collated(
+            rows, pad_id, side="left"
+        ),
         "Your mask lets the model look at the padding: 0 there.": lambda rows, pad_id: collated(
             rows, pad_id, mask=lambda i: 1
         ),
@@ -278,15 +290,20 @@ ex2 = Exercise(
             k: v for k, v in collated(rows, pad_id).items() if k != "attention_mask"
         },
         (
-            "Your mask has as many entries as there are tokens: it has to be as long as the padded row."
-        ): lambda rows, pad_id: collated(rows, pad_id) | {"attention_mask": [[1] * len(r["input_ids"]) for r in rows]},
+            "Your mask has as many entries as there are tokens: it has to be as long as the "
+            "padded row."
+        ): lambda rows, pad_id: (
+            collated(rows, pad_id) | {"attention_mask": [[1] * len(r["input_ids"]) for r in rows]}
+        ),
         "You pad with 0, whatever `pad_id` is.": lambda rows, pad_id: (
             collated(rows, pad_id) | {"input_ids": collated(rows, 0)["input_ids"]}
         ),
         (
-            "You give back a list of rows: the network takes one dictionary, whose entries hold all rows."
+            "You give back a list of rows: the network takes one dictionary, whose entries hold "
+            "all rows."
         ): lambda rows, pad_id: [
-            dict(zip(("input_ids", "attention_mask", "labels"), r)) for r in zip(*collated(rows, pad_id).values())
+            dict(zip(("input_ids", "attention_mask", "labels"), r))
+            for r in zip(*collated(rows, pad_id).values())
         ],
     },
     hints=[
@@ -295,11 +312,9 @@ ex2 = Exercise(
     ],
 )
 
-
 # %% nbs/lessons/15_trainer.ipynb #f9097e60
 def test_exercise_2_is_sound():
     assert ex2.proves()
-
 
 # %% nbs/lessons/15_trainer.ipynb #f992eb82
 import math
@@ -316,36 +331,48 @@ ex3 = Exercise(
         (70, 16, 4, 0.2),
         (30, 16, 20, 0.1),
     ],
-    solution=lambda rows, batch_size, epochs, share: math.ceil(round(share * math.ceil(rows / batch_size) * epochs, 6)),
+    solution=lambda rows, batch_size, epochs, share: math.ceil(
+        round(share * math.ceil(rows / batch_size) * epochs, 6)
+    ),
     also=[
         lambda rows, batch_size, epochs, share: math.ceil(
             Fraction(str(share)) * sum(1 for _ in range(epochs) for i in range(0, rows, batch_size))
         )
     ],
     mistakes={
-        ("You left the short last batch of an epoch out: round up."): lambda rows, batch_size, epochs, share: math.ceil(
+        (
+            "You left the short last batch of an epoch out: round up."
+        ): lambda rows, batch_size, epochs, share: math.ceil(
             round(share * (rows // batch_size) * epochs, 6)
         ),
-        "You counted one epoch: the run has several.": lambda rows, batch_size, epochs, share: math.ceil(
-            round(share * math.ceil(rows / batch_size), 6)
+        "You counted one epoch: the run has several.": lambda rows, batch_size, epochs, share: (
+            math.ceil(round(share * math.ceil(rows / batch_size), 6))
         ),
-        "You counted rows: the schedule counts updates.": lambda rows, batch_size, epochs, share: math.ceil(
-            round(share * rows * epochs, 6)
+        "You counted rows: the schedule counts updates.": lambda rows, batch_size, epochs, share: (
+            math.ceil(round(share * rows * epochs, 6))
         ),
         (
             "You rounded the part of an update down: a part counts as a whole one."
-        ): lambda rows, batch_size, epochs, share: math.floor(share * math.ceil(rows / batch_size) * epochs),
+        ): lambda rows, batch_size, epochs, share: math.floor(
+            share * math.ceil(rows / batch_size) * epochs
+        ),
         (
             "You divided all rows of the run at once: every epoch ends with a short batch of its "
             "own, and that is an update."
         ): [
-            lambda rows, batch_size, epochs, share: math.ceil(round(share * rows * epochs / batch_size, 6)),
-            lambda rows, batch_size, epochs, share: math.ceil(round(share * math.ceil(rows * epochs / batch_size), 6)),
+            lambda rows, batch_size, epochs, share: math.ceil(
+                round(share * rows * epochs / batch_size, 6)
+            ),
+            lambda rows, batch_size, epochs, share: math.ceil(
+                round(share * math.ceil(rows * epochs / batch_size), 6)
+            ),
         ],
         (
             "These are the updates of the whole run: the warm-up takes `share` of them."
         ): lambda rows, batch_size, epochs, share: math.ceil(rows / batch_size) * epochs,
-        ("You rounded the warm-up of one epoch: round once, for the run."): lambda rows, batch_size, epochs, share: (
+        (
+            "You rounded the warm-up of one epoch: round once, for the run."
+        ): lambda rows, batch_size, epochs, share: (
             math.ceil(share * math.ceil(rows / batch_size)) * epochs
         ),
         "Updates are counted in whole numbers: round up.": lambda rows, batch_size, epochs, share: (
@@ -358,15 +385,17 @@ ex3 = Exercise(
     ],
 )
 
-
 # %% nbs/lessons/15_trainer.ipynb #7cded95c
 def test_exercise_3_is_sound():
     assert ex3.proves()
     assert (
-        ex3.judge(lambda rows, batch_size, epochs, share: math.ceil(share * math.ceil(rows / batch_size) * epochs))[0]
+        ex3.judge(
+            lambda rows, batch_size, epochs, share: math.ceil(
+                share * math.ceil(rows / batch_size) * epochs
+            )
+        )[0]
         == "right"
     )
-
 
 # %% nbs/lessons/15_trainer.ipynb #fcb359eb
 def stopping(losses, patience, against="best", late=0, counted=True, equal=False, anew=True):
@@ -400,24 +429,27 @@ ex4 = Exercise(
     solution=stopping,
     also=[looking_back],
     mistakes={
-        ("You compare with the validation before: a new best has to beat the best so far."): lambda losses, patience: (
-            stopping(losses, patience, against="last")
-        ),
-        ("You stop one validation late: stop as soon as the count reaches patience."): lambda losses, patience: (
-            stopping(losses, patience, late=1)
-        ),
-        "You return where the best was: asked is where you stop.": lambda losses, patience: stopping(
-            losses, patience, counted=False
-        ),
-        ("You count all validations without a new best: a new best begins the count anew."): lambda losses, patience: (
-            stopping(losses, patience, anew=False)
-        ),
-        "An equal loss is no new best: ask for less than the best.": lambda losses, patience: stopping(
-            losses, patience, equal=True
-        ),
-        "You count from 0: the first validation is number 1.": lambda losses, patience: stopping(losses, patience) - 1,
         (
-            "Where the patience never runs out you return nothing: then it is the number of the last."
+            "You compare with the validation before: a new best has to beat the best so far."
+        ): lambda losses, patience: stopping(losses, patience, against="last"),
+        (
+            "You stop one validation late: stop as soon as the count reaches patience."
+        ): lambda losses, patience: stopping(losses, patience, late=1),
+        "You return where the best was: asked is where you stop.": lambda losses, patience: (
+            stopping(losses, patience, counted=False)
+        ),
+        (
+            "You count all validations without a new best: a new best begins the count anew."
+        ): lambda losses, patience: stopping(losses, patience, anew=False),
+        "An equal loss is no new best: ask for less than the best.": lambda losses, patience: (
+            stopping(losses, patience, equal=True)
+        ),
+        "You count from 0: the first validation is number 1.": lambda losses, patience: (
+            stopping(losses, patience) - 1
+        ),
+        (
+            "Where the patience never runs out you return nothing: then it is the number of the "
+            "last."
         ): lambda losses, patience: next(
             (
                 n
@@ -435,7 +467,6 @@ ex4 = Exercise(
         "for n, loss in enumerate(losses, 1): … if bad >= patience: return n",
     ],
 )
-
 
 # %% nbs/lessons/15_trainer.ipynb #00241c11
 def test_exercise_4_is_sound():

@@ -15,7 +15,6 @@ from ftcourse.recipes import fine_tune_model
 import math
 import numpy as np
 
-
 # %% nbs/lessons/16_how_much_data.ipynb #16a00022
 def test_a_curve_by_hand_is_the_curve_of_label_curve():
     few, steps = few_labels(load_task("reviews"), 4, seed=1, scored=40), 28
@@ -26,10 +25,11 @@ def test_a_curve_by_hand_is_the_curve_of_label_curve():
     assert curve[4]["score"] == [evaluate_model(tuned, few)["accuracy"]]
     assert curve[4]["updates"] == [steps]
 
-
 # %% nbs/lessons/16_how_much_data.ipynb #16a00023
 def test_sets_of_labels_are_nested_scored_on_the_same_rows_and_hold_no_validation_rows():
-    few, more, other = (few_labels(load_task("reviews"), n, seed, 50) for n, seed in ((8, 0), (32, 0), (8, 1)))
+    few, more, other = (
+        few_labels(load_task("reviews"), n, seed, 50) for n, seed in ((8, 0), (32, 0), (8, 1))
+    )
     assert set(few.train["text"]) < set(more.train["text"])
     assert set(few.train["text"]) != set(other.train["text"])
     assert few.test["text"] == more.test["text"]
@@ -37,7 +37,6 @@ def test_sets_of_labels_are_nested_scored_on_the_same_rows_and_hold_no_validatio
     assert len(few.test) == 50
     assert "validation" not in few.splits
     assert updates(4 * 32) == 2 * updates(32)
-
 
 # %% nbs/lessons/16_how_much_data.ipynb #16a00024
 def test_a_curve_refuses_what_it_cannot_draw_before_anything_trains():
@@ -58,7 +57,6 @@ def test_a_curve_refuses_what_it_cannot_draw_before_anything_trains():
     with pytest.raises(CourseError, match="were asked for"):
         few_labels(load_task("reviews"), 4001)
 
-
 # %% nbs/lessons/16_how_much_data.ipynb #16a00025
 def test_a_bag_of_words_learns_chooses_how_far_it_trusts_a_word_and_says_when_scikit_learn():
     import pytest
@@ -75,13 +73,13 @@ def test_a_bag_of_words_learns_chooses_how_far_it_trusts_a_word_and_says_when_sc
     assert bag.chance == 0.5
     # scikit-learn would stop here in words of its own
     alone = load_task(
-        [{"text": f"good {i}", "label": "good"} for i in range(9)] + [{"text": "bad", "label": "bad"}],
+        [{"text": f"good {i}", "label": "good"} for i in range(9)]
+        + [{"text": "bad", "label": "bad"}],
         validation=0,
         test=0,
     )
     with pytest.raises(CourseError, match="one class"):
         fit_bag(replace(alone, splits=DatasetDict(train=alone.train.select(range(3)))))
-
 
 # %% nbs/lessons/16_how_much_data.ipynb #16a00075
 def test_pretraining_is_paid_for_by_what_each_task_saves():
@@ -89,7 +87,6 @@ def test_pretraining_is_paid_for_by_what_each_task_saves():
     assert pays_after(101, 12, 2) == 11
     assert pays_after(100, 2, 2) == math.inf
     assert pays_after(100, 1, 2) == math.inf
-
 
 # %% nbs/lessons/16_how_much_data.ipynb #16a00090
 def test_a_law_that_made_the_points_is_found_again():
@@ -109,7 +106,6 @@ def test_a_law_that_made_the_points_is_found_again():
             _, low, high = fit(points, joined).labels(0.9)
             assert low <= found.labels(0.9)[0] <= high, (law, joined)
 
-
 # %% nbs/lessons/16_how_much_data.ipynb #16a00091
 def test_what_cannot_be_reached_or_lies_far_away_is_said_and_nonsense_is_refused():
     import pytest
@@ -117,7 +113,9 @@ def test_what_cannot_be_reached_or_lies_far_away_is_said_and_nonsense_is_refused
     from ftcourse.core.errors import CourseError
 
     flat = {n: [0.7 + d for d in (-0.01, 0, 0.01)] for n in (8, 16, 32, 64)}
-    slow = {n: [0.5 + 0.01 * i + d for d in (-0.004, 0, 0.004)] for i, n in enumerate((8, 16, 32, 64))}
+    slow = {
+        n: [0.5 + 0.01 * i + d for d in (-0.004, 0, 0.004)] for i, n in enumerate((8, 16, 32, 64))
+    }
     far = str(labels_needed(slow, 0.99, law="power"))
     assert "out of reach" in str(labels_needed(flat, 0.95, law="logistic"))
     assert labels_needed(flat, 0.95, law="logistic").labels == math.inf
@@ -135,7 +133,6 @@ def test_what_cannot_be_reached_or_lies_far_away_is_said_and_nonsense_is_refused
     with pytest.raises(CourseError, match="law='linear'"):
         labels_needed(flat, 0.9, law="linear")
 
-
 # %% nbs/lessons/16_how_much_data.ipynb #16a00092
 def test_a_forecast_is_checked_on_what_it_has_not_seen():
     from ftcourse.experiments.forecasts import check_forecast as check
@@ -145,7 +142,10 @@ def test_a_forecast_is_checked_on_what_it_has_not_seen():
     assert math.isclose(labels_reached(line, 0.8), 64)
     assert labels_reached(line, 0.5) == 8
     assert labels_reached(line, 0.95) == math.inf
-    made = {n: [0.98 - 1.2 * n**-0.5 + d for d in (-0.004, 0, 0.004)] for n in (8, 16, 32, 64, 128, 256, 512, 1024)}
+    made = {
+        n: [0.98 - 1.2 * n**-0.5 + d for d in (-0.004, 0, 0.004)]
+        for n in (8, 16, 32, 64, 128, 256, 512, 1024)
+    }
     good = check(made, 64, law="power")
     assert [c["target"] for c in good] == [0.9, 0.95]
     assert good[0]["covered"]
@@ -158,7 +158,6 @@ def test_a_forecast_is_checked_on_what_it_has_not_seen():
     flat = made | {n: [0.84, 0.84, 0.84] for n in (128, 256, 512, 1024)}
     assert check(flat, 64, targets=(0.85,), law="power")[0]["truth"] == math.inf
     assert not check(flat, 64, targets=(0.85,), law="power")[0]["covered"]
-
 
 # %% nbs/lessons/16_how_much_data.ipynb #16a00104
 def test_doubt_is_counted_as_the_margin_or_the_entropy_and_rows_with_labels_are_left_alone():
@@ -177,7 +176,9 @@ def test_doubt_is_counted_as_the_margin_or_the_entropy_and_rows_with_labels_are_
         "other": [0.1, 0.8, 0.1],
     }
     pool = replace(
-        load_task([{"text": t, "label": "abc"[i % 3]} for i, t in enumerate(probs)], validation=0, test=0),
+        load_task(
+            [{"text": t, "label": "abc"[i % 3]} for i, t in enumerate(probs)], validation=0, test=0
+        ),
         kind="classify",
     )
     assert choose_uncertain(Fixed(), pool, 4) == [1, 2, 3, 0]
@@ -192,7 +193,6 @@ def test_doubt_is_counted_as_the_margin_or_the_entropy_and_rows_with_labels_are_
     ):
         with pytest.raises(CourseError, match=said):
             choose_uncertain(Fixed(), pool, **wrong)
-
 
 # %% nbs/lessons/16_how_much_data.ipynb #16a00141
 from ftcourse.course.practice.exercises import Exercise
@@ -229,28 +229,28 @@ ex1 = Exercise(
             lambda curve, target: min((n for n, s in curve.items() if s >= target), default=None),
             lambda curve, target: next((n for n in sorted(curve) if curve[n] >= target), None),
         ],
-        ("You take the numbers as they stand in the dictionary: sort them first."): lambda curve, target: next(
-            (n for n, s in curve.items() if s >= target), None
-        ),
+        (
+            "You take the numbers as they stand in the dictionary: sort them first."
+        ): lambda curve, target: next((n for n, s in curve.items() if s >= target), None),
         "A score that equals the target is enough.": lambda curve, target: min(
             (n for n in curve if all(s > target for m, s in curve.items() if m >= n)), default=None
         ),
         "That is the score: the number of labels is asked for.": lambda curve, target: (
             None if from_the_end(curve, target) is None else curve[from_the_end(curve, target)]
         ),
-        ("That is the last number of labels below the target: the next one is meant."): lambda curve, target: max(
-            (n for n, s in curve.items() if s < target), default=None
-        ),
-        ("Where the last score is below the target there is no such number: return None."): lambda curve, target: (
-            from_the_end(curve, target) or max(curve)
-        ),
+        (
+            "That is the last number of labels below the target: the next one is meant."
+        ): lambda curve, target: max((n for n, s in curve.items() if s < target), default=None),
+        (
+            "Where the last score is below the target there is no such number: return None."
+        ): lambda curve, target: from_the_end(curve, target) or max(curve),
     },
     hints=[
         "Begin at the largest number of labels, and go down while the score is good enough.",
-        "sorted(curve, reverse=True); remember the last number that was good, and stop at the first that is not.",
+        "sorted(curve, reverse=True); remember the last number that was good, and stop at the "
+        "first that is not.",
     ],
 )
-
 
 # %% nbs/lessons/16_how_much_data.ipynb #16a00144
 def test_exercise_1_is_sound_and_labels_for_agrees():
@@ -258,7 +258,6 @@ def test_exercise_1_is_sound_and_labels_for_agrees():
     for curve, target in ex1.inputs:
         runs = {n: [s, s] for n, s in curve.items()}
         assert labels_for(runs, target) == ex1.solution(curve, target)
-
 
 # %% nbs/lessons/16_how_much_data.ipynb #16a00146
 from math import exp, log
@@ -282,24 +281,27 @@ ex2 = Exercise(
     also=[by_logs],
     mistakes={
         (
-            "You draw a straight line on plain axes: the law is straight where both axes are logarithmic."
+            "You draw a straight line on plain axes: the law is straight where both axes are "
+            "logarithmic."
         ): lambda n1, e1, n2, e2, n: e1 + (e2 - e1) * (n - n1) / (n2 - n1),
-        ("The labels are on a log axis, the error is not: take the logarithm of both."): lambda n1, e1, n2, e2, n: (
-            e1 + (e2 - e1) * log(n / n1) / log(n2 / n1)
+        (
+            "The labels are on a log axis, the error is not: take the logarithm of both."
+        ): lambda n1, e1, n2, e2, n: e1 + (e2 - e1) * log(n / n1) / log(n2 / n1),
+        (
+            "The error is on a log axis, the labels are not: take the logarithm of both."
+        ): lambda n1, e1, n2, e2, n: e1 * (e2 / e1) ** ((n - n1) / (n2 - n1)),
+        (
+            "Your exponent has the wrong sign: with more labels the error falls."
+        ): lambda n1, e1, n2, e2, n: e1 * (n / n1) ** (log(e1 / e2) / log(n2 / n1)),
+        (
+            "You take the exponent alone: multiply by an error that was measured."
+        ): lambda n1, e1, n2, e2, n: n ** (log(e2 / e1) / log(n2 / n1)),
+        (
+            "You take the law from n = 1: begin at a point that was measured, with n / n1."
+        ): lambda n1, e1, n2, e2, n: e1 * n ** (log(e2 / e1) / log(n2 / n1)),
+        "That is the score: the error is asked for.": lambda n1, e1, n2, e2, n: (
+            1 - by_logs(n1, e1, n2, e2, n)
         ),
-        ("The error is on a log axis, the labels are not: take the logarithm of both."): lambda n1, e1, n2, e2, n: (
-            e1 * (e2 / e1) ** ((n - n1) / (n2 - n1))
-        ),
-        ("Your exponent has the wrong sign: with more labels the error falls."): lambda n1, e1, n2, e2, n: (
-            e1 * (n / n1) ** (log(e1 / e2) / log(n2 / n1))
-        ),
-        ("You take the exponent alone: multiply by an error that was measured."): lambda n1, e1, n2, e2, n: (
-            n ** (log(e2 / e1) / log(n2 / n1))
-        ),
-        ("You take the law from n = 1: begin at a point that was measured, with n / n1."): lambda n1, e1, n2, e2, n: (
-            e1 * n ** (log(e2 / e1) / log(n2 / n1))
-        ),
-        "That is the score: the error is asked for.": lambda n1, e1, n2, e2, n: 1 - by_logs(n1, e1, n2, e2, n),
     },
     hints=[
         "On log axes the law is a straight line: what is its slope between the two points?",
@@ -307,11 +309,9 @@ ex2 = Exercise(
     ],
 )
 
-
 # %% nbs/lessons/16_how_much_data.ipynb #16a00149
 def test_exercise_2_is_sound():
     assert ex2.proves()
-
 
 # %% nbs/lessons/16_how_much_data.ipynb #16a0014b
 def margins(probs):
@@ -356,32 +356,39 @@ ex3 = Exercise(
     solution=ranked,
     also=[one_by_one],
     mistakes={
-        "Those include rows that have a label: leave them out first.": lambda probs, labelled, n: ranked(probs, [], n),
-        "Those are the surest rows: the smallest margin comes first.": lambda probs, labelled, n: ranked(
-            probs, labelled, n, up=False
+        "Those include rows that have a label: leave them out first.": lambda probs, labelled, n: (
+            ranked(probs, [], n)
+        ),
+        "Those are the surest rows: the smallest margin comes first.": lambda probs, labelled, n: (
+            ranked(probs, labelled, n, up=False)
         ),
         (
             "You look at the likeliest label alone: the margin is its distance to the second."
         ): lambda probs, labelled, n: ranked(probs, labelled, n, by=lambda i: max(probs[i])),
-        ("Your margin goes to the least likely label: it goes to the second likeliest."): lambda probs, labelled, n: (
-            ranked(probs, labelled, n, by=lambda i: max(probs[i]) - min(probs[i]))
+        (
+            "Your margin goes to the least likely label: it goes to the second likeliest."
+        ): lambda probs, labelled, n: ranked(
+            probs, labelled, n, by=lambda i: max(probs[i]) - min(probs[i])
         ),
-        ("You subtract the classes as they stand: sort the probabilities of a row first."): lambda probs, labelled, n: (
-            ranked(probs, labelled, n, by=lambda i: probs[i][0] - probs[i][1])
+        (
+            "You subtract the classes as they stand: sort the probabilities of a row first."
+        ): lambda probs, labelled, n: ranked(
+            probs, labelled, n, by=lambda i: probs[i][0] - probs[i][1]
         ),
-        ("Those are the margins: the numbers of the rows are asked for."): lambda probs, labelled, n: [
-            margins(probs)[i] for i in ranked(probs, labelled, n)
-        ],
+        (
+            "Those are the margins: the numbers of the rows are asked for."
+        ): lambda probs, labelled, n: [margins(probs)[i] for i in ranked(probs, labelled, n)],
         (
             "The numbers are those among the unlabelled rows: count from the first row of all."
-        ): lambda probs, labelled, n: ranked([p for i, p in enumerate(probs) if i not in labelled], [], n),
+        ): lambda probs, labelled, n: ranked(
+            [p for i, p in enumerate(probs) if i not in labelled], [], n
+        ),
     },
     hints=[
         "Sort the probabilities of a row: the margin is the last minus the one before it.",
         "Sort the numbers of the unlabelled rows by their margin, and take the first n.",
     ],
 )
-
 
 # %% nbs/lessons/16_how_much_data.ipynb #16a0014e
 def test_exercise_3_is_sound():

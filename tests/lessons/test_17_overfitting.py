@@ -21,7 +21,6 @@ from ftcourse.experiments.overfitting import wrong_rows
 from ftcourse.experiments.seeds import Seeds
 import numpy as np
 
-
 # %% nbs/lessons/17_overfitting.ipynb #17000008
 def test_a_share_of_the_training_labels_is_wrong_the_right_ones_are_kept_and_no_other_split():
     import re
@@ -40,10 +39,12 @@ def test_a_share_of_the_training_labels_is_wrong_the_right_ones_are_kept_and_no_
         assert bad.test is base.test
         assert list(bad.train["text"]) == list(base.train["text"])
     assert (
-        with_label_noise(base, 0.2, seed=1).label_ids("train") == with_label_noise(base, 0.2, seed=1).label_ids("train")
+        with_label_noise(base, 0.2, seed=1).label_ids("train")
+        == with_label_noise(base, 0.2, seed=1).label_ids("train")
     ).all()
     assert (
-        with_label_noise(base, 0.2, seed=1).label_ids("train") != with_label_noise(base, 0.2, seed=2).label_ids("train")
+        with_label_noise(base, 0.2, seed=1).label_ids("train")
+        != with_label_noise(base, 0.2, seed=2).label_ids("train")
     ).any()
     many = with_label_noise(load_task("topics").take(80, seed=0), 1.0, seed=0)
     assert wrong_rows(many).all()
@@ -59,7 +60,6 @@ def test_a_share_of_the_training_labels_is_wrong_the_right_ones_are_kept_and_no_
         with pytest.raises(CourseError, match=re.escape(said)):
             call()
 
-
 # %% nbs/lessons/17_overfitting.ipynb #17000036
 def test_watching_a_run_changes_nothing_and_the_loop_by_hand_is_the_same_run():
     from ftcourse.experiments.cures import cure_task
@@ -69,18 +69,28 @@ def test_watching_a_run_changes_nothing_and_the_loop_by_hand_is_the_same_run():
     small = cure_task(load_task("reviews"), 16, 0.25, seed=2, test_rows=20)
     seen, looks = watch("tiny-bert", small, (2, 6), 1e-3, 6, seed=2)
     mine = load_model("tiny-bert", task=small, seed=2)
-    for _ in train_steps(mine, batches_of(small, mine.tokenizer, long_run(1e-3, 6, 2)), long_run(1e-3, 6, 2)):
+    for _ in train_steps(
+        mine, batches_of(small, mine.tokenizer, long_run(1e-3, 6, 2)), long_run(1e-3, 6, 2)
+    ):
         pass
-    assert all((weight == mine.network.state_dict()[name]).all() for name, weight in seen.network.state_dict().items())
+    assert all(
+        (weight == mine.network.state_dict()[name]).all()
+        for name, weight in seen.network.state_dict().items()
+    )
     assert [look["update"] for look in looks] == [2, 6]
     assert looks[-1]["test"] == scores(seen, small)
     assert set(looks[0]) == {"update", "train", "test", "memorised", "seconds"}
     assert 0 < looks[0]["seconds"] < looks[1]["seconds"]
     assert watch("tiny-bert", small, (), 1e-3, 6, seed=2)[1] == []
     told = gap(seen, small, "test")
-    assert abs(told["accuracy"] - (scores(seen, small)["accuracy"] - scores(seen, small, "train")["accuracy"])) < 1e-12
+    assert (
+        abs(
+            told["accuracy"]
+            - (scores(seen, small)["accuracy"] - scores(seen, small, "train")["accuracy"])
+        )
+        < 1e-12
+    )
     assert "calibration error" in str(told)
-
 
 # %% nbs/lessons/17_overfitting.ipynb #17000057
 def test_a_row_is_doubted_by_models_that_did_not_learn_from_it_and_what_is_found_is_counted():
@@ -108,7 +118,6 @@ def test_a_row_is_doubted_by_models_that_did_not_learn_from_it_and_what_is_found
         with pytest.raises(refused, match=re.escape(said)):
             call()
 
-
 # %% nbs/lessons/17_overfitting.ipynb #17000062
 def test_copies_belong_to_training_rows_only_keep_their_label_and_their_memory_and_never_lose():
     import random as dice
@@ -131,16 +140,20 @@ def test_copies_belong_to_training_rows_only_keep_their_label_and_their_memory_a
         != list(augmented(rows, copies=2, seed=6).train["text"])
     )
     nots = lambda t: [w for w in t.lower().split() if w in ("not", "never", "hardly")]
-    assert all(nots(drop_words(t, dice.Random(i), 0.9)) == nots(t) for i, t in enumerate(rows.train["text"]))
-    assert any(map(nots, rows.train["text"]))
-    kept = sum(len(drop_words(t, dice.Random(i)).split()) for i, t in enumerate(rows.train["text"])) / sum(
-        len(t.split()) for t in rows.train["text"]
+    assert all(
+        nots(drop_words(t, dice.Random(i), 0.9)) == nots(t)
+        for i, t in enumerate(rows.train["text"])
     )
+    assert any(map(nots, rows.train["text"]))
+    kept = sum(
+        len(drop_words(t, dice.Random(i)).split()) for i, t in enumerate(rows.train["text"])
+    ) / sum(len(t.split()) for t in rows.train["text"])
     assert 0.78 < kept < 0.95
     assert drop_words("gone", dice.Random(0), 1.0) == "gone"
-    assert sorted(swap_sentences("A b. C d! E?", dice.Random(1)).split()) == sorted("A b. C d! E?".split())
+    assert sorted(swap_sentences("A b. C d! E?", dice.Random(1)).split()) == sorted(
+        "A b. C d! E?".split()
+    )
     assert swap_sentences("One.", dice.Random(0)) == "One."
-
 
 # %% nbs/lessons/17_overfitting.ipynb #17000064
 def test_the_mean_of_weights_is_the_mean_by_hand_equals_pytorch_s_and_refuses_what_does_not_fit():
@@ -165,14 +178,24 @@ def test_the_mean_of_weights_is_the_mean_by_hand_equals_pytorch_s_and_refuses_wh
         k: torch.stack([weights(model.network)[k] for model in three]).double().mean(0)
         for k in dict(made.network.named_parameters())
     }
-    assert all((p.double() - hand[k]).abs().max() < 1e-6 for k, p in made.network.named_parameters())
+    assert all(
+        (p.double() - hand[k]).abs().max() < 1e-6 for k, p in made.network.named_parameters()
+    )
     # rounded once, from 64 bits, it is the mean to the last bit
     stacked = {k: torch.stack([weights(m.network)[k].double() for m in three]) for k in hand}
-    assert all(torch.equal(p, stacked[k].mean(0).float()) for k, p in made.network.named_parameters())
-    assert all((a - b).abs().max() < 1e-6 for a, b in zip(made.network.parameters(), theirs.module.parameters()))
+    assert all(
+        torch.equal(p, stacked[k].mean(0).float()) for k, p in made.network.named_parameters()
+    )
+    assert all(
+        (a - b).abs().max() < 1e-6
+        for a, b in zip(made.network.parameters(), theirs.module.parameters())
+    )
     assert made is not three[0]
     assert all(
-        (a == b).all() for a, b in zip(average_weights(three[:1]).network.parameters(), three[0].network.parameters())
+        (a == b).all()
+        for a, b in zip(
+            average_weights(three[:1]).network.parameters(), three[0].network.parameters()
+        )
     )
     assert average_weights(
         [
@@ -189,7 +212,6 @@ def test_the_mean_of_weights_is_the_mean_by_hand_equals_pytorch_s_and_refuses_wh
     ):
         with pytest.raises(no, match=re.escape(said)):
             average_weights(bad)
-
 
 # %% nbs/lessons/17_overfitting.ipynb #17000071
 def test_the_long_run_that_was_watched_is_the_first_line_of_the_table():
@@ -213,7 +235,6 @@ def test_the_long_run_that_was_watched_is_the_first_line_of_the_table():
     assert {k: line[k] for k in last["test"]} == last["test"]
     assert line["train"] == last["train"]["accuracy"]
     assert line["seconds"] > 0
-
 
 # %% nbs/lessons/17_overfitting.ipynb #17000072
 def test_no_cure_sees_the_rows_that_score_it_and_each_does_what_it_says():
@@ -250,14 +271,18 @@ def test_no_cure_sees_the_rows_that_score_it_and_each_does_what_it_says():
         assert len(first) == 16, name
         assert wrong_rows(task).mean() == 0.25, name
         assert not cure.stop or (
-            len(held.train) == 16 and wrong_rows(held).sum() == 4 and not first & set(held.train["text"])
+            len(held.train) == 16
+            and wrong_rows(held).sum() == 4
+            and not first & set(held.train["text"])
         ), name
         assert hp.max_steps == (1 if name == "shorter run" else 4), name
         assert hp.lr == 1e-3 * (0.2 if name == "smaller rate" else 1), name
     sizes = {name: len(call[0].train) for name, call in zip(cures, asked)}
     assert sizes["word dropout"] == 64
     assert sizes["twice the labels"] == 32
-    assert {sizes[name] for name in sizes if name not in ("word dropout", "twice the labels")} == {16}
+    assert {sizes[name] for name in sizes if name not in ("word dropout", "twice the labels")} == {
+        16
+    }
     changed = {
         name: (call[1].weight_decay, call[1].dropout, call[1].label_smoothing, call[1].train)
         for name, call in zip(cures, asked)
@@ -268,7 +293,6 @@ def test_no_cure_sees_the_rows_that_score_it_and_each_does_what_it_says():
         "head only",
         "label smoothing",
     ]
-
 
 # %% nbs/lessons/17_overfitting.ipynb #17000075
 def test_a_table_of_cures_says_differences_seed_by_seed_and_calls_better_what_is_better():
@@ -337,7 +361,6 @@ def test_a_table_of_cures_says_differences_seed_by_seed_and_calls_better_what_is
         with pytest.raises(wrong, match=re.escape(said)):
             call()
 
-
 # %% nbs/lessons/17_overfitting.ipynb #17000076
 def test_every_cure_runs_over_the_same_seeds_and_the_shipped_table_is_one_of_them():
     few = try_cures(
@@ -388,8 +411,9 @@ def test_every_cure_runs_over_the_same_seeds_and_the_shipped_table_is_one_of_the
         for score in ("accuracy", "ece", "train")
         for x in run[score]
     )
-    assert {"made by", "date", "machine", "weights", "task", "model", "updates", "lr"} <= set(shipped_record())
-
+    assert {"made by", "date", "machine", "weights", "task", "model", "updates", "lr"} <= set(
+        shipped_record()
+    )
 
 # %% nbs/lessons/17_overfitting.ipynb #17000108
 def test_the_best_of_equal_guessers_is_worth_what_the_formula_says():
@@ -412,7 +436,6 @@ def test_the_best_of_equal_guessers_is_worth_what_the_formula_says():
     for bad in ((0, 10, 0.5), (3, 0, 0.5), (3, 10, 1.5)):
         with pytest.raises(none, match="give at least one of each"):
             expected_best(*bad)
-
 
 # %% nbs/lessons/17_overfitting.ipynb #17000121
 from ftcourse.course.practice.exercises import Exercise
@@ -460,7 +483,9 @@ ex1 = Exercise(
     solution=patient,
     also=[by_scanning],
     mistakes={
-        ("You take the weights of the last look: go back to the best one."): lambda losses, patience: patient(
+        (
+            "You take the weights of the last look: go back to the best one."
+        ): lambda losses, patience: patient(
             losses, patience, give=lambda best, made: (made - 1, made)
         ),
         (
@@ -469,27 +494,32 @@ ex1 = Exercise(
             losses.index(min(losses)),
             patient(losses, patience)[1],
         ),
-        "An equal loss counts as better with you: only a lower one is.": lambda losses, patience: patient(
-            losses, patience, better=lambda a, b: a <= b
+        "An equal loss counts as better with you: only a lower one is.": lambda losses, patience: (
+            patient(losses, patience, better=lambda a, b: a <= b)
         ),
         (
-            "You stop one look too late: at the look that makes `patience` of them without a new lowest loss, stop."
+            "You stop one look too late: at the look that makes `patience` of them without a new "
+            "lowest loss, stop."
         ): lambda losses, patience: patient(losses, patience + 1),
-        ("You stop at the first look that is not better: that is a patience of 1."): lambda losses, patience: patient(
-            losses, 1
-        ),
         (
-            "You add up all looks without a new lowest loss: after a new lowest one the count begins again."
+            "You stop at the first look that is not better: that is a patience of 1."
+        ): lambda losses, patience: patient(losses, 1),
+        (
+            "You add up all looks without a new lowest loss: after a new lowest one the count "
+            "begins again."
         ): lambda losses, patience: patient(losses, patience, back=False),
-        ("You compare with the look before: compare with the lowest loss so far."): lambda losses, patience: patient(
-            losses, patience, last=True
-        ),
+        (
+            "You compare with the look before: compare with the lowest loss so far."
+        ): lambda losses, patience: patient(losses, patience, last=True),
         "You take the highest loss for the best one.": lambda losses, patience: patient(
             losses, patience, better=lambda a, b: a > b
         ),
         (
-            "Your second number is the place of the last look, counted from 0: the number of looks is one more."
-        ): lambda losses, patience: patient(losses, patience, give=lambda best, made: (best, made - 1)),
+            "Your second number is the place of the last look, counted from 0: the number of "
+            "looks is one more."
+        ): lambda losses, patience: patient(
+            losses, patience, give=lambda best, made: (best, made - 1)
+        ),
     },
     hints=[
         "Keep the place of the lowest loss so far; how far behind it are you?",
@@ -497,17 +527,19 @@ ex1 = Exercise(
     ],
 )
 
-
 # %% nbs/lessons/17_overfitting.ipynb #17000124
 def test_exercise_1_is_sound():
     assert ex1.proves()
 
-
 # %% nbs/lessons/17_overfitting.ipynb #17000126
-def shares(labels, was, pred, keep=lambda y, w, p: y != w, hit=lambda y, w, p: (p == y, p == w), over=None):
+def shares(
+    labels, was, pred, keep=lambda y, w, p: y != w, hit=lambda y, w, p: (p == y, p == w), over=None
+):
     rows = [hit(y, w, p) for y, w, p in zip(labels, was, pred) if keep(y, w, p)]
     return (
-        tuple(sum(column) / (over or len)(rows if over is None else labels) for column in zip(*rows))
+        tuple(
+            sum(column) / (over or len)(rows if over is None else labels) for column in zip(*rows)
+        )
         if rows
         else (0, 0)
     )
@@ -532,20 +564,21 @@ ex2 = Exercise(
     solution=shares,
     also=[with_arrays],
     mistakes={
-        ("You look at all rows: only those whose label is wrong are asked for."): lambda labels, was, pred: shares(
-            labels, was, pred, keep=lambda y, w, p: True
-        ),
-        "You divide by all rows: divide by the number of wrong ones.": lambda labels, was, pred: shares(
-            labels, was, pred, over=len
-        ),
-        "You look at the rows with a right label: take the others.": lambda labels, was, pred: shares(
-            labels, was, pred, keep=lambda y, w, p: y == w
-        ),
-        ("The other way round: the wrong label first, the right one second."): lambda labels, was, pred: shares(
-            labels, was, pred
-        )[::-1],
         (
-            "You take what is not the wrong label for the right one: with more than two classes it may be neither."
+            "You look at all rows: only those whose label is wrong are asked for."
+        ): lambda labels, was, pred: shares(labels, was, pred, keep=lambda y, w, p: True),
+        "You divide by all rows: divide by the number of wrong ones.": lambda labels, was, pred: (
+            shares(labels, was, pred, over=len)
+        ),
+        "You look at the rows with a right label: take the others.": lambda labels, was, pred: (
+            shares(labels, was, pred, keep=lambda y, w, p: y == w)
+        ),
+        (
+            "The other way round: the wrong label first, the right one second."
+        ): lambda labels, was, pred: shares(labels, was, pred)[::-1],
+        (
+            "You take what is not the wrong label for the right one: with more than two classes "
+            "it may be neither."
         ): lambda labels, was, pred: (
             shares(labels, was, pred)[0],
             1 - shares(labels, was, pred)[0],
@@ -563,7 +596,6 @@ ex2 = Exercise(
     ],
 )
 
-
 # %% nbs/lessons/17_overfitting.ipynb #17000129
 def test_exercise_2_is_sound_and_its_first_number_is_what_memorised_gives():
     assert ex2.proves()
@@ -572,12 +604,13 @@ def test_exercise_2_is_sound_and_its_first_number_is_what_memorised_gives():
     assert (
         abs(
             memorised(heart, said)
-            - ex2.solution(heart.label_ids("train").tolist(), list(heart.train["was"]), said.tolist())[0]
+            - ex2.solution(
+                heart.label_ids("train").tolist(), list(heart.train["was"]), said.tolist()
+            )[0]
         )
         < 1e-12
     )
     assert np.isnan(memorised(load_task("reviews").take(8), [0] * 8))  # there are none
-
 
 # %% nbs/lessons/17_overfitting.ipynb #17000131
 def taken(validation, test, i=None):
@@ -602,11 +635,12 @@ ex3 = Exercise(
     solution=taken,
     also=[by_sorting],
     mistakes={
-        "You choose by the test rows: choose by validation, then look.": lambda validation, test: taken(
-            validation, test, test.index(max(test))
+        "You choose by the test rows: choose by validation, then look.": lambda validation, test: (
+            taken(validation, test, test.index(max(test)))
         ),
         (
-            "You compare the best validation score with the best test score: they belong to different candidates."
+            "You compare the best validation score with the best test score: they belong to "
+            "different candidates."
         ): lambda validation, test: (
             max(validation) - max(test),
             taken(validation, test)[1],
@@ -614,16 +648,21 @@ ex3 = Exercise(
         "Of equals you take the last: take the first.": lambda validation, test: taken(
             validation, test, max(range(len(test)), key=lambda i: (validation[i], i))
         ),
-        ("You take the mean over all candidates: only the chosen one is reported."): lambda validation, test: (
+        (
+            "You take the mean over all candidates: only the chosen one is reported."
+        ): lambda validation, test: (
             sum(validation) / len(test) - sum(test) / len(test),
             max(test) - sum(test) / len(test),
         ),
-        ("The other way round: validation minus test, so that too good is above zero."): lambda validation, test: (
+        (
+            "The other way round: validation minus test, so that too good is above zero."
+        ): lambda validation, test: (
             -taken(validation, test)[0],
             taken(validation, test)[1],
         ),
         (
-            "Your second number compares with the best validation score: compare the test scores of two candidates."
+            "Your second number compares with the best validation score: compare the test scores "
+            "of two candidates."
         ): lambda validation, test: (
             taken(validation, test)[0],
             max(validation) - test[validation.index(max(validation))],
@@ -637,7 +676,6 @@ ex3 = Exercise(
         "i = validation.index(max(validation)); then everything is about test[i].",
     ],
 )
-
 
 # %% nbs/lessons/17_overfitting.ipynb #17000134
 def test_exercise_3_is_sound():

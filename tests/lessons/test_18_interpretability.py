@@ -32,14 +32,14 @@ import numpy as np
 import torch
 import warnings
 
-
 # %% nbs/lessons/18_interpretability.ipynb #18a00014
 def test_log_odds_are_those_of_the_probability_and_ignore_a_shift():
     zs = torch.tensor([[1.0, -2.0, 0.5], [3.0, 0.0, 0.0]])
-    assert torch.allclose(log_odds(zs, 0), (zs.softmax(-1)[:, 0] / (1 - zs.softmax(-1)[:, 0])).log(), atol=1e-4)
+    assert torch.allclose(
+        log_odds(zs, 0), (zs.softmax(-1)[:, 0] / (1 - zs.softmax(-1)[:, 0])).log(), atol=1e-4
+    )
     assert torch.allclose(log_odds(zs + 7, 2), log_odds(zs, 2), atol=1e-5)
     assert torch.allclose(log_odds(zs[:, :2], 1), zs[:, 1] - zs[:, 0])
-
 
 # %% nbs/lessons/18_interpretability.ipynb #18a00019
 def test_a_reading_has_the_ids_that_predict_reads_and_every_piece_its_word():
@@ -57,7 +57,10 @@ def test_a_reading_has_the_ids_that_predict_reads_and_every_piece_its_word():
             reading = tokenize_text(net, text)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # the last text is cut, and that is said
-                assert reading.batch.ids[0].tolist() == encode_texts([text], net.tokenizer, net.max_length)[0].ids
+                assert (
+                    reading.batch.ids[0].tolist()
+                    == encode_texts([text], net.tokenizer, net.max_length)[0].ids
+                )
                 assert len(reading.tokens) == len(reading.word_of)
             assert all(w in text for w in reading.words)
             assert set(reading.word_of) - {-1} == set(range(len(reading.words)))
@@ -77,7 +80,6 @@ def test_a_reading_has_the_ids_that_predict_reads_and_every_piece_its_word():
         with pytest.raises(CourseError, match=message):
             tokenize_text(net, wrong)
 
-
 # %% nbs/lessons/18_interpretability.ipynb #18a00027
 def test_exchanged_embeddings_change_nothing_when_they_are_the_same_and_the_modes_stay():
     net = load_model("tiny-bert", head="classify", labels=["a", "b", "c"], seed=3)
@@ -95,7 +97,6 @@ def test_exchanged_embeddings_change_nothing_when_they_are_the_same_and_the_mode
     assert (half[0, [0, 2, 3, 4, 5, 6]] == c.embedded()[0, [0, 2, 3, 4, 5, 6]]).all()
     assert (baseline(net, "zero") == 0).all()
     assert torch.allclose(baseline(net, "mean"), net.network.get_input_embeddings().weight.mean(0))
-
 
 # %% nbs/lessons/18_interpretability.ipynb #18a00044
 def test_integrated_gradients_add_up_and_are_captum_s():
@@ -128,7 +129,6 @@ def test_integrated_gradients_add_up_and_are_captum_s():
         other = IntegratedGradients(out).attribute(*ends, n_steps=64, method="riemann_middle")
         assert np.abs(to_words(c.reading, other[0].sum(-1).detach())[0] - own).max() < 1e-4
 
-
 # %% nbs/lessons/18_interpretability.ipynb #18a00079
 def test_attention_adds_up_rollout_too_and_changed_queries_are_put_back():
     import pytest
@@ -156,13 +156,15 @@ def test_attention_adds_up_rollout_too_and_changed_queries_are_put_back():
     with pytest.raises(CourseError, match="steps=0"):
         attribute(net, "Kind.", steps=0)
 
-
 # %% nbs/lessons/18_interpretability.ipynb #18a00090
 def test_curves_begin_and_end_where_they_must_and_an_area_is_a_mean_height():
     net = load_model("tiny-bert", head="classify", labels=["a", "b"], seed=1)
     c = case(net, "The waiter was kind, and the soup was hot.", of="probability")
     n = len(c.reading.words)
-    down, up = (removal_curves(c, [np.arange(n), np.arange(n)[::-1]], insert=insert) for insert in (False, True))
+    down, up = (
+        removal_curves(c, [np.arange(n), np.arange(n)[::-1]], insert=insert)
+        for insert in (False, True)
+    )
     assert down.shape == (2, 11)
     assert np.allclose(down[:, 0], up[:, -1])
     assert np.allclose(down[:, -1], up[:, 0])
@@ -172,7 +174,6 @@ def test_curves_begin_and_end_where_they_must_and_an_area_is_a_mean_height():
     one_less = removal_curves(c, [np.arange(n)], parts=n)[0, 1]
     assert np.isclose(one_less, float(c.values(c.without(first))))
     assert np.allclose(area([[1.0, 1.0, 1.0], [1.0, 0.0, 0.0]]), [1.0, 0.25])
-
 
 # %% nbs/lessons/18_interpretability.ipynb #18a00115
 def test_every_kind_of_head_is_explained_or_refused():
@@ -217,11 +218,13 @@ def test_every_kind_of_head_is_explained_or_refused():
         with pytest.raises(CourseError, match=message):
             wrong()
 
-
 # %% nbs/lessons/18_interpretability.ipynb #18a0012a
 def test_words_are_added_up_over_texts_and_a_word_of_nearly_all_texts_is_left_out():
     net = load_model("tiny-bert", head="classify", labels=["a", "b"], seed=1)
-    found = [attribute(net, t, "occlusion", "b") for t in ("Good soup, good room.", "Good soup.", "The room.")]
+    found = [
+        attribute(net, t, "occlusion", "b")
+        for t in ("Good soup, good room.", "Good soup.", "The room.")
+    ]
     hand = {}
     for a in found:
         for word, score in zip(a.words, a.scores):
@@ -237,7 +240,6 @@ def test_words_are_added_up_over_texts_and_a_word_of_nearly_all_texts_is_left_ou
     assert "." in {w for w, _, _ in by_word(found, most=1.0)}
     assert all(np.isclose(s, hand[w]) for w, s, _ in table)
     assert [abs(s) for _, s, _ in table] == sorted((abs(s) for _, s, _ in table), reverse=True)
-
 
 # %% nbs/lessons/18_interpretability.ipynb #18a00143
 def test_a_probe_reads_what_is_linear_and_only_that():
@@ -268,7 +270,6 @@ def test_a_probe_reads_what_is_linear_and_only_that():
     with pytest.raises(CourseError, match="pool='all'"):
         hidden_states(net, texts, "all")
 
-
 # %% nbs/lessons/18_interpretability.ipynb #18a0014c
 def test_a_probe_minimises_the_mean_loss_and_half_the_decayed_squares():
     rng = np.random.default_rng(0)
@@ -287,7 +288,6 @@ def test_a_probe_minimises_the_mean_loss_and_half_the_decayed_squares():
         loss = torch.nn.functional.cross_entropy(z, torch.tensor(y)) + 0.05 * w.square().sum()
         assert torch.autograd.grad(loss, w)[0].abs().max() < 1e-4
 
-
 # %% nbs/lessons/18_interpretability.ipynb #18a00156
 def test_a_control_task_gives_a_word_the_same_label_everywhere_and_tokens_come_with_their_texts():
     ids = np.array([5, 9, 5, 9, 2, 5])
@@ -303,7 +303,6 @@ def test_a_control_task_gives_a_word_the_same_label_everywhere_and_tokens_come_w
     assert text_numbers.tolist() == [0] * 5 + [1] * 3
     assert net.tokenizer.decode(token_ids[5:]) == "bad soup."
     assert np.allclose(states[:, :5], token_states(net, texts[:1])[0], atol=1e-5)
-
 
 # %% nbs/lessons/18_interpretability.ipynb #18a00164
 def test_cka_is_1_for_the_same_blind_to_rotation_and_scale_and_low_for_strangers():
@@ -323,14 +322,15 @@ def test_cka_is_1_for_the_same_blind_to_rotation_and_scale_and_low_for_strangers
     with torch.no_grad():
         changed.network.classifier.weight.mul_(1.5)
         changed.network.classifier.bias.zero_()
-    assert {part: round(v, 6) for part, v in weight_change(net, changed).items() if v} == {"head": 0.5}
+    assert {part: round(v, 6) for part, v in weight_change(net, changed).items() if v} == {
+        "head": 0.5
+    }
     with pytest.raises(CourseError, match="500 and 9 rows"):
         cka(x, y[:9])
     with pytest.raises(CourseError, match="all rows are alike"):
         cka(x, np.ones((500, 2)))
     with pytest.raises(CourseError, match="no counterpart of its shape"):
         weight_change(net, load_model("tiny-bert", head="classify", labels=["a", "b", "c"]))
-
 
 # %% nbs/lessons/18_interpretability.ipynb #18a00177
 def test_neighbours_are_found_by_direction_nearest_first():
@@ -342,7 +342,6 @@ def test_neighbours_are_found_by_direction_nearest_first():
     assert np.allclose(cosine[0], [2 / 4.01**0.5, 2.1 / (2 * 4.01) ** 0.5])
     with pytest.raises(CourseError, match="k=5, and there are 4"):
         nearest(train, [[1.0, 0.0]], k=5)
-
 
 # %% nbs/lessons/18_interpretability.ipynb #18a00181
 from ftcourse.course.practice.exercises import Exercise
@@ -366,7 +365,8 @@ def at_places(places, weigh=True, mean=True):
     def answer(x, b, slope, steps):
         g = [slope([q + a * (p - q) for p, q in zip(x, b)]) for a in places(steps)]
         return [
-            sum(column) / (len(g) if mean else 1) * ((p - q) if weigh else 1) for column, p, q in zip(zip(*g), x, b)
+            sum(column) / (len(g) if mean else 1) * ((p - q) if weigh else 1)
+            for column, p, q in zip(zip(*g), x, b)
         ]
 
     return answer
@@ -376,7 +376,10 @@ def by_numpy(x, b, slope, steps):
     import numpy as np
 
     x, b = np.array(x, float), np.array(b, float)
-    return ((x - b) * np.mean([slope(list(b + (k + 0.5) / steps * (x - b))) for k in range(steps)], axis=0)).tolist()
+    return (
+        (x - b)
+        * np.mean([slope(list(b + (k + 0.5) / steps * (x - b))) for k in range(steps)], axis=0)
+    ).tolist()
 
 
 midpoints = at_places(lambda n: [(k + 0.5) / n for k in range(n)])
@@ -398,18 +401,24 @@ ex1 = Exercise(
         "You take the slope at the right end of each part: take it in the middle.": at_places(
             lambda n: [(k + 1) / n for k in range(n)]
         ),
-        ("You average the slopes and stop there: multiply by the way that each number has to go, x - b."): at_places(
-            lambda n: [(k + 0.5) / n for k in range(n)], weigh=False
-        ),
+        (
+            "You average the slopes and stop there: multiply by the way that each number has to "
+            "go, x - b."
+        ): at_places(lambda n: [(k + 0.5) / n for k in range(n)], weigh=False),
         "You add up the slopes: take their mean, since each part is 1/steps of the way.": at_places(
             lambda n: [(k + 0.5) / n for k in range(n)], mean=False
         ),
-        "That is the slope at x alone, gradient × input: walk the whole way.": at_places(lambda n: [1.0]),
-        ("You multiply by x: where the baseline is not zero, the way is x - b."): lambda x, b, slope, steps: [
-            v * p / (p - q) if p != q else 0.0 for v, p, q in zip(midpoints(x, b, slope, steps), x, b)
+        "That is the slope at x alone, gradient × input: walk the whole way.": at_places(
+            lambda n: [1.0]
+        ),
+        (
+            "You multiply by x: where the baseline is not zero, the way is x - b."
+        ): lambda x, b, slope, steps: [
+            v * p / (p - q) if p != q else 0.0
+            for v, p, q in zip(midpoints(x, b, slope, steps), x, b)
         ],
-        "You start at zero: the way begins at the baseline b.": lambda x, b, slope, steps: midpoints(
-            x, [0.0] * len(x), slope, steps
+        "You start at zero: the way begins at the baseline b.": lambda x, b, slope, steps: (
+            midpoints(x, [0.0] * len(x), slope, steps)
         ),
         (
             "You lay the points from end to end: with steps parts the first lies half a part "
@@ -424,10 +433,10 @@ ex1 = Exercise(
     },
     hints=[
         "The middle of part k, counted from 0, lies at (k + 0.5) / steps of the way.",
-        "The point there is b + alpha * (x - b), number by number; average the slopes and multiply by x - b.",
+        "The point there is b + alpha * (x - b), number by number; average the slopes and "
+        "multiply by x - b.",
     ],
 )
-
 
 # %% nbs/lessons/18_interpretability.ipynb #18a00184
 def test_exercise_1_is_sound():
@@ -435,12 +444,11 @@ def test_exercise_1_is_sound():
     assert midpoints([1.0, 2.0], [0.0, 0.0], squares, 1) == [1.0, 4.0]
     assert abs(midpoints([1.0], [0.0], cubes, 1)[0] - 0.75) < 1e-12
 
-
 # %% nbs/lessons/18_interpretability.ipynb #18a00191
 def by_counting(scores, word_of):
-    return [sum(s for s, w in zip(scores, word_of) if w == k) for k in range(max(word_of) + 1)], sum(
-        s for s, w in zip(scores, word_of) if w < 0
-    )
+    return [
+        sum(s for s, w in zip(scores, word_of) if w == k) for k in range(max(word_of) + 1)
+    ], sum(s for s, w in zip(scores, word_of) if w < 0)
 
 
 def collected(scores, word_of):
@@ -474,16 +482,23 @@ ex2 = Exercise(
     solution=by_counting,
     also=[collected],
     mistakes={
-        ("You average over the pieces of a word: add them up, or a long word loses what it did."): averaged,
+        (
+            "You average over the pieces of a word: add them up, or a long word loses what it did."
+        ): averaged,
         "You keep the first piece of each word only: add up all of them.": kept_one(lambda s: s[0]),
         "You keep the largest piece of each word: add up all of them.": kept_one(max),
         (
             "You give the special tokens' score to the words: it belongs to none, return it apart."
         ): lambda scores, word_of: (
-            [v + by_counting(scores, word_of)[1] / (max(word_of) + 1) for v in by_counting(scores, word_of)[0]],
+            [
+                v + by_counting(scores, word_of)[1] / (max(word_of) + 1)
+                for v in by_counting(scores, word_of)[0]
+            ],
             by_counting(scores, word_of)[1],
         ),
-        ("You drop what falls on special tokens: return it as the second number."): lambda scores, word_of: (
+        (
+            "You drop what falls on special tokens: return it as the second number."
+        ): lambda scores, word_of: (
             by_counting(scores, word_of)[0],
             0.0,
         ),
@@ -500,19 +515,18 @@ ex2 = Exercise(
             [abs(v) for v in by_counting(scores, word_of)[0]],
             abs(by_counting(scores, word_of)[1]),
         ),
-        ("The other way round: the words come first, then what falls on special tokens."): lambda scores, word_of: (
-            by_counting(scores, word_of)[::-1]
-        ),
-        ("You return the words only: what falls on special tokens comes second."): lambda scores, word_of: by_counting(
-            scores, word_of
-        )[0],
+        (
+            "The other way round: the words come first, then what falls on special tokens."
+        ): lambda scores, word_of: by_counting(scores, word_of)[::-1],
+        (
+            "You return the words only: what falls on special tokens comes second."
+        ): lambda scores, word_of: by_counting(scores, word_of)[0],
     },
     hints=[
         "Begin with a list of zeros, one for each word, and go through both lists together.",
         "if w < 0 add to the rest, else to words[w].",
     ],
 )
-
 
 # %% nbs/lessons/18_interpretability.ipynb #18a00194
 def test_exercise_2_is_sound():
@@ -534,7 +548,6 @@ def test_exercise_2_is_sound():
         )
 
     assert ex2.judge(by_room)[0] == "right"
-
 
 # %% nbs/lessons/18_interpretability.ipynb #18a00201
 def trapezoid(y):
@@ -559,43 +572,51 @@ ex3 = Exercise(
     also=[ends_halved],
     mistakes={
         (
-            "The sign: a faithful method's curve lies below the random one, and gets a positive number."
+            "The sign: a faithful method's curve lies below the random one, and gets a positive "
+            "number."
         ): lambda method, chance: trapezoid(method) - trapezoid(chance),
         (
-            "You take the mean of the points: the first and the last count half in the trapezoid rule."
+            "You take the mean of the points: the first and the last count half in the trapezoid "
+            "rule."
         ): lambda method, chance: sum(chance) / len(chance) - sum(method) / len(method),
         (
-            "You forget that the way has length 1: divide by the number of steps, one less than points."
+            "You forget that the way has length 1: divide by the number of steps, one less than "
+            "points."
         ): lambda method, chance: (trapezoid(chance) - trapezoid(method)) * (len(method) - 1),
         "You divide by the number of points: there is one step less.": lambda method, chance: (
             (trapezoid(chance) - trapezoid(method)) * (len(method) - 1) / len(method)
         ),
-        ("You take the larger height of each step: take the mean of its two ends."): lambda method, chance: (
-            (sum(map(max, chance, chance[1:])) - sum(map(max, method, method[1:]))) / (len(method) - 1)
+        (
+            "You take the larger height of each step: take the mean of its two ends."
+        ): lambda method, chance: (
+            (sum(map(max, chance, chance[1:])) - sum(map(max, method, method[1:])))
+            / (len(method) - 1)
         ),
-        ("You look at the left end of each step only: take the mean of its two ends."): lambda method, chance: (
-            (sum(chance[:-1]) - sum(method[:-1])) / (len(method) - 1)
-        ),
-        ("You look at the right end of each step only: take the mean of its two ends."): lambda method, chance: (
-            (sum(chance[1:]) - sum(method[1:])) / (len(method) - 1)
-        ),
-        ("A method that is worse than chance gets a negative number: do not cut it off, nor take its size."): [
+        (
+            "You look at the left end of each step only: take the mean of its two ends."
+        ): lambda method, chance: (sum(chance[:-1]) - sum(method[:-1])) / (len(method) - 1),
+        (
+            "You look at the right end of each step only: take the mean of its two ends."
+        ): lambda method, chance: (sum(chance[1:]) - sum(method[1:])) / (len(method) - 1),
+        (
+            "A method that is worse than chance gets a negative number: do not cut it off, nor "
+            "take its size."
+        ): [
             lambda method, chance: abs(trapezoid(chance) - trapezoid(method)),
             lambda method, chance: max(0.0, trapezoid(chance) - trapezoid(method)),
         ],
-        ("That is the method's area alone: subtract it from that of the random order."): lambda method, chance: (
-            trapezoid(method)
-        ),
-        ("You divide by the random area: the difference itself is asked for."): lambda method, chance: (
-            1 - trapezoid(method) / trapezoid(chance)
-        ),
+        (
+            "That is the method's area alone: subtract it from that of the random order."
+        ): lambda method, chance: trapezoid(method),
+        (
+            "You divide by the random area: the difference itself is asked for."
+        ): lambda method, chance: 1 - trapezoid(method) / trapezoid(chance),
     },
     hints=[
         "A trapezoid between two neighbouring points has the mean of their heights.",
         "There are len(method) - 1 steps, each 1 / (len(method) - 1) wide.",
     ],
 )
-
 
 # %% nbs/lessons/18_interpretability.ipynb #18a00204
 def test_exercise_3_is_sound():

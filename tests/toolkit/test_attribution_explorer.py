@@ -7,7 +7,6 @@ from ftcourse.experiments.attribution import METHODS
 from ftcourse.models.load import load_model
 import numpy as np
 
-
 # %% nbs/toolkit/attribution_explorer.ipynb #18b00012
 def test_text_is_escaped_and_signs_are_written():
     shown = show_attribution(
@@ -30,13 +29,15 @@ def test_text_is_escaped_and_signs_are_written():
             shown.found.case.without(np.ones((1, len(shown.found.words)))),
         )
     )
-    assert f"output {full:+.2f}, with every word hidden {empty:+.2f}: to explain {full - empty:+.2f};" in shown.foot()
+    assert (
+        f"output {full:+.2f}, with every word hidden {empty:+.2f}: to explain {full - empty:+.2f};"
+        in shown.foot()
+    )
     assert shown.foot() in page
     assert tint(0) == "#ffffff"
     assert tint(1) == "#56b4e9"
     assert tint(-1) == "#e69f00"
     assert tint(0.5) != tint(-0.5)
-
 
 # %% nbs/toolkit/attribution_explorer.ipynb #18b00017
 def test_the_explorer_follows_its_inputs_and_says_what_cannot_be_shown():
@@ -48,7 +49,9 @@ def test_the_explorer_follows_its_inputs_and_says_what_cannot_be_shown():
         label="no",
     )
     first = made.view.value
-    assert first == show_attribution(made.model, "The waiter was kind.", label="no", steps=16).static()
+    assert (
+        first == show_attribution(made.model, "The waiter was kind.", label="no", steps=16).static()
+    )
     made.inputs["text"].value = "The soup was cold."
     assert "cold" in made.view.value
     assert "kind" not in made.view.value
@@ -60,7 +63,9 @@ def test_the_explorer_follows_its_inputs_and_says_what_cannot_be_shown():
     for method in METHODS:
         made.inputs["method"].value = method
         assert method in made.view.value
-    pair = explore_attribution(load_model("tiny-bert", head="span", seed=1), ("Who was kind?", "The waiter was kind."))
+    pair = explore_attribution(
+        load_model("tiny-bert", head="span", seed=1), ("Who was kind?", "The waiter was kind.")
+    )
     assert set(pair.inputs) == {"text", "second", "method"}
     assert "no notebook here" in str(pair)
     for wrong in (dict(method="magic"), dict(label="maybe")):

@@ -7,7 +7,6 @@ from unittest import mock
 import contextlib
 import io
 
-
 # %% nbs/toolkit/checks.ipynb #7165d485
 def test_same_compares_contents():
     import numpy as np
@@ -22,7 +21,6 @@ def test_same_compares_contents():
     assert not results_agree(None, 0)
     assert not results_agree(float("nan"), 0.0)
     assert not results_agree({"a": 1}, {"b": 1})
-
 
 # %% nbs/toolkit/checks.ipynb #9a537719
 def test_a_message_shows_where_an_answer_differs_spaces_and_late_differences_too():
@@ -42,7 +40,6 @@ def test_a_message_shows_where_an_answer_differs_spaces_and_late_differences_too
     assert "(Text)" in alike
     assert "(str)" in alike
 
-
 # %% nbs/toolkit/checks.ipynb #c0ffeee2
 def test_a_test_that_is_left_out_is_skipped_under_pytest_and_said_in_a_notebook():
     import subprocess
@@ -60,7 +57,6 @@ def test_a_test_that_is_left_out_is_skipped_under_pytest_and_said_in_a_notebook(
         with pytest.raises(BaseException, match="no data here") as e:
             skip("no data here")
         assert type(e.value).__name__ == "Skipped"
-
 
 # %% nbs/toolkit/checks.ipynb #c0ffeed5
 def test_what_is_solved_is_remembered_once_and_a_damaged_file_harms_nobody():
@@ -93,7 +89,6 @@ def test_what_is_solved_is_remembered_once_and_a_damaged_file_harms_nobody():
         room.progress_file().write_text("{damaged")
         assert room.solved() == {}
 
-
 # %% nbs/toolkit/checks.ipynb #1db45f3e
 def test_the_exercises_and_quizzes_of_lessons_are_found_in_their_notebooks():
     import json
@@ -116,7 +111,6 @@ def test_the_exercises_and_quizzes_of_lessons_are_found_in_their_notebooks():
         assert room.lesson_numbers(d) == {"03.1": "cut", "03.2": "glue", "03.quiz": "quiz"}
     assert room.lesson_numbers("no/such/folder") == {}
 
-
 # %% nbs/toolkit/checks.ipynb #0c133616
 def test_a_class_s_progress_files_are_read_each_by_its_name_and_text_from_outside_is_escaped():
     import json
@@ -134,7 +128,9 @@ def test_a_class_s_progress_files_are_read_each_by_its_name_and_text_from_outsid
             "06_x": 'Exercise("06.1", "f"); Exercise("06.2", "g")\nquiz(6)',
             "07_x": 'Exercise("07.1", "h")',
         }.items():
-            (lessons / f"{name}.ipynb").write_text(json.dumps({"cells": [{"cell_type": "code", "source": [code]}]}))
+            (lessons / f"{name}.ipynb").write_text(
+                json.dumps({"cells": [{"cell_type": "code", "source": [code]}]})
+            )
         with pytest.raises(CourseError, match=r"NAME\.json"):
             class_progress(here, lessons)
         mark = dict(name="f", on="2026-01-01")
@@ -154,7 +150,6 @@ def test_a_class_s_progress_files_are_read_each_by_its_name_and_text_from_outsid
         assert "<b>" not in them._repr_html_()
         assert "&lt;b&gt;bo" in them._repr_html_()
         assert class_progress(here, Path(d) / "none").of == {"06": 3, "07": 1, "99": 1}
-
 
 # %% nbs/toolkit/checks.ipynb #5bd5bbc2
 def test_a_check_accepts_another_right_answer_and_names_the_mistake():
@@ -180,7 +175,6 @@ def test_a_check_accepts_another_right_answer_and_names_the_mistake():
     assert "wanted 3.0" in mean.judge(max)[1]
     assert "ZeroDivisionError" in mean.judge(lambda xs: 1 / 0)[1]
 
-
 # %% nbs/toolkit/checks.ipynb #5a6b7c8d
 def test_an_answer_that_is_printed_is_told_apart_from_a_stub_and_printing_does_no_harm():
     spoken = Exercise(
@@ -198,7 +192,6 @@ def test_an_answer_that_is_printed_is_told_apart_from_a_stub_and_printing_does_n
         assert spoken.judge(lambda x: (print("looking"), 2 * x)[1])[0] == "right"
     assert out.getvalue() == "2\n4\nlooking\nlooking\n"
     assert spoken.judge(lambda x: None)[0] == "open"
-
 
 # %% nbs/toolkit/checks.ipynb #bac01f15
 def test_an_unsound_exercise_is_found_out_whatever_it_lacks():
@@ -227,7 +220,9 @@ def test_an_unsound_exercise_is_found_out_whatever_it_lacks():
         "the other answer is the solution": dict(also=[lambda y: 2 * y]),
         "the other answer is wrong": dict(also=[lambda x: x + 2]),
         "a mistake that is none": dict(mistakes=wrong | {"Right all the same.": lambda x: x + x}),
-        "two names for one mistake": dict(mistakes=wrong | {"Another name for it.": lambda x: 1 + x}),
+        "two names for one mistake": dict(
+            mistakes=wrong | {"Another name for it.": lambda x: 1 + x}
+        ),
         "few mistakes": dict(mistakes=dict([*wrong.items()][:2])),
         "one hint": dict(hints=["Twice.", "Twice."]),
         "a constant passes": dict(inputs=[(1,)], mistakes={k: wrong[k] for k in wrong}),
@@ -236,7 +231,6 @@ def test_an_unsound_exercise_is_found_out_whatever_it_lacks():
     for change in lacking.values():
         with pytest.raises(AssertionError, match=r"00\.2"):
             replace(sound, **change).proves()
-
 
 # %% nbs/toolkit/checks.ipynb #8c4e7492
 def test_a_function_that_changes_its_arguments_harms_nobody():

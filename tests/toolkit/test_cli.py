@@ -13,7 +13,6 @@ import io
 import json
 import tempfile
 
-
 # %% nbs/toolkit/cli.ipynb #5ad9898e
 def test_flags_are_the_fields_of_hyperparams_and_nothing_is_passed_on_that_was_not_given():
     import pytest
@@ -21,7 +20,9 @@ def test_flags_are_the_fields_of_hyperparams_and_nothing_is_passed_on_that_was_n
     flags = argparse.ArgumentParser()
     add_hyperparameters(flags)
     assert hyperparameters(flags.parse_args([])) == {}
-    typed = "--epochs 2 --batch-size 8 --batch_size 4 --no-buckets --schedule cosine --max-steps none"
+    typed = (
+        "--epochs 2 --batch-size 8 --batch_size 4 --no-buckets --schedule cosine --max-steps none"
+    )
     given = hyperparameters(flags.parse_args([*typed.split(), "--lr", "1e-3"]))
     assert given == {
         "epochs": 2,
@@ -37,7 +38,6 @@ def test_flags_are_the_fields_of_hyperparams_and_nothing_is_passed_on_that_was_n
         flags.parse_args(["--schedule", "zigzag"])
     assert "invalid choice: 'zigzag'" in complaint.getvalue()
 
-
 # %% nbs/toolkit/cli.ipynb #ba4ba4b2
 def test_a_terminal_gets_a_bar_that_ends_at_its_end_a_log_gets_lines():
     from ftcourse.core.hparams import HyperParams as Choices
@@ -50,7 +50,10 @@ def test_a_terminal_gets_a_bar_that_ends_at_its_end_a_log_gets_lines():
 
     def steps(n, per_epoch):
         scores = {4: {"accuracy": 0.9}}
-        return [Step(i, i / per_epoch, 0.7, 16, 1e-4, 1.0, 100, 0.1, scores.get(i)) for i in range(1, n + 1)]
+        return [
+            Step(i, i / per_epoch, 0.7, 16, 1e-4, 1.0, 100, 0.1, scores.get(i))
+            for i in range(1, n + 1)
+        ]
 
     for choices, made in (
         (Choices(epochs=2), steps(10, 5)),
@@ -65,7 +68,6 @@ def test_a_terminal_gets_a_bar_that_ends_at_its_end_a_log_gets_lines():
         assert "accuracy 0.9" in screen.getvalue(), screen.getvalue()
     with redirect_stderr(io.StringIO()), bar_of(Choices()) as show:
         assert show is True
-
 
 # %% nbs/toolkit/cli.ipynb #f7aa692a
 def test_from_a_messy_file_to_a_model_that_transformers_alone_reloads():
@@ -86,7 +88,9 @@ def test_from_a_messy_file_to_a_model_that_transformers_alone_reloads():
     said, complained = io.StringIO(), io.StringIO()
     with redirect_stdout(said), redirect_stderr(complained):
         flags = ["--text", "Opinion", "--label", "stars", "--max-steps", "3", "--json"]
-        code = ftcourse_main(["fine-tune", str(place / "data.csv"), *flags, "--out", str(place / "m")])
+        code = ftcourse_main(
+            ["fine-tune", str(place / "data.csv"), *flags, "--out", str(place / "m")]
+        )
     found = json.loads(said.getvalue())
     assert code == 0
     assert found["updates"] == 3
@@ -106,7 +110,6 @@ def test_from_a_messy_file_to_a_model_that_transformers_alone_reloads():
     assert "95% interval" in loaded.content
     assert "## Limits" in loaded.content
     assert "<script>" not in loaded.content
-
 
 # %% nbs/toolkit/cli.ipynb #fc5d099e
 def test_what_goes_wrong_is_one_sentence_and_an_exit_code():
@@ -131,7 +134,6 @@ def test_what_goes_wrong_is_one_sentence_and_an_exit_code():
         with redirect_stderr(io.StringIO()), pytest.raises(SystemExit, match="^2$"):
             called(wrong)
 
-
 # %% nbs/toolkit/cli.ipynb #803f9c45
 def test_texts_come_from_the_line_a_file_or_standard_input():
     import argparse as arguments
@@ -150,7 +152,6 @@ def test_texts_come_from_the_line_a_file_or_standard_input():
             texts_of(arguments.Namespace(file=table, text=None))
     with mock.patch("sys.stdin", ["first\n", "\n", "second"]):
         assert texts_of(arguments.Namespace(file=None, text=None)) == ["first", "second"]
-
 
 # %% nbs/toolkit/cli.ipynb #ba4ba4b3
 def test_the_doctor_and_a_class_s_progress_by_name():

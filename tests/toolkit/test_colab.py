@@ -5,7 +5,6 @@ from ftcourse.course.colab import installed_version
 from ftcourse.course.colab import start
 from ftcourse.course.colab import unmet
 
-
 # %% nbs/toolkit/colab.ipynb #c01ab007
 def test_what_is_missing_is_found_extras_are_left_out():
     assert unmet([]) == []
@@ -14,7 +13,6 @@ def test_what_is_missing_is_found_extras_are_left_out():
         "numpy>=99",
         "no-such-package>=1",
     ]
-
 
 # %% nbs/toolkit/colab.ipynb #c01ab00a
 def test_pip_is_held_by_everything_that_is_installed():
@@ -37,7 +35,6 @@ def test_pip_is_held_by_everything_that_is_installed():
         assert f"{name}=={installed_version(name)}\n" in fixed
     assert "\npackaging==" not in fixed  # what has to change is not held
 
-
 # %% nbs/toolkit/colab.ipynb #c01ab00b
 def test_what_the_image_is_built_around_is_never_changed():
     import re
@@ -56,7 +53,6 @@ def test_what_the_image_is_built_around_is_never_changed():
     with pytest.raises(CourseError, match="no-such-package") as e:
         install(["no-such-package"], run=lambda command, **how: broken)
     assert "no matching distribution" in str(e.value)
-
 
 # %% nbs/toolkit/colab.ipynb #c01ab011
 def test_on_colab_runs_and_progress_go_to_drive():
@@ -95,7 +91,6 @@ def test_on_colab_runs_and_progress_go_to_drive():
             os.chdir(before)
     assert "added nothing else · profile tiny" in said.getvalue()
     assert "on your Drive" in said.getvalue()
-
 
 # %% nbs/toolkit/colab.ipynb #c01ab012
 def test_elsewhere_the_first_cell_does_nothing():

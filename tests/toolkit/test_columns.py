@@ -7,7 +7,6 @@ from ftcourse.data.load.columns import name_classes
 from ftcourse.data.load.columns import sort_labels
 from ftcourse.data.load.columns import text_problem
 
-
 # %% nbs/toolkit/columns.ipynb #3c567fe6
 def test_columns_are_found_by_usual_names():
     assert find_columns(["id", "q1", "q2", "label"], "x") == (("q1", "q2"), "label", None)
@@ -19,7 +18,6 @@ def test_columns_are_found_by_usual_names():
     assert find_columns(["question", "sentence"], "x", kind="lm") == (("sentence",), None, "lm")
     many = find_columns(["a", "b", "x", "y"], "x", text="a", label=["x", "y"])
     assert many == (("a",), ("x", "y"), None)
-
 
 # %% nbs/toolkit/columns.ipynb #7fcd3fe4
 def test_columns_that_are_not_there_are_asked_for_by_name():
@@ -39,11 +37,11 @@ def test_columns_that_are_not_there_are_asked_for_by_name():
             find_columns(where="x.csv", **asked)
         assert all(w in str(e.value) for w in words)
 
-
 # %% nbs/toolkit/columns.ipynb #c0aff270
 def test_words_that_look_like_nothing_are_words():
     assert all(
-        text_problem({"text": x}, "text") is None for x in ["null", "NA", "nan", "None", "n/a", "0", "-", "é", "😃"]
+        text_problem({"text": x}, "text") is None
+        for x in ["null", "NA", "nan", "None", "n/a", "0", "-", "é", "😃"]
     )
     reasons = [
         ("", "empty"),
@@ -59,7 +57,6 @@ def test_words_that_look_like_nothing_are_words():
         assert reason in text_problem({"text": cell}, "text")[0]
     assert "key missing" in text_problem({}, "text")[0]
 
-
 # %% nbs/toolkit/columns.ipynb #9bb90282
 def test_one_class_is_one_class_however_it_is_written():
     assert {label_value(x) for x in (1, 1.0, "1", "1.0", "1.00", " 1")} == {"1"}
@@ -71,7 +68,6 @@ def test_one_class_is_one_class_however_it_is_written():
     assert named == ["neg", "pos", None, "7", "pos"]
     assert sort_labels({"10", "9", "1"}) == ["1", "9", "10"]
     assert sort_labels({"b", "10", "9"}) == ["10", "9", "b"]
-
 
 # %% nbs/toolkit/columns.ipynb #1f41ff12
 def test_names_are_given_to_classes_and_a_misfit_is_refused():
@@ -88,7 +84,6 @@ def test_names_are_given_to_classes_and_a_misfit_is_refused():
     ]:
         with pytest.raises(CourseError, match=says):
             name_classes(found, wanted, "x")
-
 
 # %% nbs/toolkit/columns.ipynb #f6ec4817
 def test_answers_stand_in_their_context():

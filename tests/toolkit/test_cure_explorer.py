@@ -6,7 +6,6 @@ from ftcourse.experiments.cures import Cures
 from ftcourse.experiments.seeds import Seeds
 from ftcourse.metrics.intervals import mean_interval
 
-
 # %% nbs/toolkit/cure_explorer.ipynb #7e170009
 def test_a_picture_says_what_was_measured_sign_included_and_where_better_is():
     import numpy as np
@@ -52,7 +51,6 @@ def test_a_picture_says_what_was_measured_sign_included_and_where_better_is():
         with pytest.raises(CourseError, match=cure):
             call()
     close_all("all")
-
 
 # %% nbs/toolkit/cure_explorer.ipynb #7e170010
 def test_the_explorer_follows_its_lists_and_what_it_cannot_show_it_says():

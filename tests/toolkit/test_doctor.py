@@ -4,7 +4,6 @@ from unittest import mock
 import os
 import tempfile
 
-
 # %% nbs/toolkit/doctor.ipynb #378e8eac
 def test_the_doctor_names_what_will_not_work():
     import ftcourse.course.cli.doctor as rooms
@@ -24,7 +23,6 @@ def test_the_doctor_names_what_will_not_work():
     assert any("encoder" in p and "hub" in p for p in far["problems"])
     assert "problem" in rooms.examined_text(far)
 
-
 # %% nbs/toolkit/doctor.ipynb #d0c70010
 def test_an_instructor_s_own_file_is_looked_into_and_wrong_columns_are_named():
     import ftcourse.course.cli.doctor as asked
@@ -33,11 +31,14 @@ def test_an_instructor_s_own_file_is_looked_into_and_wrong_columns_are_named():
         good = Path(folder) / "class.csv"
         bad = Path(folder) / "survey.csv"
         good.write_text(
-            "review,stars\n" + "".join(f"It was {w} {i}.,{i % 2}\n" for i, w in enumerate(["good", "bad"] * 20))
+            "review,stars\n"
+            + "".join(f"It was {w} {i}.,{i % 2}\n" for i, w in enumerate(["good", "bad"] * 20))
         )
         bad.write_text("a,b\n1,2\n3,4\n")
         found = {}
-        faults = lambda key, name: asked.faults(key, str(name), "a path here", False, False, found, "settings.ini")
+        faults = lambda key, name: asked.faults(
+            key, str(name), "a path here", False, False, found, "settings.ini"
+        )
         assert faults("sentiment", good) == []
         assert "review -> stars" in found["sentiment"]
         assert "2 labels" in found["sentiment"]
@@ -52,7 +53,6 @@ def test_an_instructor_s_own_file_is_looked_into_and_wrong_columns_are_named():
     (said,) = asked.faults("qa", "facs", "nowhere", True, False, {}, "settings.ini")
     assert "facs" in said
     assert "settings.ini" in said
-
 
 # %% nbs/toolkit/doctor.ipynb #d0c70011
 def test_ids_without_a_commit_and_ids_and_commits_that_the_hub_lacks_are_named():
@@ -89,7 +89,6 @@ def test_ids_without_a_commit_and_ids_and_commits_that_the_hub_lacks_are_named()
         assert "RepositoryNotFound" in tell("qa", "owner/lost@" + "8" * 40)[0]
         assert "RevisionNotFound" in tell("qa", "owner/name@" + "0" * 40)[0]
     assert "does not answer" in room.faults("encoder", whole, "the hub", False, False, {}, "")[0]
-
 
 # %% nbs/toolkit/doctor.ipynb #d0c70012
 def test_everything_that_the_profile_names_can_be_loaded_beforehand():

@@ -9,7 +9,6 @@ from ftcourse.experiments.seeds import over_seeds
 from ftcourse.metrics.intervals import mean_interval
 import math
 
-
 # %% nbs/toolkit/experiments.ipynb #d7a9b3c7
 def test_the_interval_equals_scipy_s():
     from scipy import stats
@@ -24,7 +23,6 @@ def test_the_interval_equals_scipy_s():
     assert mean_interval([1.0, 1.0, 1.0]) == (1.0, 1.0, 1.0)
     assert math.isnan(mean_interval([0.5, math.nan])[1])
 
-
 # %% nbs/toolkit/experiments.ipynb #82e05fa1
 def test_the_interval_covers_the_mean_as_often_as_it_says():
     import random
@@ -35,7 +33,6 @@ def test_the_interval_covers_the_mean_as_often_as_it_says():
         _, low, high = mean_interval(draw.gauss(0.8, 0.03) for _ in range(4))
         covered += low <= 0.8 <= high
     assert 0.935 < covered / 2000 < 0.965  # 0.95 give or take three standard errors of 2000 trials
-
 
 # %% nbs/toolkit/experiments.ipynb #5eed0002
 def test_two_arms_are_paired_by_their_seeds_and_a_claim_takes_what_was_measured():
@@ -61,7 +58,6 @@ def test_two_arms_are_paired_by_their_seeds_and_a_claim_takes_what_was_measured(
     with pytest.raises(CourseError, match=r"\[0, 1, 3\]"):
         better.minus(Seeds([0, 1, 3], {"accuracy": [0, 0, 0]}))
 
-
 # %% nbs/toolkit/experiments.ipynb #1914eb8f
 def test_over_seeds_keeps_every_value():
     runs = over_seeds(lambda seed: {"a": seed, "b": 1.0}, seeds=[3, 4, 5])
@@ -71,7 +67,6 @@ def test_over_seeds_keeps_every_value():
     assert runs.interval("b") == (1.0, 1.0)
     assert "4.000 [" in str(runs)
     assert "over 3 seeds" in str(runs)
-
 
 # %% nbs/toolkit/experiments.ipynb #e2b85fe1
 def test_a_scoreboard_has_a_value_a_seed_says_what_is_missing_and_escapes_what_it_shows():
@@ -106,7 +101,6 @@ def test_a_scoreboard_has_a_value_a_seed_says_what_is_missing_and_escapes_what_i
     with pytest.raises(CourseError, match="snli"):
         glue("tiny-bert", ("snli",))
 
-
 # %% nbs/toolkit/experiments.ipynb #9b0e86e5
 def test_the_glue_score_of_a_board_is_the_mean_of_nine_seed_by_seed():
     from ftcourse.tasks.glue import GLUE as tasks
@@ -116,7 +110,9 @@ def test_the_glue_score_of_a_board_is_the_mean_of_nine_seed_by_seed():
         "stsb": {"pearson": [None, 1.0], "spearman": [None, 1.0]},
         "ax": {"mcc": [0.0, 0.0]},
     }
-    made = Scoreboard("m", "s", [0, 1], values, dict.fromkeys(tasks, 1), dict.fromkeys(tasks, 1.0), {}, [])
+    made = Scoreboard(
+        "m", "s", [0, 1], values, dict.fromkeys(tasks, 1), dict.fromkeys(tasks, 1.0), {}, []
+    )
     assert [round(x, 9) for x in made.average()] == [
         round((0.5 * 7 + 0.6 + 0) / 9, 9),
         1.0,
@@ -126,7 +122,6 @@ def test_the_glue_score_of_a_board_is_the_mean_of_nine_seed_by_seed():
     assert "WNLI included" in str(made)
     assert "(undefined)" in str(made)
     assert "WNLI left out" in str(made)
-
 
 # %% nbs/toolkit/experiments.ipynb #c0ffeee4
 def test_tasks_without_training_rows_are_named_before_anything_is_trained():
@@ -146,11 +141,13 @@ def test_tasks_without_training_rows_are_named_before_anything_is_trained():
         for split in ("train", "dev"):
             (Path(d) / "RTE" / f"{split}.tsv").write_text(
                 "index\tsentence1\tsentence2\tlabel\n"
-                + "".join(f"{k}\tIt is {k}.\tIt is.\t{('entailment', 'not_entailment')[k % 2]}\n" for k in range(30))
+                + "".join(
+                    f"{k}\tIt is {k}.\tIt is.\t{('entailment', 'not_entailment')[k % 2]}\n"
+                    for k in range(30)
+                )
             )
         with pytest.raises(CourseError, match="^qnli: there are no training rows in"):
             glue("tiny-bert", ("rte", "qnli"), source=d)
-
 
 # %% nbs/toolkit/experiments.ipynb #0681108a
 def test_a_board_with_a_folder_keeps_its_models_and_goes_on_where_it_was():
@@ -158,11 +155,12 @@ def test_a_board_with_a_folder_keeps_its_models_and_goes_on_where_it_was():
     from pathlib import Path
 
     with tempfile.TemporaryDirectory() as where:
-        how = dict(tasks="rte", seeds=1, rows=24, source="miniature", max_steps=3, lr=5e-4, folder=where)
+        how = dict(
+            tasks="rte", seeds=1, rows=24, source="miniature", max_steps=3, lr=5e-4, folder=where
+        )
         assert glue("tiny-bert", **how).values == glue("tiny-bert", **how).values
         assert glue("tiny-bert", **how).models["rte"].labels == ["entailment", "not_entailment"]
         assert (Path(where) / "rte" / "seed-0" / "model" / "model.safetensors").exists()
-
 
 # %% nbs/toolkit/experiments.ipynb #ad3e6a39
 def test_a_sweep_ranks_by_validation_and_never_scores_the_test():
@@ -174,8 +172,12 @@ def test_a_sweep_ranks_by_validation_and_never_scores_the_test():
     from ftcourse.tasks.glue import load_glue
 
     known = load_glue("rte", "miniature")
-    blind = replace(known, splits=type(known.splits)({s: known.splits[s] for s in ("train", "validation")}))
-    found = sweep("tiny-bert", blind, {"lr": (1e-5, 5e-4), "batch_size": (8,)}, rows=24, max_steps=3)
+    blind = replace(
+        known, splits=type(known.splits)({s: known.splits[s] for s in ("train", "validation")})
+    )
+    found = sweep(
+        "tiny-bert", blind, {"lr": (1e-5, 5e-4), "batch_size": (8,)}, rows=24, max_steps=3
+    )
     assert len(found.runs) == 2
     assert found.runs[0]["score"] >= found.runs[1]["score"]
     assert set(found.best) == {"lr", "batch_size"}

@@ -6,16 +6,11 @@ def test_the_format_follows_the_card():
     from ftcourse.train.hardware import GraphicsCard as C
     from ftcourse.train.hardware import precision_for as suits
 
-    assert [suits(C("", capability, 16)) for capability in ((6, 1), (7, 0), (7, 5), (8, 0), (8, 9), (12, 0))] == [
-        "no",
-        "fp16",
-        "fp16",
-        "bf16",
-        "bf16",
-        "bf16",
-    ]
+    assert [
+        suits(C("", capability, 16))
+        for capability in ((6, 1), (7, 0), (7, 5), (8, 0), (8, 9), (12, 0))
+    ] == ["no", "fp16", "fp16", "bf16", "bf16", "bf16"]
     assert suits(None) == "no"
-
 
 # %% nbs/toolkit/hardware.ipynb #4a5d0008
 def test_a_card_is_read_from_torch_s_description_of_it():
@@ -36,7 +31,6 @@ def test_a_card_is_read_from_torch_s_description_of_it():
         assert room.graphics_card() == room.GraphicsCard("Tesla T4", (7, 5), 15.0)
     with mock.patch.object(torch.cuda, "is_available", lambda: False):
         assert room.graphics_card() is None
-
 
 # %% nbs/toolkit/hardware.ipynb #4a5d0011
 def test_rows_are_halved_until_they_fit_and_other_errors_are_not_swallowed():
@@ -70,7 +64,6 @@ def test_rows_are_halved_until_they_fit_and_other_errors_are_not_swallowed():
     with pytest.raises(RuntimeError, match="shapes"):
         fit_rows(broken, 4)
 
-
 # %% nbs/toolkit/hardware.ipynb #4a5d0015
 def test_what_fits_is_tried_on_the_longest_rows_and_leaves_the_model_as_it_was():
     import torch
@@ -97,7 +90,6 @@ def test_what_fits_is_tried_on_the_longest_rows_and_leaves_the_model_as_it_was()
     assert all(p.grad is None for p in model.network.parameters())
     assert fitted(model, batches, hp, here=None) == (batches, hp)
     assert fitted(model, batches, hp, here=One("big", (9, 0), 80)) == (batches, hp)
-
 
 # %% nbs/toolkit/hardware.ipynb #4a5d0016
 def test_a_small_card_gets_the_same_update_in_pieces():

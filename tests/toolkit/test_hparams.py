@@ -4,7 +4,6 @@ from ftcourse.core.errors import CourseError
 from ftcourse.core.hparams import HyperParams
 from ftcourse.core.hparams import field_type
 
-
 # %% nbs/toolkit/hparams.ipynb #48f437e1
 def test_a_typing_slip_is_named_with_its_cure():
     import pytest
@@ -12,7 +11,6 @@ def test_a_typing_slip_is_named_with_its_cure():
     with pytest.raises(CourseError, match="learning_rat") as e:
         HyperParams.from_kwargs(learning_rat=1)
     assert "lr" in str(e.value)
-
 
 # %% nbs/toolkit/hparams.ipynb #d7d6d149
 def test_values_out_of_range_and_contradictions_are_refused():
@@ -46,7 +44,6 @@ def test_values_out_of_range_and_contradictions_are_refused():
     with pytest.raises(CourseError, match="^lr=50 is outside 0 to 10: learning rate at its peak"):
         HyperParams(lr=50)
 
-
 # %% nbs/toolkit/hparams.ipynb #06e04532
 def test_numbers_arrive_in_the_type_of_their_field():
     given = HyperParams(epochs="3", batch_size=8.0, max_steps="12", patience="3.0")
@@ -55,7 +52,6 @@ def test_numbers_arrive_in_the_type_of_their_field():
     assert isinstance(given.batch_size, int)
     assert isinstance(given.patience, int)
 
-
 # %% nbs/toolkit/hparams.ipynb #06e6b863
 def test_steps_of_a_run():
     assert HyperParams(epochs=1, batch_size=16).total_steps(33) == 3  # a short last batch counts
@@ -63,7 +59,6 @@ def test_steps_of_a_run():
     assert HyperParams(epochs=0.5, batch_size=10).total_steps(100) == 5
     assert HyperParams(epochs=9, batch_size=10, max_steps=7).total_steps(100) == 7
     assert HyperParams(epochs=0.01, batch_size=16).total_steps(1) == 1
-
 
 # %% nbs/toolkit/hparams.ipynb #5c1d2f70
 def test_hyperparameters_are_a_plain_frozen_dataclass():
@@ -79,7 +74,6 @@ def test_hyperparameters_are_a_plain_frozen_dataclass():
     assert hash(made) == hash(HyperParams(lr=1e-3, train="last-2"))
     with pytest.raises(dataclasses.FrozenInstanceError, match="lr"):
         made.lr = 1.0
-
 
 # %% nbs/toolkit/hparams.ipynb #4e731cb3
 def test_every_field_says_what_a_widget_needs():

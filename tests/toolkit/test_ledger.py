@@ -5,7 +5,6 @@ from unittest import mock
 import os
 import tempfile
 
-
 # %% nbs/toolkit/ledger.ipynb #1ed60014
 def test_a_claim_says_what_was_measured_and_refuses_what_is_no_measurement():
     import pytest
@@ -20,7 +19,9 @@ def test_a_claim_says_what_was_measured_and_refuses_what_is_no_measurement():
     assert one.date
     assert one.profile == "tiny"
     assert "✗ does not hold" in str(claimed("09.a-claim", "More is better", False, 0.0))
-    right = dict(id="09.a-claim", text="More", holds=True, value=0.3, interval=(0.1, 0.5), n=5, seconds=1.0)
+    right = dict(
+        id="09.a-claim", text="More", holds=True, value=0.3, interval=(0.1, 0.5), n=5, seconds=1.0
+    )
     for wrong, named in (
         (dict(id="nine"), "claim 'nine': an id is the lesson and a name"),
         (dict(id="09.Nine"), "claim '09.Nine': an id is the lesson and a name"),
@@ -50,9 +51,10 @@ def test_a_claim_says_what_was_measured_and_refuses_what_is_no_measurement():
     assert rows.figure() == "0.300, 40 test rows"
     import numpy as np
 
-    from_numpy = claimed("09.a-claim", "More", np.bool_(True), np.float64(0.3), (np.float64(0.1), 0.5))
+    from_numpy = claimed(
+        "09.a-claim", "More", np.bool_(True), np.float64(0.3), (np.float64(0.1), 0.5)
+    )
     assert from_numpy.holds is True
-
 
 # %% nbs/toolkit/ledger.ipynb #1ed60015
 def test_claims_are_written_down_read_again_and_compared():
@@ -89,7 +91,6 @@ def test_claims_are_written_down_read_again_and_compared():
     assert "it held" in old.changed(move(holds=False))[0]
     assert old.changed(Book()) == ["10.b: no longer measured"]
     assert "new" in Book().changed(old)[0]
-
 
 # %% nbs/toolkit/ledger.ipynb #1ed60020
 def test_a_statement_of_the_article_gets_its_verdict_from_its_claims():
@@ -130,7 +131,6 @@ def test_a_statement_of_the_article_gets_its_verdict_from_its_claims():
     assert pages.where().startswith("Measured on m")
     with pytest.raises(CourseError, match=r"02\.c"):
         judged(pages, {"x": ("02.c",)})
-
 
 # %% nbs/toolkit/ledger.ipynb #1ed60016
 def test_a_claim_stands_beside_the_course_s_own_and_its_text_is_escaped():

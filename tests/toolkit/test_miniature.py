@@ -10,11 +10,13 @@ from ftcourse.data.world.glue import damaged
 from ftcourse.data.world.glue import write_miniature
 import random
 
-
 # %% nbs/toolkit/miniature.ipynb #2c30867c
 def test_nothing_of_the_test_stands_in_training_or_validation():
     for name in MINIATURE:
-        part = {split: write_miniature(name, split, trace=True) for split in ("train", "validation", "test")}
+        part = {
+            split: write_miniature(name, split, trace=True)
+            for split in ("train", "validation", "test")
+        }
         said = {
             split: (
                 {t for r in rows for t in r["templates"]},
@@ -28,7 +30,6 @@ def test_nothing_of_the_test_stands_in_training_or_validation():
         texts = [tuple(r[c] for c in MINIATURE[name].text) for rows in part.values() for r in rows]
         assert len(set(texts)) == len(texts), name
 
-
 # %% nbs/toolkit/miniature.ipynb #aad248bf
 def test_sizes_columns_and_shares_of_the_labels():
     for name, mini in MINIATURE.items():
@@ -39,12 +40,11 @@ def test_sizes_columns_and_shares_of_the_labels():
             if not rows or not mini.labels:
                 continue
             counts = [sum(r["label"] == label for r in rows) for label in mini.labels]
-            assert all(abs(c / n - share / sum(mini.shares)) < 0.01 for c, share in zip(counts, mini.shares)), (
-                name,
-                counts,
-            )
+            assert all(
+                abs(c / n - share / sum(mini.shares)) < 0.01
+                for c, share in zip(counts, mini.shares)
+            ), (name, counts)
     assert all(0 <= r["label"] <= 5 for r in write_miniature("stsb", "train"))
-
 
 # %% nbs/toolkit/miniature.ipynb #9724cf1f
 def test_every_word_is_known_to_the_built_in_models():
@@ -53,13 +53,15 @@ def test_every_word_is_known_to_the_built_in_models():
     tokenizer = load_model("tiny-bert", head="lm").tokenizer
     for name, mini in MINIATURE.items():
         texts = [
-            r[c] for split in ("train", "validation", "test") for r in write_miniature(name, split) for c in mini.text
+            r[c]
+            for split in ("train", "validation", "test")
+            for r in write_miniature(name, split)
+            for c in mini.text
         ]
         # the world's "while" is spelt in letters
         pieces = [p for text in texts for p in tokenizer.tokenize(text.replace(", while", ""))]
         assert tokenizer.unk_token not in pieces, name
         assert not [p for p in pieces if p.startswith("##")], name
-
 
 # %% nbs/toolkit/miniature.ipynb #5c8031da
 def test_the_same_call_gives_the_same_rows_another_seed_others():
@@ -73,18 +75,27 @@ def test_the_same_call_gives_the_same_rows_another_seed_others():
     with pytest.raises(CourseError, match="no task 'snli' in the miniature: it has cola"):
         write_miniature("snli", "train")
 
-
 # %% nbs/toolkit/miniature.ipynb #9665fff2
 def test_the_mismatched_rows_are_about_other_topics_and_a_damaged_sentence_has_the_same_words():
-    nouns = lambda topics: {noun for t in topics for _, noun in pools("test")["topics"][t]["aspects"]}
+    nouns = lambda topics: {
+        noun for t in topics for _, noun in pools("test")["topics"][t]["aspects"]
+    }
     own = nouns(HELD_OUT) - nouns(MATCHED)
-    assert not [r for r in write_miniature("mnli", "train") if any(f" {noun} " in r["premise"] for noun in own)]
+    assert not [
+        r
+        for r in write_miniature("mnli", "train")
+        if any(f" {noun} " in r["premise"] for noun in own)
+    ]
     assert all(
-        any(f" {noun} " in r["premise"] or r["premise"].endswith(f" {noun}.") for noun in nouns(HELD_OUT))
+        any(
+            f" {noun} " in r["premise"] or r["premise"].endswith(f" {noun}.")
+            for noun in nouns(HELD_OUT)
+        )
         for r in write_miniature("mnli-mm", "test")
     )
     clause = "the soup was very good"
     assert all(
-        sorted(damaged(Writer(random.Random(i), "train"), clause).split()) == sorted(clause.split()) for i in range(9)
+        sorted(damaged(Writer(random.Random(i), "train"), clause).split()) == sorted(clause.split())
+        for i in range(9)
     )
     assert all(damaged(Writer(random.Random(i), "train"), clause) != clause for i in range(9))

@@ -10,7 +10,6 @@ from ftcourse.course.plots import running_mean
 import matplotlib.pyplot as plt
 import numpy as np
 
-
 # %% nbs/toolkit/plots.ipynb #c01ab0b0
 def test_a_grey_print_tells_every_two_runs_apart():
     from itertools import combinations
@@ -36,12 +35,10 @@ def test_a_grey_print_tells_every_two_runs_apart():
         assert LINES[i] != LINES[j], (i, j)
         assert MARKERS[i] != MARKERS[j], (i, j)
 
-
 # %% nbs/toolkit/plots.ipynb #390eaf0c
 def test_the_running_mean():
     assert np.allclose(running_mean([1, 2, 3, 4], 2), [1, 1.5, 2.5, 3.5])
     assert np.allclose(running_mean([5.0], 3), [5])
-
 
 # %% nbs/toolkit/plots.ipynb #20884398
 def test_every_plot_draws():
@@ -72,13 +69,14 @@ def test_every_plot_draws():
     assert len(drawn.legends[0].texts) == 1
     plt.close("all")
 
-
 # %% nbs/toolkit/plots.ipynb #c01ab0b1
 def test_every_axis_says_what_it_shows():
     from types import SimpleNamespace
 
     plt.switch_backend("agg")
-    run = SimpleNamespace(steps=[SimpleNamespace(n=i, loss=1 / i, lr=0.1) for i in range(1, 9)], validations=[])
+    run = SimpleNamespace(
+        steps=[SimpleNamespace(n=i, loss=1 / i, lr=0.1) for i in range(1, 9)], validations=[]
+    )
     figures = [
         plot_history(run),
         plot_intervals({"a": (0.5, 0.4, 0.6)}),

@@ -7,7 +7,6 @@ from ftcourse.data.load.labels import Preparation
 from ftcourse.data.load.labels import decide_labels
 from ftcourse.data.load.labels import read_pieces
 
-
 # %% nbs/toolkit/prepare.ipynb #ca11c001
 def test_a_file_without_rows_says_what_to_write_into_it():
     import re
@@ -32,7 +31,6 @@ def test_a_file_without_rows_says_what_to_write_into_it():
             with pytest.raises(CourseError, match=says):
                 load_rows(str(file))
 
-
 # %% nbs/toolkit/prepare.ipynb #13951302
 import tempfile
 from pathlib import Path
@@ -51,7 +49,6 @@ def prepared(given, **known):
 def labelled(*values, text="text"):
     return [{"text": f"{text} {i}", "label": x} for i, x in enumerate(values)]
 
-
 # %% nbs/toolkit/prepare.ipynb #ae7dc084
 def test_classes_are_numbered_by_train_in_order_of_size_or_alphabet():
     assert prepared(labelled(5, 1, 9, 5, 9)).labels == ["1", "5", "9"]
@@ -62,7 +59,6 @@ def test_classes_are_numbered_by_train_in_order_of_size_or_alphabet():
     assert prepared(labelled(-1, 0, 1)).labels == ["-1", "0", "1"]
     assert prepared(labelled(-1, -1)).parts[0].ids.tolist() == [-1, -1]
     assert "capitals" in prepared(labelled("Pos", "pos", "neg")).notes[0]
-
 
 # %% nbs/toolkit/prepare.ipynb #a5974638
 def test_a_class_that_train_lacks_is_a_problem_of_its_rows():
@@ -84,7 +80,6 @@ def test_a_class_that_train_lacks_is_a_problem_of_its_rows():
     assert hidden.parts[1].ids.tolist() == [-1, -1]
     assert not hidden.problems
 
-
 # %% nbs/toolkit/prepare.ipynb #d46aa2dd
 def test_what_is_no_class_is_asked_about():
     import re
@@ -103,7 +98,6 @@ def test_what_is_no_class_is_asked_about():
     assert scores.parts[0].ids.tolist() == [0, 0, -1]
     assert scores.problems[0].line == 3
 
-
 # %% nbs/toolkit/prepare.ipynb #ec99d032
 def test_several_classes_per_row():
     many = prepared(labelled(["b"], [], ["a", "b"]))
@@ -113,11 +107,12 @@ def test_several_classes_per_row():
     assert prepared(labelled([0, 1, 1], [1, 0, 0])).vectors.tolist() == [[0, 1, 1], [1, 0, 0]]
     assert prepared(labelled([0, 1], [1, 0]), wanted=["rude", "kind"]).labels == ["rude", "kind"]
     assert prepared(labelled("a|b", "b"), kind="multilabel").vectors.tolist() == [[1, 1], [0, 1]]
-    columns = prepared([{"text": "a", "x": 1, "y": 0}, {"text": "b", "x": "1", "y": 2}], label=["x", "y"])
+    columns = prepared(
+        [{"text": "a", "x": 1, "y": 0}, {"text": "b", "x": "1", "y": 2}], label=["x", "y"]
+    )
     assert columns.label == "labels"
     assert columns.labels == ["x", "y"]
     assert "'y' is '2'" in columns.problems[0].what
-
 
 # %% nbs/toolkit/prepare.ipynb #537dc0c0
 def test_rows_go_to_splits():
@@ -143,7 +138,6 @@ def test_rows_go_to_splits():
     assert split_sizes({"train": forty, "dev": ten}, "validation") == [0, 10, 0, 0]
     assert split_sizes({"train": forty, "test": ten}, "validation") == [0, 4, 0, 0]
 
-
 # %% nbs/toolkit/prepare.ipynb #e42f8b9e
 def test_leaks_and_contradictions_are_noted_a_single_class_refused():
     import pytest
@@ -157,7 +151,6 @@ def test_leaks_and_contradictions_are_noted_a_single_class_refused():
     assign_splits(single, None, 0, 0, 0)
     with pytest.raises(CourseError, match="nothing to tell apart"):
         check_splits(single)
-
 
 # %% nbs/toolkit/prepare.ipynb #7446ffe9
 def test_files_are_named_by_what_they_hold_and_nothing_else_is_left_behind():
@@ -175,7 +168,6 @@ def test_files_are_named_by_what_they_hold_and_nothing_else_is_left_behind():
     assert name(a) != name(c)
     assert a[:] == {"text": ["text 0", "text 1"], "label": [0, 1], "line": [0, 1]}
     assert b[:] == a[:]
-
 
 # %% nbs/toolkit/prepare.ipynb #c0ffee70
 def test_columns_of_the_data_may_be_called_line_and_split():
@@ -195,9 +187,10 @@ def test_columns_of_the_data_may_be_called_line_and_split():
         assert sorted(r["source_line"] for r in every) == list(range(2, 22))
         assert mine.unlabelled["line"][:] == ["unlabelled words"]
         assert mine.unlabelled["source_line"][:] == [22]
-        text = load_task(Path(place, "own.csv"), text="split", label="line", kind="classify", on_bad="skip")
+        text = load_task(
+            Path(place, "own.csv"), text="split", label="line", kind="classify", on_bad="skip"
+        )
         assert set(text.train["split"]) == {"a", "b"}
-
 
 # %% nbs/toolkit/prepare.ipynb #c0ffee71
 def test_a_trailing_comma_in_the_header_makes_it_no_row_of_data():

@@ -8,7 +8,6 @@ from unittest import mock
 import html
 import tempfile
 
-
 # %% nbs/toolkit/quizzes.ipynb #c0696ad1
 def test_every_quiz_has_three_to_five_questions_and_one_right_option_among_three_or_four_each():
     import tomllib
@@ -35,7 +34,6 @@ def test_every_quiz_has_three_to_five_questions_and_one_right_option_among_three
         assert [q["right"][0] for q in raw] == right, f.name
     assert len(told) == len(set(told))
 
-
 # %% nbs/toolkit/quizzes.ipynb #3a460691
 def test_neither_the_place_of_an_option_nor_its_length_gives_the_answer_away():
     from collections import Counter
@@ -58,14 +56,12 @@ def test_neither_the_place_of_an_option_nor_its_length_gives_the_answer_away():
     assert longest < 0.3 * n, (longest, shortest, n)
     assert shortest < 0.3 * n, (longest, shortest, n)
 
-
 # %% nbs/toolkit/quizzes.ipynb #e57c8a89
 def test_the_order_of_options_is_the_same_on_every_machine():
     right = [next(i for i, o in enumerate(q.options) if o.right) for q in questions(1)]
     assert "".join("abcd"[i] for i in right) == "addbd"
     first = questions(1)[0].options
     assert shuffled(1, first[::-1]) == first
-
 
 # %% nbs/toolkit/quizzes.ipynb #3e892591
 def test_right_and_wrong_answers_are_told_apart_each_with_its_own_reason_and_what_was_solved():
@@ -95,7 +91,6 @@ def test_right_and_wrong_answers_are_told_apart_each_with_its_own_reason_and_wha
         assert all(o.why in flat for q in questions(6) for o in q.options if o.right)
         assert "1 of" in progress().count(True)
 
-
 # %% nbs/toolkit/quizzes.ipynb #1289e5d9
 def test_a_quiz_that_is_shown_tells_no_answer_and_says_how_to_give_one():
     for lesson in range(1, 16):
@@ -106,7 +101,6 @@ def test_a_quiz_that_is_shown_tells_no_answer_and_says_how_to_give_one():
         assert how(shown) in str(shown)
         assert f"quiz({lesson}, " in html.unescape(shown.static())
         assert "<li>" in shown.static()
-
 
 # %% nbs/toolkit/quizzes.ipynb #dcf0fef3
 def test_answers_that_are_none_are_refused_with_the_cure():
@@ -124,7 +118,6 @@ def test_answers_that_are_none_are_refused_with_the_cure():
     ]:
         with pytest.raises(CourseError, match=re.escape(cure)):
             quiz(*given)
-
 
 # %% nbs/toolkit/quizzes.ipynb #db5b0f49
 def test_text_of_a_quiz_is_escaped():
@@ -144,7 +137,6 @@ def test_text_of_a_quiz_is_escaped():
             for bad in ("<script", "<img", "<b>`", "<code><b>"):
                 assert not any(bad in text for text in drawn), bad
             assert "<code>&lt;b&gt;</code>" in drawn[0]
-
 
 # %% nbs/toolkit/quizzes.ipynb #8b2b0245
 def test_the_widget_judges_what_is_chosen_says_what_is_missing_and_counts_only_when_all_is_right():
@@ -178,7 +170,6 @@ def test_the_widget_judges_what_is_chosen_says_what_is_missing_and_counts_only_w
         assert [b.value for b in again.buttons] == key
         assert all("✓" in w.value for w in again.words)
 
-
 # %% nbs/toolkit/quizzes.ipynb #9afc89c8
 def test_the_module_is_light():
     import subprocess
@@ -189,5 +180,7 @@ def test_the_module_is_light():
         "heavy = ('torch', 'matplotlib', 'ipywidgets', 'IPython'); "
         "print([m for m in heavy if m in sys.modules])"
     )
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert loaded.stdout == "[]\n"

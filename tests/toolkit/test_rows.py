@@ -11,7 +11,6 @@ from ftcourse.data.load.readers import unit_of
 from ftcourse.data.problems import BadRows
 from ftcourse.data.problems import Problem
 
-
 # %% nbs/toolkit/rows.ipynb #179cd715
 def test_bad_rows_list_twenty_and_count_all():
     error = BadRows([Problem("x.csv", n, "empty", "Write a text") for n in range(50)], "x.csv")
@@ -21,7 +20,6 @@ def test_bad_rows_list_twenty_and_count_all():
     assert str(error).count("x.csv:") == 21
     assert isinstance(error, ValueError)
     assert str(Problem("train", 3, "a", "b", "row")) == "train row 3: a. b"
-
 
 # %% nbs/toolkit/rows.ipynb #37dc6ff7
 def test_lines_are_counted_as_an_editor_counts_them():
@@ -39,14 +37,15 @@ def test_lines_are_counted_as_an_editor_counts_them():
         place.write_bytes(written)
         assert list(physical_lines(place)) == lines
 
-
 # %% nbs/toolkit/rows.ipynb #c89de6e5
 def test_a_table_keeps_words_line_breaks_and_line_numbers():
     import tempfile
     from pathlib import Path
 
     place, noted = Path(tempfile.mkdtemp()) / "x.csv", []
-    place.write_bytes(b'\xef\xbb\xbftext,label\r\n"line one\nline two",1\r\nnull,0\r\nshort\r\nNA,1\r\n')
+    place.write_bytes(
+        b'\xef\xbb\xbftext,label\r\n"line one\nline two",1\r\nnull,0\r\nshort\r\nNA,1\r\n'
+    )
     assert list(read_table(place, noted)) == [
         (2, {"text": "line one\nline two", "label": "1"}),
         (4, {"text": "null", "label": "0"}),
@@ -54,7 +53,6 @@ def test_a_table_keeps_words_line_breaks_and_line_numbers():
     ]
     assert [p.line for p in noted] == [5]
     assert "1 fields, expected 2" in noted[0].what
-
 
 # %% nbs/toolkit/rows.ipynb #e6510a0b
 def test_what_an_open_quote_swallows_is_read_again():
@@ -67,7 +65,6 @@ def test_what_an_open_quote_swallows_is_read_again():
     assert [r["text"] for _, r in read] == ["a", "c", 'd "quoted"']
     assert [n for n, _ in read] == [3, 5, 6]
     assert [p.line for p in noted] == [2, 4]
-
 
 # %% nbs/toolkit/rows.ipynb #81be3f16
 def test_headers_are_looked_at():
@@ -87,10 +84,11 @@ def test_headers_are_looked_at():
             list(read_table(place, [], columns))
         assert "x.csv:1" in str(e.value)
     place.write_text("gj04,1,,A sentence.\n")
-    assert list(read_table(place, [], True)) == [(1, {"0": "gj04", "1": "1", "2": "", "3": "A sentence."})]
+    assert list(read_table(place, [], True)) == [
+        (1, {"0": "gj04", "1": "1", "2": "", "3": "A sentence."})
+    ]
     (_, named), *_ = read_table(place, [], ["source", "label", "mark", "text"])
     assert named["text"] == "A sentence."
-
 
 # %% nbs/toolkit/rows.ipynb #df37dc21
 def test_json_in_four_forms():
@@ -118,7 +116,6 @@ def test_json_in_four_forms():
         assert list(read_json(place, noted)) == wanted
         assert not noted
 
-
 # %% nbs/toolkit/rows.ipynb #a0f8195a
 def test_broken_json_names_its_line():
     import re
@@ -137,7 +134,6 @@ def test_broken_json_names_its_line():
         with pytest.raises(CourseError, match=re.escape(says)):
             list(read_whole_json(place, []))
 
-
 # %% nbs/toolkit/rows.ipynb #61ca96e7
 def test_documents_and_patterns():
     import tempfile
@@ -149,9 +145,10 @@ def test_documents_and_patterns():
     place.write_text("a\nb\n\n")
     assert list(read_text(place)) == [(1, {"text": "a"}), (2, {"text": "b"})]
     place.write_text("A:b c\nnothing\n")
-    assert list(read_pattern(place, noted, r"(?P<x>\w+):(?P<y>.*)")) == [(1, {"x": "A", "y": "b c"})]
+    assert list(read_pattern(place, noted, r"(?P<x>\w+):(?P<y>.*)")) == [
+        (1, {"x": "A", "y": "b c"})
+    ]
     assert noted[0].line == 2
-
 
 # %% nbs/toolkit/rows.ipynb #d0812c83
 def test_every_kind_of_file_comes_in_by_one_door():

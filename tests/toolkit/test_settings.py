@@ -8,7 +8,6 @@ from ftcourse.core.settings import find_settings
 from ftcourse.core.settings import settings
 from pathlib import Path
 
-
 # %% nbs/toolkit/settings.ipynb #d7d4c34a
 def test_a_warning_is_heard_in_its_own_thread_alone():
     import threading
@@ -31,7 +30,6 @@ def test_a_warning_is_heard_in_its_own_thread_alone():
     here = test_a_warning_is_heard_in_its_own_thread_alone.__code__.co_filename
     assert shown[-1].filename == here
 
-
 # %% nbs/toolkit/settings.ipynb #e34e497f
 def test_the_package_and_settings_ini_agree():
     import configparser
@@ -49,8 +47,9 @@ def test_the_package_and_settings_ini_agree():
     else:
         read.read(own_file, encoding="utf-8")
     shared = DEFAULTS["DEFAULT"] | cache
-    assert {s: dict(read[s]) for s in read.sections()} == {s: shared | DEFAULTS[s] for s in DEFAULTS if s != "DEFAULT"}
-
+    assert {s: dict(read[s]) for s in read.sections()} == {
+        s: shared | DEFAULTS[s] for s in DEFAULTS if s != "DEFAULT"
+    }
 
 # %% nbs/toolkit/settings.ipynb #cb536c64
 def test_an_unknown_profile_names_the_known_ones():
@@ -58,7 +57,6 @@ def test_an_unknown_profile_names_the_known_ones():
 
     with pytest.raises(CourseError, match="tiny, laptop, gpu"):
         settings("huge")
-
 
 # %% nbs/toolkit/settings.ipynb #8d903083
 def test_a_value_that_is_no_number_names_file_and_key():
@@ -68,13 +66,14 @@ def test_a_value_that_is_no_number_names_file_and_key():
     import pytest
 
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "settings.ini").write_text("[tiny]\nencoder = tiny-bert\nrows = many\n", encoding="utf-8")
+        Path(folder, "settings.ini").write_text(
+            "[tiny]\nencoder = tiny-bert\nrows = many\n", encoding="utf-8"
+        )
         with (
             contextlib.chdir(folder),
             pytest.raises(CourseError, match=r"settings\.ini: \[tiny\] rows = 'many'"),
         ):
             settings("tiny")
-
 
 # %% nbs/toolkit/settings.ipynb #c0ffee11
 def test_a_file_beside_settings_ini_is_found_from_any_folder():
@@ -96,7 +95,6 @@ def test_a_file_beside_settings_ini_is_found_from_any_folder():
         assert mine.topics == "owner/name@12ab"
         assert mine.lr == 1e-4
 
-
 # %% nbs/toolkit/settings.ipynb #7ac3e512
 def test_without_a_word_of_settings_ini_the_cache_is_where_the_system_has_caches():
     import contextlib
@@ -117,7 +115,6 @@ def test_without_a_word_of_settings_ini_the_cache_is_where_the_system_has_caches
     assert here.cache.parts[-1].lower() in ("ftcourse", "cache")
     if sys.platform == "linux":
         assert here.cache == Path("~/.cache/ftcourse").expanduser().resolve()
-
 
 # %% nbs/toolkit/settings.ipynb #b1dfe7af
 def test_the_same_seed_gives_the_same_numbers():

@@ -6,7 +6,6 @@ from ftcourse.data.load.sources import source_from_hub
 from ftcourse.data.load.sources import source_from_rows
 from ftcourse.data.load.sources import split_of
 
-
 # %% nbs/toolkit/sources.ipynb #3faea815
 def test_names_of_splits():
     for name, split in {
@@ -22,7 +21,6 @@ def test_names_of_splits():
     }.items():
         assert split_of(name) == split, name
 
-
 # %% nbs/toolkit/sources.ipynb #14046056
 def test_a_dataset_and_a_list_give_the_same_rows():
     import pytest
@@ -33,7 +31,6 @@ def test_a_dataset_and_a_list_give_the_same_rows():
         assert list(source_from_rows(given, None, "x").read([])) == list(enumerate(listed))
     with pytest.raises(CourseError, match="x row 1 is a str"):
         source_from_rows([{"text": "a"}, "b"], None, "x")
-
 
 # %% nbs/toolkit/sources.ipynb #ae14f2b6
 def test_folders_of_files_of_splits_of_classes():
@@ -66,7 +63,6 @@ def test_folders_of_files_of_splits_of_classes():
         with pytest.raises(CourseError, match=re.escape(says)):
             source_from_folder(place, {})
 
-
 # %% nbs/toolkit/sources.ipynb #27f27fc8
 def test_the_hub_is_asked_for_what_the_id_says_and_its_silence_is_explained():
     import datasets
@@ -98,7 +94,6 @@ def test_the_hub_is_asked_for_what_the_id_says_and_its_silence_is_explained():
     finally:
         datasets.load_dataset = kept
 
-
 # %% nbs/toolkit/sources.ipynb #c0ffee33
 def test_a_hub_that_does_not_answer_is_said_so_at_once():
     import time
@@ -117,7 +112,6 @@ def test_a_hub_that_does_not_answer_is_said_so_at_once():
     finally:
         constants.HF_HUB_OFFLINE, constants.ENDPOINT, datasets.config.HF_HUB_OFFLINE = kept
     assert time.perf_counter() - began < 10
-
 
 # %% nbs/toolkit/sources.ipynb #78d8c375
 def test_every_source_becomes_pieces():
@@ -143,7 +137,6 @@ def test_every_source_becomes_pieces():
     assert open_source(place / "x.txt", {}).kind == "lm"
     assert open_source("world", {}).kind == "lm"
     assert open_source(place / "x.txt", {"pattern": "."}).kind is None
-
 
 # %% nbs/toolkit/sources.ipynb #ca11c003
 def test_a_revision_of_what_is_not_on_the_hub_is_refused():

@@ -14,7 +14,6 @@ def test_columns_are_as_wide_as_their_widest_cell_and_text_is_never_markup():
     assert in_html(rows).count("<td ") == 2
     assert in_html(rows).count("<th ") == 2
 
-
 # %% nbs/toolkit/tables.ipynb #7ab1e007
 def test_a_bar_or_a_line_break_in_a_text_stays_in_its_cell_of_a_markdown_table():
     from ftcourse.core.tables import markdown_table as in_markdown

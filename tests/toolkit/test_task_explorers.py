@@ -12,7 +12,6 @@ from ftcourse.experiments.label_curves import measured
 from ftcourse.experiments.label_curves import measured_curves
 import numpy as np
 
-
 # %% nbs/toolkit/task_explorers.ipynb #7e500009
 def test_a_temperature_changes_how_sure_never_what_is_answered():
     import pytest
@@ -28,7 +27,6 @@ def test_a_temperature_changes_how_sure_never_what_is_answered():
     for wrong in (0, -1, float("nan")):
         with pytest.raises(CourseError, match="above 0"):
             cooled([[0.5, 0.5]], wrong)
-
 
 # %% nbs/toolkit/task_explorers.ipynb #7e500010
 def test_the_picture_shows_the_numbers_of_lesson_10():
@@ -48,13 +46,17 @@ def test_the_picture_shows_the_numbers_of_lesson_10():
         points = calibration_bins(warmed(boast, t1), honest, bins)
         assert np.allclose(left.lines[1].get_xydata(), [(s, r) for s, r, _ in points])
         assert len(left.collections[0].get_segments()) == len(points)
-        assert left.get_title().startswith(f"ECE {calibration_error(warmed(boast, t1), honest, bins):.3f}")
+        assert left.get_title().startswith(
+            f"ECE {calibration_error(warmed(boast, t1), honest, bins):.3f}"
+        )
         assert len(right.patches[0].get_data().values) == bins
         assert abs(right.patches[0].get_data().values.sum() - 1) < 1e-9
     close_all("all")
     ece = lambda f: float(f.axes[0].get_title().split()[1].rstrip(","))
     # tripled logits are mended by 3
-    assert ece(plot_calibration(boast, honest, 3.0)) < 0.03 < ece(plot_calibration(boast, honest, 1.0))
+    assert (
+        ece(plot_calibration(boast, honest, 3.0)) < 0.03 < ece(plot_calibration(boast, honest, 1.0))
+    )
     close_all("all")
     for refused in (
         lambda: plot_calibration([[2.0, 1.0]], [0]),
@@ -64,7 +66,6 @@ def test_the_picture_shows_the_numbers_of_lesson_10():
         with pytest.raises(CourseError):
             refused()
     close_all("all")
-
 
 # %% nbs/toolkit/task_explorers.ipynb #7e500016
 def a_reader(threshold=None):
@@ -81,7 +82,6 @@ def a_reader(threshold=None):
 
 
 MILL = "The mill was founded by Clara Novak. It stands in Bergen, and nobody works there on Monday."
-
 
 # %% nbs/toolkit/task_explorers.ipynb #7e500017
 def test_a_span_is_worth_what_decode_says_and_has_its_place_among_all():
@@ -111,7 +111,6 @@ def test_a_span_is_worth_what_decode_says_and_has_its_place_among_all():
     assert show_span(reader, "who?", MILL, threshold=-1e6).answer.text == ""
     assert "keeps silent" in str(show_span(reader, "who?", MILL, threshold=-1e6))
 
-
 # %% nbs/toolkit/task_explorers.ipynb #7e500018
 def test_spans_that_are_not_there_are_refused_and_so_are_other_models_and_long_contexts():
     import pytest
@@ -124,7 +123,6 @@ def test_spans_that_are_not_there_are_refused_and_so_are_other_models_and_long_c
     ):
         with pytest.raises(CourseError, match=word):
             refused()
-
 
 # %% nbs/toolkit/task_explorers.ipynb #7e500019
 def test_the_explorer_shows_what_the_plain_call_shows_and_escapes_it():
@@ -143,7 +141,6 @@ def test_the_explorer_shows_what_the_plain_call_shows_and_escapes_it():
         assert bad not in explored.static()
     assert len(explored.seconds) >= 4
     assert explored.box.children[-1] is explored.view
-
 
 # %% nbs/toolkit/task_explorers.ipynb #7e500024
 def test_labels_needed_are_measured_ones_from_which_on_the_target_holds():
@@ -176,7 +173,6 @@ def test_labels_needed_are_measured_ones_from_which_on_the_target_holds():
         plot_budget(task="poems")
     close_both("all")
 
-
 # %% nbs/toolkit/task_explorers.ipynb #7e500025
 def test_the_measured_curves_are_there_with_what_was_pretrained_fewer_labels_do():
     from ftcourse.experiments.label_curves import labels_for as fewest
@@ -192,7 +188,6 @@ def test_the_measured_curves_are_there_with_what_was_pretrained_fewer_labels_do(
         for s in c.scores.values()
     )
     assert fewest(measured_["pretrained"], 0.9) < (fewest(measured_["random"], 0.9) or 10**9)
-
 
 # %% nbs/toolkit/task_explorers.ipynb #7e500026
 def test_explorers_follow_the_hand_and_say_what_replaces_them():

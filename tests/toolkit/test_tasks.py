@@ -3,7 +3,6 @@ from ftcourse.core.errors import CourseError
 from ftcourse.tasks.base import TASKS
 from ftcourse.tasks.base import define
 
-
 # %% nbs/toolkit/tasks.ipynb #3cb01782
 def test_a_toy_task_needs_under_twenty_lines_and_goes_through_all_three_verbs():
     from ftcourse.core.machine import set_threads
@@ -15,9 +14,14 @@ def test_a_toy_task_needs_under_twenty_lines_and_goes_through_all_three_verbs():
         return float((pred[true == 1] == 1).mean())
 
     nouns = (
-        "soup waiter room song plot screen battery guide bed seat chapter voice lens engine singer painting"
+        "soup waiter room song plot screen battery guide bed seat chapter voice lens engine singer "
+        "painting"
     ).split()
-    lines = [{"line": f"the {w} {end}", "loud": loud} for w in nouns for end, loud in (("now!", "yes"), ("now.", "no"))]
+    lines = [
+        {"line": f"the {w} {end}", "loud": loud}
+        for w in nouns
+        for end, loud in (("now!", "yes"), ("now.", "no"))
+    ]
     define(
         "toy",
         "Does a line shout? Made up.",
@@ -33,7 +37,6 @@ def test_a_toy_task_needs_under_twenty_lines_and_goes_through_all_three_verbs():
     assert report["found"] > 0.9
     assert report["accuracy"] > 0.9
     assert "found" in tuned.history.best, "the main metric chooses the checkpoint too"
-
 
 # %% nbs/toolkit/tasks.ipynb #cdd715c0
 def test_a_task_may_bring_its_own_loss_and_encoder():
@@ -73,9 +76,10 @@ def test_a_task_may_bring_its_own_loss_and_encoder():
     tuned = fine_tune_model("tiny-bert", d.load(), max_steps=4, lr=1e-3, dropout=0.0)
     assert calls
     assert np.isfinite(tuned.history.steps[-1].loss)
-    plain = fine_tune_model("tiny-bert", changed(d.load(), loss=None), max_steps=4, lr=1e-3, dropout=0.0)
+    plain = fine_tune_model(
+        "tiny-bert", changed(d.load(), loss=None), max_steps=4, lr=1e-3, dropout=0.0
+    )
     assert abs(2 * tuned.history.steps[0].loss - plain.history.steps[0].loss) < 1e-5
-
 
 # %% nbs/toolkit/tasks.ipynb #e7ef94e0
 def test_names_are_not_given_twice_and_what_is_no_keyword_is_said():
@@ -89,7 +93,6 @@ def test_names_are_not_given_twice_and_what_is_no_keyword_is_said():
     with pytest.raises(CourseError, match="first"):
         define("twice", "second", [])
 
-
 # %% nbs/toolkit/tasks.ipynb #dc1514f1
 def test_load_task_knows_a_defined_name_and_hands_its_keywords_on():
     from ftcourse.data.load.load import load_task as load
@@ -100,6 +103,8 @@ def test_load_task_knows_a_defined_name_and_hands_its_keywords_on():
     assert load("letters").labels == ["a", "b"]
     assert "test" not in load("letters", test=0).splits
     assert len(load("letters", test=0).train) > len(load("letters").train)
-    other = TASKS["letters"].load([{"text": "a 1", "label": "a"}, {"text": "b 2", "label": "b"}], validation=0, test=0)
+    other = TASKS["letters"].load(
+        [{"text": "a 1", "label": "a"}, {"text": "b 2", "label": "b"}], validation=0, test=0
+    )
     assert len(other.train) == 2
     assert other.name == "letters"

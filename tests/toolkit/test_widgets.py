@@ -26,7 +26,6 @@ import tempfile
 import threading
 import time
 
-
 # %% nbs/toolkit/widgets.ipynb #e4d4e057
 def test_one_input_per_field_from_the_metadata_alone():
     from ipywidgets import Checkbox, Dropdown, FloatLogSlider, FloatSlider, Text
@@ -36,7 +35,9 @@ def test_one_input_per_field_from_the_metadata_alone():
     assert all_of_them.hyperparams == HyperParams()
     for f in fields(HyperParams):
         box, slider, m = all_of_them.inputs[f.name], all_of_them.sliders[f.name], f.metadata
-        assert type(box) is (Dropdown if m["choices"] else Checkbox if isinstance(f.default, bool) else Text)
+        assert type(box) is (
+            Dropdown if m["choices"] else Checkbox if isinstance(f.default, bool) else Text
+        )
         assert not (m["scale"] == "log") or type(slider) is FloatLogSlider
         assert (
             slider is None
@@ -50,7 +51,6 @@ def test_one_input_per_field_from_the_metadata_alone():
     assert type(all_of_them.sliders["layer_decay"]) is FloatSlider
     assert all_of_them.sliders["seed"] is None
     assert all(html.escape(f.metadata["help"]) in all_of_them.static() for f in fields(HyperParams))
-
 
 # %% nbs/toolkit/widgets.ipynb #e0bd5934
 def test_a_slider_writes_round_numbers_and_what_is_typed_stays_as_it_is_typed():
@@ -72,7 +72,9 @@ def test_a_slider_writes_round_numbers_and_what_is_typed_stays_as_it_is_typed():
     for name, box in moved.inputs.items():
         if slider := moved.sliders[name]:
             before, x = box.value, nearest_step(slider, slider.value) * slider.step + slider.min
-            slider.value = min(10**x, 10**slider.max) if hasattr(slider, "base") else min(x, slider.max)
+            slider.value = (
+                min(10**x, 10**slider.max) if hasattr(slider, "base") else min(x, slider.max)
+            )
             assert box.value == before
     odd = controls(HyperParams(epochs=30, layer_decay=0.987))
     odd.sliders["epochs"].value = 10 ** (odd.sliders["epochs"].min + 35 * 0.1)
@@ -84,7 +86,6 @@ def test_a_slider_writes_round_numbers_and_what_is_typed_stays_as_it_is_typed():
     assert moved.hyperparams.batch_size == 65_536
     moved.inputs["max_steps"].value = ""
     assert moved.hyperparams.max_steps is None
-
 
 # %% nbs/toolkit/widgets.ipynb #93cad52e
 def test_what_is_wrong_is_said_at_once_in_the_sentence_of_the_plain_call():
@@ -110,7 +111,6 @@ def test_what_is_wrong_is_said_at_once_in_the_sentence_of_the_plain_call():
     with pytest.raises(CourseError, match="'lr'"):
         controls(names=["lrr"])
 
-
 # %% nbs/toolkit/widgets.ipynb #f3106029
 def test_hyperparameters_without_an_input_stay_as_they_were_given():
     few = controls(HyperParams(seed=7, epochs=2), ["lr"])
@@ -119,13 +119,11 @@ def test_hyperparameters_without_an_input_stay_as_they_were_given():
     assert few.set(seed=8).hyperparams.seed == 8
     assert str(few) == "lr              0.001"
 
-
 # %% nbs/toolkit/widgets.ipynb #db0a766d
 def test_a_page_gets_the_table_and_a_kernel_the_widget_besides():
     bundle = controls()._repr_mimebundle_()
     assert bundle["text/html"].count("<tr>") == len(fields(HyperParams)) + 1
     assert ("application/vnd.jupyter.widget-view+json" in bundle) == front_end()
-
 
 # %% nbs/toolkit/widgets.ipynb #9fd28389
 def test_the_module_is_light():
@@ -146,7 +144,6 @@ def test_the_module_is_light():
     )
     assert loaded.stdout.strip() == "[]", loaded.stdout
 
-
 # %% nbs/toolkit/widgets.ipynb #88f371ef
 def test_without_runs_and_without_widgets_the_panel_says_what_to_call_and_draws_no_empty_picture():
     from unittest import mock
@@ -165,7 +162,6 @@ def test_without_runs_and_without_widgets_the_panel_says_what_to_call_and_draws_
     idle.run(wait=True)
     assert "<img" in idle.static()
     assert "no run yet" not in str(idle)
-
 
 # %% nbs/toolkit/widgets.ipynb #7fba3408
 def small_panel(**more):
@@ -193,7 +189,6 @@ def until(happened, seconds=60):
         assert time.monotonic() < end
         time.sleep(0.005)
 
-
 # %% nbs/toolkit/widgets.ipynb #b8693c15
 def test_a_run_of_the_panel_its_code_and_the_plain_call_end_with_equal_weights():
     import pytest
@@ -216,7 +211,6 @@ def test_a_run_of_the_panel_its_code_and_the_plain_call_end_with_equal_weights()
     assert coded.drawn == 3
     with pytest.raises(CourseError, match="no run 3"):
         coded.model(3)
-
 
 # %% nbs/toolkit/widgets.ipynb #b8693c16
 def test_on_a_small_card_the_panel_makes_each_update_of_smaller_batches():
@@ -244,13 +238,14 @@ def test_on_a_small_card_the_panel_makes_each_update_of_smaller_batches():
     assert whole_batches.note == ""
     assert [s.count for s in whole_batches.history.steps] == [4] * 6
 
-
 # %% nbs/toolkit/widgets.ipynb #7987d9ea
 def test_stop_takes_effect_within_one_update_and_resume_ends_as_if_nothing_had_happened():
     import pytest
 
     for home in (None, Path(tempfile.mkdtemp()) / "runs"):
-        halted = small_panel(run=home, hp=HyperParams(lr=5e-4, batch_size=2, epochs=10, max_steps=30, eval_every=10))
+        halted = small_panel(
+            run=home, hp=HyperParams(lr=5e-4, batch_size=2, epochs=10, max_steps=30, eval_every=10)
+        )
         halted.live = True
         one = halted.run()
         until(lambda going=one: going.history and len(going.history.steps) >= 3)
@@ -272,7 +267,6 @@ def test_stop_takes_effect_within_one_update_and_resume_ends_as_if_nothing_had_h
         assert one.history.losses == unbroken.history.losses
         with pytest.raises(CourseError, match="no run to resume"):
             halted.resume()
-
 
 # %% nbs/toolkit/widgets.ipynb #e04eb92b
 def test_a_new_kernel_lists_the_runs_of_the_folder_and_goes_on_with_them():
@@ -300,7 +294,6 @@ def test_a_new_kernel_lists_the_runs_of_the_folder_and_goes_on_with_them():
     with pytest.raises(CourseError, match="holds runs of"):
         TrainingPanel("topics", "tiny-bert", run=kept_in)
 
-
 # %% nbs/toolkit/widgets.ipynb #270a4194
 def test_an_error_of_the_thread_is_a_sentence_in_the_panel_and_is_not_lost():
     import pytest
@@ -316,7 +309,9 @@ def test_an_error_of_the_thread_is_a_sentence_in_the_panel_and_is_not_lost():
     assert failing.trial(1).error.__traceback__
     assert failing.table_rows()[1][-1] == "failed"
     del failing.begin
-    failing.task = replace(failing.task, loss=lambda model, batch: (model.loss(batch)[0] * float("nan"), 4))
+    failing.task = replace(
+        failing.task, loss=lambda model, batch: (model.loss(batch)[0] * float("nan"), 4)
+    )
     with pytest.raises(CourseError, match="Training stopped before the weights"):
         failing.run(wait=True)
     assert "the loss is nan" in failing.status.value
@@ -326,7 +321,6 @@ def test_an_error_of_the_thread_is_a_sentence_in_the_panel_and_is_not_lost():
     failing.buttons["Run"].click()
     assert "is not a number" in failing.status.value
     assert len(failing.trials) == 2
-
 
 # %% nbs/toolkit/widgets.ipynb #7d5132d3
 def test_a_panel_holds_the_weights_of_one_run_at_a_time():
@@ -339,7 +333,9 @@ def test_a_panel_holds_the_weights_of_one_run_at_a_time():
     several.live, forgotten = True, []
     for state in ("finished", "failed", "stopped", "finished"):
         if state == "failed":
-            several.task = replace(several.task, loss=lambda model, batch: (model.loss(batch)[0] * float("nan"), 4))
+            several.task = replace(
+                several.task, loss=lambda model, batch: (model.loss(batch)[0] * float("nan"), 4)
+            )
         latest = several.run()
         if state == "stopped":
             several.stop()
@@ -348,7 +344,9 @@ def test_a_panel_holds_the_weights_of_one_run_at_a_time():
         several.task = replace(several.task, loss=None)
         forgotten.append(weakref.ref(latest.model.network))
         gc.collect()
-        assert [network() is None for network in forgotten] == [True] * (len(forgotten) - 1) + [False]
+        assert [network() is None for network in forgotten] == [True] * (len(forgotten) - 1) + [
+            False
+        ]
     assert several.model(4) is latest.model
     assert several.compare(1, 4).difference == 0
     with pytest.raises(CourseError, match=r"let go when a later run began.*code\(1\)"):
@@ -361,7 +359,6 @@ def test_a_panel_holds_the_weights_of_one_run_at_a_time():
     assert [s.n for s in third.history.steps] == list(range(1, 7))
     assert equal(weights(third.model), last)
     assert "began anew" in several.status.value
-
 
 # %% nbs/toolkit/widgets.ipynb #7e5807de
 def test_a_warning_in_another_cell_is_neither_swallowed_nor_shown_in_the_panel():
@@ -386,7 +383,6 @@ def test_a_warning_in_another_cell_is_neither_swallowed_nor_shown_in_the_panel()
     assert trained.note.count("warm-up of") == 1
     assert "another cell" not in trained.note
 
-
 # %% nbs/toolkit/widgets.ipynb #bdcc0552
 def test_a_warm_up_beyond_the_end_is_said_and_the_picture_is_drawn_five_times_a_second_at_most():
     warned = small_panel(hp=HyperParams(lr=5e-4, batch_size=4, max_steps=4, warmup=50))
@@ -402,7 +398,6 @@ def test_a_warm_up_beyond_the_end_is_said_and_the_picture_is_drawn_five_times_a_
     assert all(b - a >= 0.2 for a, b in zip(stamps, stamps[1:]))
     assert "another update" in warned.status.value
 
-
 # %% nbs/toolkit/widgets.ipynb #445f3bad
 def test_without_a_notebook_a_run_is_a_plain_call_and_says_so():
     from contextlib import redirect_stdout
@@ -416,7 +411,6 @@ def test_without_a_notebook_a_run_is_a_plain_call_and_says_so():
     assert ran.state == "finished"
     assert "finished" in str(plain_panel)
 
-
 # %% nbs/toolkit/widgets.ipynb #1c03359d
 def test_text_of_a_data_set_never_becomes_markup():
     from datasets import Dataset
@@ -426,14 +420,22 @@ def test_text_of_a_data_set_never_becomes_markup():
         {"text": f"{nasty[i % 2]} the food was {word}", "label": nasty[i % 2]}
         for i, word in enumerate(["good", "bad"] * 20)
     ]
-    hostile = TrainingPanel(Dataset.from_list(rows), "tiny-bert", hp=HyperParams(max_steps=2, batch_size=4))
+    hostile = TrainingPanel(
+        Dataset.from_list(rows), "tiny-bert", hp=HyperParams(max_steps=2, batch_size=4)
+    )
     hostile.run(wait=True)
     hostile.say(nasty[0])
-    shown = hostile.static() + hostile.status.value + hostile.table.value + hostile._repr_mimebundle_()["text/html"]
+    shown = (
+        hostile.static()
+        + hostile.status.value
+        + hostile.table.value
+        + hostile._repr_mimebundle_()["text/html"]
+    )
     assert "<script" not in shown
     assert "<img onerror" not in shown
-    assert hostile.code().startswith("from ftcourse import fine_tune_model\ntuned = fine_tune_model('tiny-bert', task")
-
+    assert hostile.code().startswith(
+        "from ftcourse import fine_tune_model\ntuned = fine_tune_model('tiny-bert', task"
+    )
 
 # %% nbs/toolkit/widgets.ipynb #41e3ae83
 def explorers(report):
@@ -460,7 +462,6 @@ def p95(explorer, name, values):
         explorer.inputs[name].value = value
     return float(np.quantile(explorer.seconds, 0.95))
 
-
 # %% nbs/toolkit/widgets.ipynb #caf3857a
 def test_explorers_follow_the_hand():
     from ftcourse import evaluate_model
@@ -479,7 +480,6 @@ def test_explorers_follow_the_hand():
         assert bytes(moving.image.value) not in pictures
         assert bytes(moving.image.value).startswith(b"\x89PNG")
 
-
 # %% nbs/toolkit/widgets.ipynb #f5f5a624
 def test_a_redraw_shows_what_a_picture_drawn_anew_would_show():
     from PIL import Image as Picture
@@ -490,7 +490,6 @@ def test_a_redraw_shows_what_a_picture_drawn_anew_would_show():
     pixels = lambda e: np.asarray(Picture.open(io.BytesIO(bytes(e.image.value))))
     assert (pixels(again) == pixels(anew)).all()
     assert not (pixels(again) == pixels(explore_softmax((1.0, 0.0, -2.0), 1))).all()
-
 
 # %% nbs/toolkit/widgets.ipynb #570a1c0d
 def test_the_numbers_of_the_explorers():
@@ -523,7 +522,6 @@ def test_the_numbers_of_the_explorers():
             refused()
     close_all("all")
 
-
 # %% nbs/toolkit/widgets.ipynb #5e1886d9
 def test_a_warm_up_beyond_the_end_is_drawn():
     from matplotlib.pyplot import close as close_both
@@ -541,7 +539,6 @@ def test_a_warm_up_beyond_the_end_is_drawn():
     close_both("all")
     assert "warm-up 150 of 100" in fixed.figure.axes[0].get_title()
     assert fixed.knobs.complaint.value == ""
-
 
 # %% nbs/toolkit/widgets.ipynb #d39bebf7
 def test_the_threshold_decides_as_the_model_would():
@@ -580,7 +577,6 @@ def test_the_threshold_decides_as_the_model_would():
     assert "<script" not in shown_four.static()
     assert shown_four.image.value
 
-
 # %% nbs/toolkit/widgets.ipynb #cf41b75c
 def test_the_tokens_of_a_text_with_nothing_that_becomes_markup():
     pieces = show_pieces("The waiter <script>alert(1)</script> <img onerror=alert(1)> 寿司")
@@ -601,11 +597,10 @@ def test_the_tokens_of_a_text_with_nothing_that_becomes_markup():
 
     assert (
         pieces.ids
-        == model_named("tiny-bert").tokenizer("The waiter <script>alert(1)</script> <img onerror=alert(1)> 寿司")[
-            "input_ids"
-        ]
+        == model_named("tiny-bert").tokenizer(
+            "The waiter <script>alert(1)</script> <img onerror=alert(1)> 寿司"
+        )["input_ids"]
     )
-
 
 # %% nbs/toolkit/widgets.ipynb #ff5b43a5
 def test_what_is_drawn_from_is_what_the_model_draws_from():
@@ -614,12 +609,15 @@ def test_what_is_drawn_from_is_what_the_model_draws_from():
 
     gpt = decoder(None)
     scores = next_logits(gpt, "The waiter")
-    assert gpt.generate("The waiter", max_new=1, temperature=0) == "The waiter" + gpt.tokenizer.decode(
-        [int(scores.argmax())]
-    )
-    seen = {gpt.generate("The waiter", max_new=1, temperature=1.0, top_p=0.5, seed=k) for k in range(10)}
+    assert gpt.generate(
+        "The waiter", max_new=1, temperature=0
+    ) == "The waiter" + gpt.tokenizer.decode([int(scores.argmax())])
+    seen = {
+        gpt.generate("The waiter", max_new=1, temperature=1.0, top_p=0.5, seed=k) for k in range(10)
+    }
     assert seen <= {
-        "The waiter" + gpt.tokenizer.decode([int(i)]) for i in np.flatnonzero(nucleus_at(scores, 1.0, 0.5)[1])
+        "The waiter" + gpt.tokenizer.decode([int(i)])
+        for i in np.flatnonzero(nucleus_at(scores, 1.0, 0.5)[1])
     }
     asked = explore_sampling("The waiter", model=gpt)
     asked.inputs["prompt"].value = "word " * 2000

@@ -13,13 +13,14 @@ def test_two_processes_write_the_same_rows():
         "print(generate('topics', 'test', 20, seed=3), list(documents(20)))"
     )
     first, second = (
-        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+        subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        ).stdout
         for _ in range(2)
     )
     assert first == second
     assert first
     assert generate("reviews", "train", 50, seed=1) != generate("reviews", "train", 50, seed=2)
-
 
 # %% nbs/toolkit/world.ipynb #c455e738
 def test_labels_are_balanced_and_no_text_comes_twice():
@@ -41,7 +42,6 @@ def test_labels_are_balanced_and_no_text_comes_twice():
         assert not texts["train"] & texts["validation"]
         assert not (texts["train"] | texts["validation"]) & texts["test"]
 
-
 # %% nbs/toolkit/world.ipynb #46b80490
 def test_answers_are_slices_of_their_passage():
     from ftcourse.data.world.generator import generate
@@ -50,7 +50,6 @@ def test_answers_are_slices_of_their_passage():
         (answer_text,), (at,) = fact["answers"]["text"], fact["answers"]["answer_start"]
         assert fact["context"][at : at + len(answer_text)] == answer_text
         assert fact["context"].count(answer_text) == 1
-
 
 # %% nbs/toolkit/world.ipynb #0d1da287
 def test_train_and_test_share_no_sentence_form_and_no_name():
@@ -71,7 +70,6 @@ def test_train_and_test_share_no_sentence_form_and_no_name():
         }, task_name
         if task_name == "reviews-novel":
             assert not gather(known, "words") & gather(held, "words")
-
 
 # %% nbs/toolkit/world.ipynb #1ea0ccc0
 def test_the_pretraining_text_has_no_form_and_no_name_of_a_test_split():
@@ -98,7 +96,6 @@ def test_the_pretraining_text_has_no_form_and_no_name_of_a_test_split():
             assert not forms & set(r["templates"])
             assert not met & set(r["entities"])
 
-
 # %% nbs/toolkit/world.ipynb #167b23e9
 def test_no_slips_of_english():
     import re
@@ -107,7 +104,11 @@ def test_no_slips_of_english():
 
     plural_nouns = "|".join(lexicon()["words"]["plural"])
     texts = list(documents(3000)) + [
-        r[c] for t in BUILT_IN for s in ("train", "test") for r in generate(t, s, 500) for c in BUILT_IN[t].text
+        r[c]
+        for t in BUILT_IN
+        for s in ("train", "test")
+        for r in generate(t, s, 500)
+        for c in BUILT_IN[t].text
     ]
     slips = {
         r"\b[Aa] [aeiou]": "a before a vowel",
@@ -124,7 +125,6 @@ def test_no_slips_of_english():
     for pattern, slip in slips.items():
         found = [t for t in texts if re.search(pattern, t)]
         assert not found, (slip, found[:3])
-
 
 # %% nbs/toolkit/world.ipynb #6d23df06
 def test_every_word_of_a_test_row_occurs_in_the_pretraining_text():
