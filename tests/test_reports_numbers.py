@@ -14,17 +14,24 @@ from ftcourse.data.encode.chat import encode_chat
 from ftcourse.data.encode.examples import Examples
 from ftcourse.data.encode.texts import encode, encode_texts
 from ftcourse.experiments.overfitting import average_weights
-from ftcourse.metrics.evaluation import class_statistics, evaluate, strided_perplexity
+from ftcourse.metrics.evaluation import class_statistics, evaluate, statistics, strided_perplexity
 from ftcourse.metrics.intervals import (
     COUNTED,
     CalibrationScore,
     ClassScore,
     CorrelationScore,
+    LabelScore,
+    RatioScore,
+    fraction_interval,
     paired_bootstrap,
+    paired_label_interval,
+    resamples,
     share_interval,
+    student_quantile,
     weighted_cells,
+    weighted_labels,
 )
-from ftcourse.metrics.report import score_notes
+from ftcourse.metrics.report import Report, interval_notes, score_notes
 from ftcourse.metrics.scores import accuracy, calibration_error, f1, matthews, pearson, spearman
 
 CASES = Path(__file__).resolve().parent.parent.parent / "shared" / "cases" / "turn2"
@@ -122,6 +129,189 @@ def test_shares_calibration_and_correlations_have_their_own_intervals():
         low, high = CorrelationScore(metric, x, y).interval()
         z, half = np.arctanh(metric(x, y)), 1.96 / np.sqrt(197)
         assert np.allclose([low, high], np.tanh([z - half, z + half]), atol=0.04)
+
+
+def test_intervals_need_no_resampled_scores(monkeypatch):
+    from ftcourse.metrics import intervals
+
+    asked = []
+    monkeypatch.setattr(intervals, "resamples", lambda *a: asked.append(a))
+    rng = np.random.default_rng(0)
+    rows = {"sum": rng.exponential(size=300), "count": np.ones(300)}
+    spans = [["red fox"], ["dog"], []] * 100
+    kinds = {
+        "classify": (rng.integers(0, 3, 300), rng.normal(size=(300, 3))),
+        "multilabel": (rng.integers(0, 2, (300, 4)), rng.normal(size=(300, 4))),
+        "regress": (rng.normal(size=300), rng.normal(size=300)),
+        "span": (spans, ["fox", "dog", ""] * 100),
+        "lm": (None, [None] * 300),
+    }
+    for kind, (true, out) in kinds.items():
+        of, pred, probs = statistics(kind, true, rows | {"out": out})
+        value = lambda x: x.mean() if isinstance(x, np.ndarray) else x(slice(None))
+        scores = {name: value(x) for name, x in of.items()}
+        facts = dict(name="", source="", split="test", rows=300, labels=list("abcd"), notes=[], seconds=0.0)
+        report = Report(kind, **facts, scores=scores, true=true, pred=pred, probs=probs, of=of, text=str, losses=None)
+        for name, score in scores.items():
+            low, high = report.interval(name)
+            assert low <= score <= high, (kind, name)
+            assert 0 < high - low < 1, (kind, name)
+    assert not asked
+
+
+def test_draws_of_cells_are_those_of_the_sorted_table():
+    rng = np.random.default_rng(5)
+    true, *preds = rng.integers(0, 4, (3, 500))
+    for answers in ([preds[0]], preds):
+        cells, counts = np.unique(np.stack([true, *answers]), axis=1, return_counts=True)
+        found, weights = weighted_cells(true, answers, 4, 20, 3)
+        assert np.array_equal(found[:, : cells.shape[1]], cells)
+        more = found.shape[1] - cells.shape[1]
+        shape = np.concatenate([counts, np.full(more, 2 / more)])
+        drawn = np.random.default_rng(3).standard_gamma(shape, (20, len(shape)))
+        assert np.allclose(weights, drawn / drawn.sum(1, keepdims=True), rtol=0, atol=1e-15)
+
+
+def test_shares_in_whole_and_in_part():
+    from scipy.stats import binomtest
+
+    for right, rows in ((45, 50), (1, 50), (0, 30), (30, 30), (600, 1000)):
+        x = np.repeat([1.0, 0.0], [right, rows - right])
+        method = "wilson" if 0 < right < rows else "exact"
+        theirs = binomtest(right, rows).proportion_ci(0.95, method=method)
+        assert np.allclose(fraction_interval(x), tuple(theirs), rtol=0, atol=1e-12)
+    halves = np.tile([0.4, 0.6], 100)
+    low, high = fraction_interval(halves)
+    assert 0.45 < low < 0.5 < high < 0.55  # as many rows right or wrong: 0.43 to 0.57
+    low, high = fraction_interval(np.full(50, 0.5))
+    assert 0.4 < low < high < 0.6
+    assert fraction_interval(np.array([0.2])) != (0.2, 0.2)
+
+
+def test_the_t_quantile_is_the_library_s():
+    from scipy.stats import t
+
+    for freedom in (5, 10, 49, 1000):
+        assert student_quantile(0.975, freedom) == pytest.approx(t.ppf(0.975, freedom), abs=3e-3)
+
+
+def test_a_mean_loss_leans_to_the_side_of_its_skew_and_holds_the_truth():
+    rng = np.random.default_rng(6)
+    held, held_by_t = [], []
+    for _ in range(400):
+        x = rng.standard_gamma(0.5, 60)
+        low, high = RatioScore(x).interval()
+        held.append(low <= 0.5 <= high)
+        half = 2.0 * x.std(ddof=1) / np.sqrt(60)
+        held_by_t.append(abs(x.mean() - 0.5) <= half)
+        assert high - x.mean() > x.mean() - low
+    assert 0.92 < np.mean(held) < 0.98
+    assert np.mean(held) > np.mean(held_by_t)
+    even = np.concatenate([x, 1 - x])  # without skewness: Student's t
+    low, high = RatioScore(even).interval()
+    half = student_quantile(0.975, 119) * even.std(ddof=1) / np.sqrt(120)
+    assert np.allclose([low, high], [even.mean() - half, even.mean() + half])
+
+
+def test_a_ratio_of_sums_and_what_rises_with_it():
+    rng = np.random.default_rng(7)
+    count = rng.integers(0, 30, 80).astype(float)
+    total = rng.gamma(2, size=80) * count
+    loss, shown = RatioScore(total, count), RatioScore(total, count, np.exp)
+    assert np.allclose(np.exp(loss.interval()), shown.interval())
+    assert loss(slice(None)) == total.sum() / count.sum()
+    tenfold = RatioScore(10 * total, count).interval()
+    assert np.allclose(tenfold, np.multiply(10, loss.interval()))
+    assert loss.interval() == RatioScore(total[count > 0], count[count > 0]).interval()
+    assert RatioScore(total[:3], np.zeros(3))(slice(None)) is None
+    assert RatioScore(total[:3], np.eye(3)[0]).interval() == (None, None)
+    assert RatioScore(np.ones(5)).interval() == (1, 1)
+
+
+@pytest.mark.parametrize("metric", [pearson, spearman])
+def test_the_influence_of_a_row_is_what_the_score_moves_when_it_counts_more(metric):
+    rng = np.random.default_rng(8)
+    x = rng.normal(size=300).round(1)  # with ties
+    y = (x + rng.normal(size=300)).round(1)
+    influence = CorrelationScore(metric, x, y).influence()
+    assert abs(influence.mean()) < 1e-12
+    for row in range(0, 300, 50):
+        more = np.concatenate([np.tile(np.arange(300), 50), [row]])  # a fiftieth of a row more
+        moved = (metric(x[more], y[more]) - metric(x, y)) * len(more)
+        assert moved == pytest.approx(influence[row], rel=0.02, abs=0.005)
+
+
+def test_labels_are_weighed_in_rows_and_none_is_lost():
+    rng = np.random.default_rng(9)
+    true = rng.random((200, 5)) < [0.5, 0.3, 0.1, 0.02, 0]
+    pred = np.where(rng.random((200, 5)) < 0.1, ~true, true)
+    pred[:, 4] = False  # a label that is nowhere
+    shared = {}
+    for average in ("micro", "macro"):
+        score = LabelScore(average, true.astype(int), pred.astype(int), shared)
+        low, high = score.interval()
+        assert low < score(slice(None)) == f1(true, pred, average) < high
+        by_rows = resamples(np.arange(200), score, 300)
+        wide, theirs = high - low, np.subtract(*np.quantile(by_rows, [0.975, 0.025]))
+        assert 0.8 < wide / theirs < 1.6
+    assert len(shared) == 1
+    right, truth, said = shared[1000, 0]
+    assert (right[:, :4] > 0).all()
+    assert not truth[:, 4].any()
+    assert not said[:, 4].any()
+    assert (right <= truth).all()
+    first, second = weighted_labels(true, [pred, pred], 50)
+    assert np.array_equal(first[1], second[1])
+
+
+def test_two_models_of_labels_are_compared_on_the_same_weights():
+    rng = np.random.default_rng(10)
+    true = (rng.random((300, 4)) < 0.3).astype(int)
+    noisy = lambda share: np.where(rng.random(true.shape) < share, 1 - true, true)
+    good, same, poor = noisy(0.05), noisy(0.05), noisy(0.2)
+    of = lambda pred: LabelScore("micro", true, pred, {})
+    gap, low, high, p = paired_label_interval(of(good), of(poor))
+    assert gap == f1(true, good, "micro") - f1(true, poor, "micro")
+    assert 0 < low < gap < high
+    assert p < 0.01
+    gap, low, high, p = paired_label_interval(of(good), of(same))
+    assert low <= 0 <= high
+    assert p > 0.05
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_p_of_a_difference_agrees_with_its_interval(seed):
+    rng = np.random.default_rng(seed)
+    true = (np.arange(80) < 12).astype(int)
+    a, b = (np.where(rng.random(80) < share, 1 - true, true) for share in (0.08, 0.08 + seed / 20))
+    _, low, high, p = paired_bootstrap(true, a, b, f1)
+    assert (p < 0.045) <= (low > 0 or high < 0) <= (p < 0.056)
+
+
+def test_a_text_of_one_row_has_no_interval_and_prints():
+    of, _, _ = statistics("lm", None, {"sum": np.array([6.0]), "count": np.array([3.0]), "out": [None]})
+    facts = dict(name="", source="", split="test", rows=1, labels=[], notes=[], seconds=0.0)
+    scores = {name: x(slice(None)) for name, x in of.items()}
+    report = Report("lm", **facts, scores=scores, true=None, pred=None, probs=None, of=of, text=str, losses=None)
+    assert report.interval("loss") == (None, None)
+    assert "perplexity" in str(report)
+    assert "None" not in str(report)
+
+
+def test_a_report_says_where_its_intervals_do_not_hold():
+    facts = dict(name="", source="", split="test", notes=[], seconds=0.0, pred=None, probs=None, of={}, text=str)
+    facts |= dict(scores={}, losses=None, labels=["a", "b", "c"])
+    said = lambda true, kind="classify": interval_notes(Report(kind, rows=len(true), true=true, **facts))
+    assert said(np.repeat([0, 1, 2], 20)) == []
+    assert said(np.repeat([0, 1], 30)) == []  # an absent class is no rare one
+    assert "fewer than 5 of c:" in said(np.repeat([0, 1, 2], [30, 30, 4]))[0]
+    assert "fewer than 50 rows:" in said(np.repeat([0, 1, 2], 6))[0]
+    assert "fewer than 50 rows and fewer than 5 of a, b, c:" in said(np.arange(3))[0]
+    assert (
+        "fewer than 5 of b, c:"
+        in said(np.tile([1, 0, 0], (60, 1)) | (np.arange(180).reshape(60, 3) < 6), "multilabel")[0]
+    )
+    assert said(np.zeros(60), "regress") == []
 
 
 # kind 7: numbers

@@ -13,7 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core.errors import CourseError
-from .intervals import ClassScore, mcnemar, paired_class_interval, paired_interval
+from .intervals import (
+    ClassScore,
+    LabelScore,
+    mcnemar,
+    paired_class_interval,
+    paired_interval,
+    paired_label_interval,
+)
 from .report import LOWER, Report
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #bc24a89f
@@ -85,6 +92,8 @@ def compare(
     value = lambda f, i: f[i].mean() if isinstance(f, np.ndarray) else f(i)
     if all(isinstance(x, ClassScore) for x in of):
         gap, low, high, p = paired_class_interval(*of, n, seed)
+    elif all(isinstance(x, LabelScore) for x in of):
+        gap, low, high, p = paired_label_interval(*of, n, seed)
     else:
         gap, low, high, p = paired_interval(
             lambda i: value(of[0], i) - value(of[1], i), a.rows, n, seed

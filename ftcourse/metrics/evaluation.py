@@ -14,6 +14,7 @@ __all__ = [
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 import torch
@@ -25,6 +26,9 @@ from .intervals import (
     CalibrationScore,
     ClassScore,
     CorrelationScore,
+    LabelScore,
+    RatioScore,
+    SomeRows,
     second_f1,
 )
 from .report import Report, finite_or_none, label_order, refuse_hidden, score_notes
@@ -34,7 +38,7 @@ from .scores import (
     exact_match,
     f1,
     matthews,
-    multilabel_scores,
+    multilabel_rows,
     pearson,
     perplexity,
     spearman,
@@ -92,7 +96,7 @@ def predict_rows(
         widest = int(max(examples.lengths)) * model.network.get_output_embeddings().weight.shape[0]
         batch_size = max(1, min(batch_size, 2**26 // widest))
     batches = Batches(examples, batch_size, shuffle=False, buckets=True) if packed else examples
-    parts, done = [], 0
+    where, sums, counts, outs, done = [], [], [], [], 0
     with evaluating(model.network):
         for batch in batches:
             batch = batch.to(model.device)
@@ -102,22 +106,24 @@ def predict_rows(
             if order:
                 out = out[:, order]
             idx = batch.index if packed else range(done, done := done + len(batch))
-            loss = row_losses(model.kind, out, batch)
+            total, count = row_losses(model.kind, out, batch)
             if model.kind == "span":
                 out = [model.window(examples[i], out[0][j], out[1][j]) for j, i in enumerate(idx)]
             elif text:
                 out = [None] * len(batch)
             else:
                 out = out.float().cpu().numpy()
-            parts += zip(idx, *loss, out)
-    _, total, count, out = zip(*sorted(parts, key=lambda part: part[0]))
+            for parts, new in zip((where, sums, counts, outs), (idx, total, count, out)):
+                parts.append(new)
+    places = np.argsort(np.concatenate(where), kind="stable")
+    total, count = np.concatenate(sums)[places], np.concatenate(counts)[places]
+    if model.kind != "span" and not text:
+        return {"sum": total, "count": count, "out": np.concatenate(outs)[places]}
+    out = list(chain.from_iterable(outs))
+    out = [out[i] for i in places]
     if model.kind == "span":
         return merge_windows(model, examples, total, count, out)
-    return {
-        "sum": np.array(total),
-        "count": np.array(count),
-        "out": list(out) if text else np.stack(out),
-    }
+    return {"sum": total, "count": count, "out": out}
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #d25c32ca
 def merge_windows(
@@ -162,7 +168,8 @@ def class_statistics(true, logits, thresholds=None):
     metrics = {"macro_f1": f1, "mcc": matthews, "balanced_accuracy": balanced_accuracy}
     if logits.shape[1] == 2:
         metrics = {"f1": second_f1} | metrics
-    of |= {name: ClassScore(f, true, pred, range(logits.shape[1])) for name, f in metrics.items()}
+    classes, shared = range(logits.shape[1]), {}
+    of |= {name: ClassScore(f, true, pred, classes, shared) for name, f in metrics.items()}
     return of | {"ece": CalibrationScore(probs, true)}, pred, probs
 
 
@@ -172,8 +179,12 @@ def multilabel_statistics(true, logits, thresholds=None):
     """
     probs, true = torch.tensor(logits).double().sigmoid().numpy(), true.astype(int)
     pred = (probs > np.array(thresholds or [0.5])).astype(int)
-    names = dict.fromkeys(["micro_f1", *multilabel_scores(true, pred)])  # the main score first
-    of = {name: lambda i, name=name: multilabel_scores(true[i], pred[i])[name] for name in names}
+    shared = {}
+    of = {"micro_f1": LabelScore("micro", true, pred, shared)}  # the main score first
+    of |= {"subset_accuracy": (true == pred).all(1).astype(float)}
+    of |= {"label_accuracy": (true == pred).mean(1)}
+    of |= {"macro_f1": LabelScore("macro", true, pred, shared)}
+    of |= multilabel_rows(true, pred)
     return of, pred, probs
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #9734dd07
@@ -197,12 +208,11 @@ def answer_statistics(true, pred):
         for name, f in scored.items()
     }
     has = np.array([len(golds) > 0 for golds in true])
-    mean = lambda x, keep: lambda i: float(x[i][keep[i]].mean()) if keep[i].any() else None
     if not has.all():
         of |= {
-            "HasAns_exact": mean(of["exact_match"], has),
-            "HasAns_f1": mean(of["f1"], has),
-            "NoAns_exact": mean(of["exact_match"], ~has),
+            "HasAns_exact": SomeRows(of["exact_match"], has),
+            "HasAns_f1": SomeRows(of["f1"], has),
+            "NoAns_exact": SomeRows(of["exact_match"], ~has),
         }
     return of, np.array(pred, object), None
 
@@ -215,7 +225,7 @@ def statistics(
 ) -> tuple[dict, np.ndarray | None, np.ndarray | None]:
     "All scores of a kind as what they are made of, the main one first; predictions; probabilities."
     total, count, out = results["sum"], results["count"], results["out"]
-    loss = lambda i: float(total[i].sum() / count[i].sum()) if count[i].any() else None
+    loss = RatioScore(total, count)
     kinds = {
         "classify": class_statistics,
         "multilabel": multilabel_statistics,
@@ -226,11 +236,7 @@ def statistics(
         more = [thresholds] if thresholds else []
         of, pred, probs = kinds[kind](true, out, *more)
     else:
-        of = {
-            "perplexity": lambda i: (
-                perplexity(total[i].sum(), count[i].sum()) if count[i].any() else None
-            )
-        }
+        of = {"perplexity": RatioScore(total, count, lambda ratio: perplexity(ratio, 1))}
         pred = probs = None
     return of | {"loss": loss}, pred, probs
 

@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = [
-    "confusion", "accuracy", "precision", "recall", "f1", "balanced_accuracy", "matthews", "majority",
-    "multilabel_scores", "Undefined", "undefined", "pearson", "spearman", "mse", "perplexity", "normalise_answer",
-    "exact_match", "token_f1", "char_f1", "calibration_bins", "calibration_error", "better", "best_index"
+    "PUNCTUATION", "ARTICLES", "confusion", "accuracy", "precision", "recall", "f1", "balanced_accuracy",
+    "matthews", "majority", "multilabel_scores", "multilabel_rows", "Undefined", "undefined", "pearson", "spearman",
+    "mse", "perplexity", "normalise_answer", "exact_match", "token_f1", "char_f1", "calibration_bins",
+    "calibration_error", "better", "best_index"
 ]
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #cfae0d05
@@ -179,15 +180,22 @@ def multilabel_scores(
             "several labels per row need a table of (rows, labels) with 0 and 1; this has the "
             f"shape {t.shape}"
         )
-    each = _ratio(2 * (t & p).sum(1), t.sum(1) + p.sum(1))
-    empty = (t.sum(1) + p.sum(1)) == 0
     return {
         "subset_accuracy": accuracy(t, p),
         "label_accuracy": float((t == p).mean()),
         "micro_f1": f1(t, p, "micro"),
         "macro_f1": f1(t, p, "macro"),
-        "samples_f1_empty_row_counts_0": float(each.mean()),
-        "samples_f1_empty_row_counts_1": float((each + empty).mean()),
+        **{name: float(each.mean()) for name, each in multilabel_rows(t, p).items()},
+    }
+
+
+def multilabel_rows(true, pred) -> dict[str, np.ndarray]:  # (n,) each
+    "F1 of each row with any number of labels, and how a row with none and none said counts."
+    labels = true.sum(1) + pred.sum(1)
+    each = _ratio(2 * (true & pred).sum(1), labels)
+    return {
+        "samples_f1_empty_row_counts_0": each,
+        "samples_f1_empty_row_counts_1": each + (labels == 0),
     }
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #9f07cf81
@@ -258,10 +266,13 @@ def perplexity(
         return float(np.exp(np.float64(total) / count))
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #dfdca43a
+PUNCTUATION = str.maketrans("", "", string.punctuation)
+ARTICLES = re.compile(r"\b(a|an|the)\b")
+
+
 def normalise_answer(text: str) -> str:
     "Lower case, without punctuation, articles and extra space (Rajpurkar et al. 2016, §6)."
-    text = text.lower().translate(str.maketrans("", "", string.punctuation))
-    return " ".join(re.sub(r"\b(a|an|the)\b", " ", text).split())
+    return " ".join(ARTICLES.sub(" ", text.lower().translate(PUNCTUATION)).split())
 
 
 def _best(score, pred, golds):
