@@ -7,10 +7,10 @@ __all__ = [
     "PRETRAINING", "add_hyperparameters", "number_or_none", "hyperparameters", "profile_default", "count",
     "add_data_flags", "column_flags", "read_task", "progress_bar", "model_folder", "refuse_unwritable",
     "refuse_unscorable", "fine_tune_command", "evaluate_command", "predict_command", "answered", "prediction_line",
-    "printable", "prediction_file", "write_predictions", "texts_of", "text_columns", "usable_rows",
-    "lines_of_input", "pretrain_command", "push_command", "doctor_command", "lessons_folder", "lab_command",
-    "lesson_file", "lessons_command", "progress_command", "argument", "build_parser", "replace_unencodable",
-    "LastingStream", "in_flags", "told", "parse", "main", "run_command"
+    "prediction_file", "write_predictions", "texts_of", "text_columns", "usable_rows", "lines_of_input",
+    "pretrain_command", "push_command", "doctor_command", "lessons_folder", "lab_command", "lesson_file",
+    "lessons_command", "progress_command", "argument", "build_parser", "replace_unencodable", "LastingStream",
+    "in_flags", "told", "parse", "main", "run_command"
 ]
 
 # %% ../../../nbs/toolkit/cli.ipynb #55912ca9
@@ -27,7 +27,7 @@ from functools import partial
 from pathlib import Path
 
 from ...core import __version__
-from ...core.errors import CourseError
+from ...core.errors import CourseError, printable, printable_lines
 from ...core.files import replace_file
 from ...core.hparams import HyperParams, field_type
 from ...core.settings import find_settings, settings
@@ -332,12 +332,6 @@ def prediction_line(row: dict) -> str:
         cells.append(joined(row["probability"], "{:.3f}".format) or "-")
     text = row["text"]
     return "\t".join(printable(x) for x in [*cells, *([text] if isinstance(text, str) else text)])
-
-
-def printable(text) -> str:
-    "Text of a file as a terminal may show it: on one line, without what moves or hides letters."
-    unseen = "[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]"
-    return re.sub(unseen, lambda m: m[0].encode("unicode_escape").decode(), str(text))
 
 
 def prediction_file(out: str, overwrite: bool) -> Path:
@@ -746,8 +740,7 @@ def told(
     parser: argparse.ArgumentParser | None = None,  # of the command whose flags it shall name
 ) -> str:
     "What is said about data, as a terminal may show it, with flags for arguments."
-    text = in_flags(str(message), parser) if parser else str(message)
-    return "\n".join(map(printable, text.split("\n")))
+    return printable_lines(in_flags(str(message), parser) if parser else message)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
