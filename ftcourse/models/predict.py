@@ -237,7 +237,8 @@ def probabilities(
     """
     if self.kind not in ("classify", "multilabel"):
         raise CourseError(
-            f'probabilities are for classify and multilabel, and this model is "{self.kind}"'
+            f'probabilities are for classify and multilabel, and this model is "{self.kind}": use '
+            "predict"
         )
     rows = self._outputs(texts, batch_size)
     z = torch.stack(rows) if rows else torch.zeros(0, len(self.labels))
