@@ -388,7 +388,19 @@ def odd(rng):
     return rng.choice(
         [
             *(cells(rng), cells(rng), cells(rng), "text", "label", "classify", "span", "regress", "multilabel", "lm"),
-            *("train", "test", 0, 1, 5, 0.5, (0, 1), ("text", "label"), ["text"], ["a", "b"], {"g": "good", "b": "bad"}),
+            *(
+                "train",
+                "test",
+                0,
+                1,
+                5,
+                0.5,
+                (0, 1),
+                ("text", "label"),
+                ["text"],
+                ["a", "b"],
+                {"g": "good", "b": "bad"},
+            ),
             *("(", "(?P<text>.*)", "(?P<text>.*) (?P<label>.*)", ",", ";;", "\t", "main", b"x", {1, 2}, object(), len),
         ]
     )
@@ -445,7 +457,9 @@ def one_source(rng, folder):
         lambda: pa.chunked_array([arrow_column(rng, 12)]),
         lambda: Dataset(arrow_table(rng)),
         lambda: DatasetDict({rng.choice(["train", "test", "x"]): Dataset(arrow_table(rng))}),
-        lambda: {rng.choice(["train", "dev", "x", 5, None]): rng.choice([rows, columns, texts, None, 5, "nowhere.csv"])},
+        lambda: {
+            rng.choice(["train", "dev", "x", 5, None]): rng.choice([rows, columns, texts, None, 5, "nowhere.csv"])
+        },
         lambda: {"train": rows, "test": cells(rng)},
         lambda: [*rows, cells(rng)],
         lambda: [cells(rng)],
@@ -540,7 +554,19 @@ def one_prediction(rng, folder):
     return kind, wrong and f"{model.kind} {name}({asked!r:.150}, {how!r:.80}): {wrong}"
 
 
-COMMANDS = ["fine-tune", "evaluate", "predict", "pretrain", "push", "doctor", "lab", "lessons", "progress", "nothing", ""]
+COMMANDS = [
+    "fine-tune",
+    "evaluate",
+    "predict",
+    "pretrain",
+    "push",
+    "doctor",
+    "lab",
+    "lessons",
+    "progress",
+    "nothing",
+    "",
+]
 FLAGS = [
     *("--text", "--label", "--kind", "--split", "--rows", "--run", "--out", "--overwrite", "--on-bad", "--json"),
     *("--model", "--hardest", "--file", "--objective", "--epochs", "--lr", "--batch-size", "--train", "--no-buckets"),
@@ -616,7 +642,9 @@ def one_settings(rng, folder):
         elif how == 3:
             lines[i] = lines[i][:-3] + lines[i][-2:]
         elif how == 4:
-            lines.insert(i, rng.choice(["rwos = 5\n", "[lptop]\n", "[tiny]\n", "x\n", "  more\n", "\ufeff\n", "=\n", "\0\n"]))
+            lines.insert(
+                i, rng.choice(["rwos = 5\n", "[lptop]\n", "[tiny]\n", "x\n", "  more\n", "\ufeff\n", "=\n", "\0\n"])
+            )
         elif how == 5:
             lines[i] = lines[i].upper()
         else:
