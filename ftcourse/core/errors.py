@@ -4,18 +4,38 @@
 
 # %% auto #0
 __all__ = [
-    "CourseError", "warn", "hearing"
+    "UNSEEN", "printable", "printable_lines", "CourseError", "warn", "hearing"
 ]
 
 # %% ../../nbs/toolkit/settings.ipynb #2ef6af94
 import contextlib
+import re
 import sys
 from collections.abc import Iterator
 from contextvars import ContextVar
 
 # %% ../../nbs/toolkit/settings.ipynb #c54fbdf7
+UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text) -> str:
+    "Text of a file as a terminal may show it: on one line, without what moves or hides letters."
+    return UNSEEN.sub(lambda m: m[0].encode("unicode_escape").decode(), str(text))
+
+
+def printable_lines(text) -> str:
+    "The same of a text of several lines, which stay lines."
+    return "\n".join(map(printable, str(text).split("\n")))
+
+
 class CourseError(ValueError):
-    "Something you can mend: the message names what is wrong, where, and the cure."
+    """Something you can mend: the message names what is wrong, where, and the cure.
+
+    What it quotes of data and names of files is as a terminal may show it.
+    """
+
+    def __init__(self, *said):
+        super().__init__(*(printable_lines(x) if isinstance(x, str) else x for x in said))
 
 # %% ../../nbs/toolkit/settings.ipynb #4cc7f8a0
 _heard = ContextVar("heard", default=None)  # a thread begins with none
@@ -29,6 +49,7 @@ def warn(
     "What `warnings.warn` does; inside `hearing` the text is kept there instead."
     import warnings
 
+    text = printable_lines(text)
     heard = _heard.get()
     if heard is None:
         warnings.warn(text, stacklevel=1 + (stacklevel or _level_outside(sys._getframe(1))))

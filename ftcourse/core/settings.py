@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = [
-    "DEFAULTS", "OURS", "Settings", "use_profile", "read_settings", "find_settings", "settings_path",
-    "beside_settings", "settings", "assets", "data_folder", "cache_folder"
+    "DEFAULTS", "OURS", "NUMBERS", "SETTINGS", "Settings", "use_profile", "places_of_settings", "setting_problem",
+    "check_settings", "read_settings", "find_settings", "settings_path", "beside_settings", "settings", "assets",
+    "data_folder", "cache_folder"
 ]
 
 # %% ../../nbs/toolkit/settings.ipynb #13a0ace9
@@ -13,6 +14,7 @@ import configparser
 import os
 import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 from .errors import CourseError
@@ -97,19 +99,96 @@ def use_profile(
 OURS = re.compile(r"^\s*(encoder\s*[=:]|\[\s*(tiny|laptop|gpu)\s*\])", re.M)
 
 
+NUMBERS = ("seed", "threads", "rows")  # settings that are whole numbers
+SETTINGS = [k for k in Settings.__annotations__ if k not in ("profile", "file")]
+
+
+def places_of_settings(
+    text: str,  # of a settings.ini
+) -> dict:  # {(section, key): line, from 1}; (section, None) is its head
+    "Where each setting stands."
+    section, places = None, {}
+    for n, line in enumerate(text.split("\n"), 1):
+        if head := re.match(r"\[(.+)\]", line.strip()):
+            section = head[1]
+            places[section, None] = n
+        elif key := re.match(r"([^\s#;=:][^=:]*?)\s*[=:]", line):
+            places.setdefault((section, key[1].lower()), n)
+    return places
+
+
+def setting_problem(
+    key: str,  # as it stands in a section
+    value: str,
+) -> str | None:  # what is wrong and what to do; None where nothing is
+    "What keeps a line of settings.ini from being a setting."
+    if key not in SETTINGS:
+        near = get_close_matches(key, SETTINGS, 1, 0.6)
+        hint = f" Do you mean {near[0]!r}?" if near else ""
+        return (
+            f"there is no setting {key!r}.{hint} Rename it, or take the line out; the settings "
+            f"are {', '.join(SETTINGS)}"
+        )
+    said = f"{key} = {value!r}"
+    if not value.strip():
+        return f"{said} is empty. Write a value, or take the line out"
+    if "\n" in value:
+        return f"{said} goes over several lines. Write each setting at the beginning of a line"
+    if key in NUMBERS and not re.fullmatch("[0-9]{1,18}", value.strip()):
+        return f"{said} is not a whole number. Write it in digits"
+    if key == "lr":
+        try:
+            right = 0 < float(value) < 1
+        except ValueError:
+            right = False
+        if not right:
+            return f"{said} is no learning rate. Write a number such as 5e-4"
+
+
+def check_settings(
+    file: Path,  # a settings.ini
+    own: configparser.ConfigParser,  # what stands in it, [DEFAULT] as a section of its own
+    parser: configparser.ConfigParser,  # that and the package's own settings together
+    places: dict,  # see `places_of_settings`
+) -> None:
+    "Raise `CourseError` for the first line that is no setting, and for a profile that lacks some."
+    for section in own.sections():
+        for key, value in own[section].items():
+            if wrong := setting_problem(key, value):
+                line = places.get((section, key), "?")
+                raise CourseError(f"{file}:{line}: [{section}] {wrong}")
+    usual = {name.lower(): name for name in DEFAULTS}
+    for section in parser.sections():
+        meant = usual.get(section.strip().lower(), section)
+        if meant != section:
+            line = places.get((section, None), "?")
+            raise CourseError(f"{file}:{line}: write [{section}] as [{meant}]")
+        lost = next((k for k in SETTINGS if k not in parser[section]), None)
+        if lost:
+            line = places.get((section, None), "?")
+            near = get_close_matches(section, DEFAULTS, 1, 0.6)
+            hint = f", or rename it if you mean [{near[0]}]" if near else ""
+            raise CourseError(
+                f"{file}:{line}: section [{section}] has no {lost!r}. Add a line like `{lost} = "
+                f"{DEFAULTS['tiny'].get(lost, '')}`{hint}"
+            )
+
+
 def read_settings(
     file: Path,  # a settings.ini
     parser: configparser.ConfigParser,  # what it says is added here
-) -> None:
+) -> dict:  # where each setting stands: see `places_of_settings`
     """Read a settings.ini whole.
 
     Raises `CourseError` naming file and line where it cannot be read, such as a key that stands
-    twice.
+    twice, and where a line is no setting, in any section.
     """
     cure = "Mend that line, or move the file away to use the package's own settings"
     try:
         text = file.read_bytes().decode("utf-8-sig")
         parser.read_string(text, str(file))
+        own = configparser.ConfigParser(interpolation=None, default_section="")
+        own.read_string(text, str(file))
     except UnicodeDecodeError as e:
         line = e.object.count(b"\n", 0, e.start) + 1
         what = f"the byte {e.object[e.start]:#04x} is not UTF-8"
@@ -128,7 +207,10 @@ def read_settings(
             what = "this line stands above the first [section]"
         raise CourseError(f"{file}:{line}: {what}. {cure}") from e
     except (OSError, ValueError, AttributeError) as e:
-        raise CourseError(f"{file} cannot be read ({type(e).__name__}: {e}). {cure}") from e
+        raise CourseError(f"{file} cannot be read ({e}). {cure}") from e
+    places = places_of_settings(text)
+    check_settings(file, own, parser, places)
+    return places
 
 
 def find_settings(
@@ -191,8 +273,7 @@ def settings(
     file = find_settings()
     parser.read_dict(DEFAULTS)
     parser["DEFAULT"]["cache"] = str(user_cache_path("ftcourse", appauthor=False))
-    if file:
-        read_settings(file, parser)
+    places = read_settings(file, parser) if file else {}
     profile = profile or _chosen or os.environ.get("FTCOURSE_PROFILE") or "tiny"
     if profile not in parser.sections():
         raise CourseError(
@@ -201,34 +282,18 @@ def settings(
         )
     values = dict(parser[profile])
     base = file.parent if file else Path.cwd()
-    for key in set(Settings.__annotations__) - {"profile", "file"} - set(values):
-        raise CourseError(
-            f"{file or 'settings'}: section [{profile}] has no {key!r}. Add a line like `{key} = "
-            f"{DEFAULTS['tiny'].get(key, '')}`"
-        )
-    for key in ("seed", "threads", "rows"):
-        if not re.fullmatch("[0-9]{1,18}", values[key].strip()):
-            raise CourseError(
-                f"{file}: [{profile}] {key} = {values[key]!r} is not a whole number. Write it in "
-                "digits"
-            )
-    try:
-        rate = float(values["lr"])
-    except ValueError:
-        rate = 0.0
-    if not 0 < rate < 1:
-        raise CourseError(
-            f"{file}: [{profile}] lr = {values['lr']!r} is no learning rate. Write a number such "
-            "as 5e-4"
-        )
-    numbers = {k: int(values[k]) for k in ("seed", "threads", "rows")}
-    where = f"{file or 'settings'}: [{profile}]"
-    paths = {k: settings_path(values[k], base, f"{where} {k}") for k in ("cache", "data")}
+
+    def where(key):
+        line = places.get((profile, key)) or places.get(("DEFAULT", key))
+        return f"{file or 'settings'}{f':{line}' * bool(line)}: [{profile}] {key}"
+
+    numbers = {k: int(values[k]) for k in NUMBERS} | {"lr": float(values["lr"])}
+    paths = {k: settings_path(values[k], base, where(k)) for k in ("cache", "data")}
     names = {
-        k: beside_settings(values[k], base, f"{where} {k}")
+        k: beside_settings(values[k], base, where(k))
         for k in ("encoder", "decoder", "sentiment", "topics", "qa", "glue")
     }
-    return Settings(profile=profile, file=file, lr=rate, **numbers, **paths, **names)
+    return Settings(profile=profile, file=file, **numbers, **paths, **names)
 
 # %% ../../nbs/toolkit/settings.ipynb #6b7928b9
 def assets() -> Path:

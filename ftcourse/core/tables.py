@@ -10,6 +10,8 @@ __all__ = [
 # %% ../../nbs/toolkit/tables.ipynb #cd952714
 from collections.abc import Sequence
 
+from .errors import printable
+
 # %% ../../nbs/toolkit/tables.ipynb #7ab1e004
 def text_table(
     rows: Sequence[Sequence[str]],  # the head first; all of one length
@@ -20,6 +22,7 @@ def text_table(
 
     others = "right" if right else "left"
     align = ["left", *[others] * (len(rows[0]) - 1)]
+    rows = [list(map(printable, row)) for row in rows]
     return tabulate(rows, tablefmt="plain", colalign=align, disable_numparse=True)
 
 

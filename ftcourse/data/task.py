@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from fastcore.basics import patch
 
-from ..core.errors import CourseError
+from ..core.errors import CourseError, printable_lines
 from .splits import SPLITS, bins, overlaps, stratified_order, text_key
 
 # %% ../../nbs/lessons/02_data.ipynb #a08cc5a5
@@ -83,7 +83,7 @@ def __repr__(
     if n := len(task.problems):
         more = " …" if n > 1 else ""
         lines.append(f"  {n} row{'s' * (n > 1)} left out: {task.problems[0]}{more}")
-    return "\n".join(lines)
+    return printable_lines("\n".join(lines))
 
 # %% ../../nbs/lessons/02_data.ipynb #503d5dcd
 def multi_hot(task: Task, split: str) -> np.ndarray:  # (rows, classes) int8, of 0 and 1

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..core.errors import CourseError
+from ..core.errors import CourseError, printable
 from ..core.tables import text_table
 from ..data.batches import Batch
 from ..data.encode.tokenize import encodings, kept_tokens, make_plan
@@ -383,7 +383,7 @@ class Attribution:
 
     def __str__(self):
         strong = np.argsort(-np.abs(self.scores), kind="stable")
-        head = f"{self.method} for {self.case.name} ({self.case.of})"
+        head = printable(f"{self.method} for {self.case.name} ({self.case.of})")
         if self.rest:
             head += f"; on special tokens {self.rest:+.3g}"
         rows = [[self.words[i], f"{self.scores[i]:+.3g}"] for i in strong]

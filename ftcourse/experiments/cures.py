@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 
 from fastcore.basics import patch
 
-from ..core.errors import CourseError
+from ..core.errors import CourseError, printable_lines
 from ..core.settings import assets
 from ..core.tables import html_table, text_table
 from ..data.task import Task
@@ -254,7 +254,7 @@ def lines(self: Cures) -> list[list[str]]:
 
 @patch
 def __repr__(self: Cures):
-    return f'{self.about}\n{text_table(self.lines())}'
+    return f"{printable_lines(self.about)}\n{text_table(self.lines())}"
 
 
 @patch

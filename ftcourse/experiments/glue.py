@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from fastcore.basics import patch
 
-from ..core.errors import CourseError
+from ..core.errors import CourseError, printable
 from ..core.tables import html_table, text_table
 from .seeds import with_interval
 
@@ -112,7 +112,8 @@ def __repr__(self: Scoreboard) -> str:
     "The table as text."
     seeds = f"{len(self.seeds)} seed{'s' * (len(self.seeds) > 1)}"
     head = f"{self.model} on GLUE ({self.source}), {seeds}"
-    return "\n".join([head, text_table(self.lines()), *(f"note: {n}" for n in self.notes)])
+    notes = [f"note: {printable(n)}" for n in self.notes]
+    return "\n".join([head, text_table(self.lines()), *notes])
 
 
 @patch

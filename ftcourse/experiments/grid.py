@@ -11,7 +11,7 @@ __all__ = [
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..core.errors import CourseError
+from ..core.errors import CourseError, printable
 from ..core.tables import html_table, text_table
 
 # %% ../../nbs/toolkit/experiments.ipynb #afe212d5
@@ -36,7 +36,7 @@ class Sweep:
         return [head, *([f"{v:{spec.get(name, 'g')}}" for name, v in r.items()] for r in self.runs)]
 
     def __str__(self):
-        return f"{self.task}: validation, best first\n{text_table(self.lines())}"
+        return f"{printable(self.task)}: validation, best first\n{text_table(self.lines())}"
 
     def _repr_html_(self):
         from html import escape

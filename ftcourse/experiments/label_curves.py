@@ -17,7 +17,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..core.errors import CourseError
+from ..core.errors import CourseError, printable
 from ..core.settings import assets, settings
 from ..core.tables import text_table
 from .baselines import fit_bag, split_texts
@@ -120,7 +120,7 @@ class Curve(dict):
         return [["labels", "accuracy", "low", "high", "seeds", "updates", "seconds"], *rows]
 
     def __str__(self):
-        return f"{self.task}, {self.arm}\n{text_table(self.lines(), right=True)}"
+        return f"{printable(self.task)}, {self.arm}\n{text_table(self.lines(), right=True)}"
 
     __repr__ = __str__
 

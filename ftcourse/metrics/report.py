@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from fastcore.basics import patch
 
-from ..core.errors import CourseError
+from ..core.errors import CourseError, printable, printable_lines
 from . import scores
 from .intervals import RatioScore, bootstrap_interval, fraction_interval
 
@@ -238,7 +238,7 @@ class Hardest(list):
             p = r["probability"]
             sure = "" if p is None else f" (gave the truth {p:.3f})"
             said = f"true {r['true']!r}, predicted {r['predicted']!r}{sure}"
-            lines.append(f"{r['loss']:7.3f}  {said}: {r['text']}")
+            lines.append(f"{r['loss']:7.3f}  {said}: {printable(r['text'])}")
         return "\n".join(lines)
 
     __repr__ = __str__
@@ -313,7 +313,7 @@ class Report:
         return hardest(self, n)
 
     def __str__(self):
-        return as_text(self)
+        return printable_lines(as_text(self))
 
     def _repr_html_(self):
         return as_html(self)

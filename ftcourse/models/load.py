@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from ..core.errors import CourseError
+from ..core.errors import CourseError, printable
 from ..core.machine import reachable
 from ..core.settings import assets
 from ..data.load.load import as_task
@@ -238,7 +238,7 @@ def report_load(info, said, new, note):
         more = f" and {len(new) - 6} more" if len(new) > 6 else ""
         lines.append(f"head newly initialised: {', '.join(new[:6])}{more}")
     for line in lines:
-        line = f"{info['source']}: {line}"
+        line = printable(f"{info['source']}: {line}")
         if line not in _said:
             _said.add(line)
             print(line)

@@ -21,7 +21,7 @@ from fastcore.basics import patch
 from torch import nn
 
 from ..core import __version__
-from ..core.errors import CourseError
+from ..core.errors import CourseError, printable
 from ..core.files import replace_folder
 from ..data.encode.examples import check_token_ids
 from .compatibility import vocabulary_hash
@@ -118,7 +118,7 @@ def __repr__(self: Model):
     n = sum(p.numel() for p in self.network.parameters())
     names = ", ".join(self.labels[:8]) + ", …" * (len(self.labels) > 8)
     state = "; its head is new, and not trained yet" if self.untrained else ""
-    return (
+    return printable(
         f"Model {self.kind}{f' ({names})' * bool(names)}: {type(self.network).__name__}, {n:,} "
         f"parameters, from {self.info.get('source', 'memory')}{state}"
     )

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = [
-    "SPELLED", "UNKNOWN", "SPACELESS", "refuse_tables", "holds_text", "checked_texts", "spelling_note", "Answers"
+    "SPELLED", "UNKNOWN", "SPACELESS", "refuse_tables", "holds_text", "checked_texts", "spelling_note",
+    "checked_number", "Answers"
 ]
 
 # %% ../../nbs/lessons/05_models.ipynb #182276ab
@@ -124,6 +125,24 @@ def spelling_note(
         )
 
 
+def checked_number(
+    name: str,  # of an argument
+    value,  # what was given for it
+    low: float,
+    high: float,
+    kind: type = float,  # int where it must be whole
+):
+    "`value` as a number of that kind. Raises `CourseError` for what is none, or out of range."
+    try:
+        number = float(value)
+        if low <= number <= high and not (kind is int and number % 1):
+            return int(value) if kind is int else number
+    except Exception:  # whatever the type of the value raises
+        pass
+    what = "whole number" if kind is int else "number"
+    raise CourseError(f"{name}={shown(value)}: give a {what} from {low:g} to {high:g}")
+
+
 class Answers:
     """What a model can be asked: predict, probabilities, fill, generate.
 
@@ -237,7 +256,8 @@ def probabilities(
     """
     if self.kind not in ("classify", "multilabel"):
         raise CourseError(
-            f'probabilities are for classify and multilabel, and this model is "{self.kind}"'
+            f'probabilities are for classify and multilabel, and this model is "{self.kind}": use '
+            "predict"
         )
     rows = self._outputs(texts, batch_size)
     z = torch.stack(rows) if rows else torch.zeros(0, len(self.labels))
@@ -304,6 +324,7 @@ def fill(
             f'fill is for masked language models, and this one is "{self.kind}": load an encoder '
             'with head="lm"'
         )
+    k = checked_number("k", k, 1, 10**6, int)
     t, found = self.tokenizer, []
     for text, z in zip(checked_texts(texts, False)[0], self._outputs(texts)):
         read = encode_texts([text], t, self.max_length, split_special_tokens=False)
@@ -316,7 +337,7 @@ def fill(
         guesses = []
         for position, idx in enumerate(ids):
             if idx == t.mask_token_id:
-                best = z[position].softmax(-1).topk(max(1, min(k, z.shape[-1])))
+                best = z[position].softmax(-1).topk(min(k, z.shape[-1]))
                 words = [t.decode([i]).strip() for i in best.indices.tolist()]
                 guesses.append(list(zip(words, best.values.tolist())))
         found.append(guesses)
@@ -343,7 +364,13 @@ def generate(
             'such as "tiny-gpt" with head="lm"'
         )
     if not isinstance(prompt, str):
-        raise CourseError(f"the prompt is {prompt!r}, not a string: only text can be continued")
+        raise CourseError(
+            f"the prompt is {shown(prompt)}, not a string: only text can be continued"
+        )
+    max_new = checked_number("max_new", max_new, 1, 10**6, int)
+    temperature = checked_number("temperature", temperature, 0, 10**6)
+    top_p = checked_number("top_p", top_p, 0, 1)
+    seed = checked_number("seed", seed, 0, 2**63 - 1, int)
     t, room = self.tokenizer, self.info.get("positions", 10**6)
     begin = next((i for i in (t.bos_token_id, t.eos_token_id, t.pad_token_id) if i is not None), 0)
     ids = t(prompt, add_special_tokens=False)["input_ids"]

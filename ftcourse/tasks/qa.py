@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from .. import metrics
-from ..core.errors import CourseError
+from ..core.errors import CourseError, printable_lines
 from ..core.settings import data_folder
 from ..data.encode.spans import Answer, best_null_threshold
 from ..data.load.columns import find_answers
@@ -342,8 +342,10 @@ class Highlight:
     def __repr__(self):
         before, found, after = self.parts()
         if not found:
-            return f"{self.question}\n  {self.context}\n  (the text does not say)"
-        return f"{self.question}\n  {before}»{found}«{after}"
+            before, after = self.context, "\n  (the text does not say)"
+        else:
+            before = f"{before}»{found}«"
+        return printable_lines(f"{self.question}\n  {before}{after}")
 
     def _repr_html_(self):
         before, found, after = map(html.escape, self.parts())

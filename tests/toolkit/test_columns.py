@@ -48,7 +48,7 @@ def test_words_that_look_like_nothing_are_words():
         ("  ", "whitespace only"),
         (None, "null"),
         (3, "not a string (number)"),
-        (True, "not a string (bool)"),
+        (True, "not a string (true or false)"),
         ("a\0", "NUL"),
         ("\udce9", "0xe9"),
         ("\ud83d", "half of a character"),

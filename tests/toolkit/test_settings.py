@@ -71,7 +71,7 @@ def test_a_value_that_is_no_number_names_file_and_key():
         )
         with (
             contextlib.chdir(folder),
-            pytest.raises(CourseError, match=r"settings\.ini: \[tiny\] rows = 'many'"),
+            pytest.raises(CourseError, match=r"settings\.ini:3: \[tiny\] rows = 'many'"),
         ):
             settings("tiny")
 

@@ -7,10 +7,10 @@ __all__ = [
     "PRETRAINING", "add_hyperparameters", "number_or_none", "hyperparameters", "profile_default", "count",
     "add_data_flags", "column_flags", "read_task", "progress_bar", "model_folder", "refuse_unwritable",
     "refuse_unscorable", "fine_tune_command", "evaluate_command", "predict_command", "answered", "prediction_line",
-    "printable", "prediction_file", "write_predictions", "texts_of", "text_columns", "usable_rows",
-    "lines_of_input", "pretrain_command", "push_command", "doctor_command", "lessons_folder", "lab_command",
-    "lesson_file", "lessons_command", "progress_command", "argument", "build_parser", "replace_unencodable",
-    "LastingStream", "in_flags", "told", "parse", "main", "run_command"
+    "prediction_file", "write_predictions", "texts_of", "text_columns", "usable_rows", "lines_of_input",
+    "pretrain_command", "push_command", "doctor_command", "lessons_folder", "lab_command", "lesson_file",
+    "lessons_command", "progress_command", "argument", "Parser", "build_parser", "replace_unencodable",
+    "LastingStream", "in_flags", "told", "parse", "main", "as_json", "run_command"
 ]
 
 # %% ../../../nbs/toolkit/cli.ipynb #55912ca9
@@ -27,7 +27,7 @@ from functools import partial
 from pathlib import Path
 
 from ...core import __version__
-from ...core.errors import CourseError
+from ...core.errors import UNSEEN, CourseError, printable, printable_lines
 from ...core.files import replace_file
 from ...core.hparams import HyperParams, field_type
 from ...core.settings import find_settings, settings
@@ -263,11 +263,11 @@ def fine_tune_command(options) -> dict:
             **{"lr": hp.lr} | given,
         )
     folder = model.save(out)
-    print(f"saved in {folder}; now it is scored", file=sys.stderr)
+    print(printable(f"saved in {folder}; now it is scored"), file=sys.stderr)
     report = evaluate_model(model, task, split=options.split)
     write_card(model, task, report, hp, folder)
     if not options.json:
-        print(told(report, options.parser), f"saved in {folder}", sep="\n")
+        print(told(report, options.parser), printable(f"saved in {folder}"), sep="\n")
     return report.to_dict() | {"model": str(folder), "updates": len(model.history.steps)}
 
 
@@ -305,7 +305,7 @@ def predict_command(options) -> list:
     if not options.json and not out:
         print(*map(prediction_line, rows), sep="\n")
     elif not options.json:
-        print(f"{len(rows):,} rows written to {out}")
+        print(printable(f"{len(rows):,} rows written to {out}"))
     return rows
 
 
@@ -332,12 +332,6 @@ def prediction_line(row: dict) -> str:
         cells.append(joined(row["probability"], "{:.3f}".format) or "-")
     text = row["text"]
     return "\t".join(printable(x) for x in [*cells, *([text] if isinstance(text, str) else text)])
-
-
-def printable(text) -> str:
-    "Text of a file as a terminal may show it: on one line, without what moves or hides letters."
-    unseen = "[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]"
-    return re.sub(unseen, lambda m: m[0].encode("unicode_escape").decode(), str(text))
 
 
 def prediction_file(out: str, overwrite: bool) -> Path:
@@ -480,7 +474,7 @@ def pretrain_command(options) -> dict:
         )
     folder, last = model.save(out), model.history.steps[-1]
     if not options.json:
-        print(f"{last.n} updates, last loss {last.loss:.3f} nats; saved in {folder}")
+        print(printable(f"{last.n} updates, last loss {last.loss:.3f} nats; saved in {folder}"))
     return {"model": str(folder), "updates": last.n, "loss": last.loss}
 
 
@@ -569,9 +563,16 @@ def argument(*names, **how):
     return names, how
 
 
+class Parser(argparse.ArgumentParser):
+    "A parser whose messages quote the command line as a terminal may show it."
+
+    def _print_message(self, message, file=None):
+        super()._print_message(printable_lines(message), file)
+
+
 def build_parser() -> argparse.ArgumentParser:
     "All commands with their flags."
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="ftcourse",
         description="Fine-tune, evaluate and use language models; look after the course.",
     )
@@ -753,8 +754,7 @@ def told(
     parser: argparse.ArgumentParser | None = None,  # of the command whose flags it shall name
 ) -> str:
     "What is said about data, as a terminal may show it, with flags for arguments."
-    text = in_flags(str(message), parser) if parser else str(message)
-    return "\n".join(map(printable, text.split("\n")))
+    return printable_lines(in_flags(str(message), parser) if parser else message)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -793,6 +793,16 @@ def main(
     return code
 
 
+def as_json(
+    result,
+    ascii_only: bool,  # whether what is not ASCII is written \\u…
+) -> str:
+    "JSON in which what a terminal would not show is written as JSON writes it, such as \\u202e."
+    text = json.dumps(result, indent=1, default=str, ensure_ascii=ascii_only)
+    escaped = lambda m: m[0] if m[0] == "\n" else f"\\u{ord(m[0]):04x}"
+    return UNSEEN.sub(escaped, text)
+
+
 def run_command(options) -> int:  # exit code
     "Do what a command line asks for, and print what went wrong or, with `--json`, the result."
     out = sys.stdout
@@ -812,7 +822,7 @@ def run_command(options) -> int:  # exit code
         return 130
     if options.json:
         unicode = "utf" in (getattr(out, "encoding", None) or "utf-8").lower()
-        print(json.dumps(result, indent=1, default=str, ensure_ascii=not unicode), file=out)
+        print(as_json(result, not unicode), file=out)
     return 1 if options.do is doctor_command and result["problems"] else 0
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from fastcore.basics import patch
 
-from ...core.errors import CourseError
+from ...core.errors import CourseError, printable_lines
 from ..widgets.base import Shown, front_end, tooltip
 from ...experiments.attribution import METHODS, UNSIGNED, Attribution, attribute
 
@@ -78,7 +78,7 @@ class AttributionView(Shown):
         ]
 
     def __str__(self):
-        return "\n".join([self.head(), *self.lines(), self.foot()])
+        return printable_lines("\n".join([self.head(), *self.lines(), self.foot()]))
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         return {"text/plain": str(self), "text/html": self.static()}

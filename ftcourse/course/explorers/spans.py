@@ -14,7 +14,7 @@ import time
 import numpy as np
 from fastcore.basics import patch
 
-from ...core.errors import CourseError
+from ...core.errors import CourseError, printable_lines
 from ..widgets.base import Shown, front_end, slide
 
 # %% ../../../nbs/toolkit/task_explorers.ipynb #7e500012
@@ -122,7 +122,7 @@ class PickedSpan(Shown):
         ]
 
     def __str__(self):
-        return "\n".join([self.reading.question, *self.lines()])
+        return printable_lines("\n".join([self.reading.question, *self.lines()]))
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         return {"text/plain": str(self), "text/html": self.static()}

@@ -11,7 +11,7 @@ __all__ = [
 import html
 import time
 
-from ...core.errors import CourseError
+from ...core.errors import CourseError, printable
 from ..widgets.base import Shown, front_end, tooltip
 
 # %% ../../../nbs/toolkit/widgets.ipynb #87becc79
@@ -36,7 +36,7 @@ class Pieces(Shown):
             [
                 f"{len(self.ids)} tokens, {sum(self.unknown)} unknown",
                 *(
-                    f"{i:>7}  {piece:<16}{part!r}{'  unknown' * odd}"
+                    f"{i:>7}  {printable(piece):<16}{part!r}{'  unknown' * odd}"
                     for i, piece, part, odd in zip(self.ids, self.pieces, self.parts, self.unknown)
                 ),
             ]

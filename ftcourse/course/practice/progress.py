@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from ...core.errors import CourseError
+from ...core.errors import CourseError, printable
 from ...core.files import write_atomic
 from ...core.settings import cache_folder, find_settings
 from ...core.tables import html_table, text_table
@@ -160,7 +160,8 @@ class ClassProgress:
         return {"rows": self.rows, "of": self.of, "unread": self.unread}
 
     def __str__(self):
-        return text_table(self.table(), right=True) + f"\n{self.note()}" * bool(self.unread)
+        said = printable(self.note())
+        return text_table(self.table(), right=True) + f"\n{said}" * bool(self.unread)
 
     __repr__ = __str__
 

@@ -14,6 +14,7 @@ from html import escape
 
 import numpy as np
 
+from ...core.errors import printable
 from .examples import Example, look_alikes
 from .texts import encode
 from .tokenize import make_plan
@@ -46,7 +47,8 @@ class Tokens:
     def __repr__(self):
         mark = {"learned": "{}*", "unk": "{}?"}
         return " ".join(
-            mark.get(sort, "{}").format(piece) for piece, sort in zip(self.pieces, self.sorts)
+            mark.get(sort, "{}").format(printable(piece))
+            for piece, sort in zip(self.pieces, self.sorts)
         )
 
     def _repr_html_(self):

@@ -137,8 +137,9 @@ def annotated_rows(
     for n, row in rows:
         try:
             columns, given = read(row)
-        except (KeyError, TypeError, ValueError, AttributeError) as e:
-            what = f"not as {read.__name__.replace('_', ' ')} writes it ({e!r})"
+        except (KeyError, TypeError, AttributeError, ValueError) as e:
+            why = f"no {e}" if isinstance(e, KeyError) else "a value of another kind in it"
+            what = f"not as {read.__name__.replace('_', ' ')} writes it ({why})"
             problems.append(Problem(name, n, what, "Export the project again", unit))
             continue
         if other := given.pop(None, None):

@@ -6,10 +6,10 @@
 __all__ = [
     "PAIRS", "TEXTS", "LABELS", "BLANK", "NOT_LABELS", "ENDINGS", "MONTH", "NO_LABEL", "ITEM", "NUMPY_LIST",
     "SEPARATORS", "HASH", "ANSWER_FORM", "usual_texts", "span_columns", "quoted_columns", "parse_number",
-    "words_of_name", "can_be_suggested", "suggest_call", "find_columns", "coding_problem", "text_problem",
-    "label_problem", "label_value", "sort_labels", "spelled", "written_list", "signs_in", "split_cells",
-    "split_cell", "seem_several", "letters", "name_classes", "truth", "listed", "read_answers", "places_of",
-    "piece_like", "place_cure", "answer_problem", "look_up", "find_answers"
+    "words_of_name", "can_be_suggested", "suggest_call", "find_columns", "type_in_words", "coding_problem",
+    "text_problem", "label_problem", "label_value", "sort_labels", "spelled", "written_list", "signs_in",
+    "split_cells", "split_cell", "seem_several", "letters", "name_classes", "truth", "listed", "read_answers",
+    "places_of", "piece_like", "place_cure", "answer_problem", "look_up", "find_answers"
 ]
 
 # %% ../../../nbs/toolkit/columns.ipynb #2d48f4dc
@@ -260,6 +260,17 @@ def find_columns(
     return texts, tuple(label) if many else label, kind
 
 # %% ../../../nbs/toolkit/columns.ipynb #e5763781
+def type_in_words(x) -> str:
+    "What a value is that stands where another should."
+    if x is None:
+        return "null"
+    if hasattr(x, "isoformat"):
+        return "date or time"
+    words = {bool: "true or false", int: "number", float: "number", str: "text", bytes: "bytes"}
+    words |= {list: "list", tuple: "list", dict: "object"}
+    return words.get(type(x), type(x).__name__)
+
+
 def coding_problem(
     x: str,  # a cell
     column,  # its column
@@ -296,7 +307,7 @@ def text_problem(
     if not isinstance(x, str):
         if isinstance(x, (int, float)) and not isinstance(x, bool):
             return f"{column!r} is not a string (number)", f'Put quotes around it: "{x}"'
-        return f"{column!r} is not a string ({type(x).__name__})", "Write a text"
+        return f"{column!r} is not a string ({type_in_words(x)})", "Write a text"
     if not x:
         return f"{column!r} is empty", "Write a text, or take the row out"
     if not x.strip().strip(BLANK):
@@ -674,7 +685,7 @@ def find_answers(
         return (none if impossible else None), None
     read = read_answers(x, row.get("answer_start"))
     if read is None:
-        what = f"{column!r} is not an answer ({type(x).__name__})"
+        what = f"{column!r} is not an answer ({type_in_words(x)})"
         return None, (what, f"Write {ANSWER_FORM}")
     texts, starts = read
     filled = [t for t in texts if not isinstance(t, str) or t.strip()]

@@ -4,15 +4,18 @@
 
 # %% auto #0
 __all__ = [
-    "by_position", "data_cache", "changed_keywords", "checked_cut", "load_task", "as_task", "task_to_score"
+    "KEYWORDS", "by_position", "data_cache", "changed_keywords", "listed", "check_keywords", "checked_cut",
+    "load_task", "as_task", "task_to_score"
 ]
 
 # %% ../../../nbs/lessons/02_data.ipynb #e01105ef
+import re
 from pathlib import Path
 
 import numpy as np
 
 from ...core.errors import CourseError
+from ...core.hparams import shown
 from ...core.settings import cache_folder
 from .arrow import write_splits
 from .assign import assign_splits, check_splits
@@ -28,7 +31,6 @@ def by_position(text, label):
     """(text, label, whether columns are given by number): columns of a file without a header are
     named "0", "1", …
     """
-    listed = lambda x: list(x) if isinstance(x, (list, tuple)) else [x]
     if not any(isinstance(x, int) for x in listed(text) + listed(label)):
         return text, label, None
 
@@ -52,6 +54,58 @@ def changed_keywords(given: dict) -> dict:
     return {k: given[k] for k, usual in load_task.__kwdefaults__.items() if given[k] is not usual}
 
 # %% ../../../nbs/lessons/02_data.ipynb #c0ffee31
+KEYWORDS = {  # of `load_task`: (what is right, what to give)
+    "kind": (lambda x: x in KINDS, f"one of {', '.join(map(repr, KINDS))}"),
+    "split": (lambda x: x in SPLITS, f"one of {', '.join(map(repr, SPLITS))}"),
+    "revision": (lambda x: isinstance(x, str), "the revision of a hub data set"),
+    "text": (
+        lambda x: all(isinstance(c, (str, int)) for c in listed(x)),
+        "the name of a column, or a pair of names",
+    ),
+    "label": (
+        lambda x: all(isinstance(c, (str, int)) for c in listed(x)),
+        "the name of a column, or a list of names",
+    ),
+    "labels": (
+        lambda x: not isinstance(x, str) and hasattr(x, "__iter__"),
+        "a list of the names of all classes, or {value in the data: name}",
+    ),
+    "columns": (
+        lambda x: not isinstance(x, str) and all(isinstance(c, str) for c in x),
+        "a list with a name for each column",
+    ),
+    "sep": (
+        lambda x: isinstance(x, str) and len(x) == 1 and x not in '"\r\n',
+        "the one character that stands between fields",
+    ),
+    "quoted": (lambda x: isinstance(x, (bool, np.bool_)), "True or False"),
+    "pattern": (
+        lambda x: isinstance(x, str) and bool(re.compile(x).groupindex),
+        "a regular expression with a named group for each column, such as '(?P<text>.*)'",
+    ),
+}
+
+
+def listed(x) -> list:
+    "The elements of a list or tuple; anything else as the only one."
+    return list(x) if isinstance(x, (list, tuple)) else [x]
+
+
+def check_keywords(**given) -> None:
+    "Raise `CourseError` for a keyword of `load_task` that says nothing; None is its default."
+    for name, value in given.items():
+        right, wanted = KEYWORDS[name]
+        why = ""
+        try:
+            if value is None or right(value):
+                continue
+        except re.error as e:
+            why = f" ({e})"
+        except Exception:  # what cannot be compared or gone through is not right
+            why = ""
+        raise CourseError(f"{name}={shown(value)}{why}: give {wanted}")
+
+
 def checked_cut(seed, validation, test):
     """(seed, fraction for validation, fraction for test).
 
@@ -106,13 +160,20 @@ def load_task(
     """
     if isinstance(source, str) and source in named_tasks():
         return named_tasks()[source](**changed_keywords(locals()))
-    for name, value, allowed in (
-        ("kind", kind, (None, *KINDS)),
-        ("on_bad", on_bad, ("error", "skip")),
-        ("split", split, (None, *SPLITS)),
-    ):
-        if value not in allowed:
-            raise CourseError(f"{name}={value!r}: it is one of {', '.join(map(repr, allowed))}")
+    check_keywords(
+        text=text,
+        label=label,
+        kind=kind,
+        labels=labels,
+        split=split,
+        revision=revision,
+        columns=columns,
+        sep=sep,
+        quoted=quoted,
+        pattern=pattern,
+    )
+    if not isinstance(on_bad, str) or on_bad not in ("error", "skip"):
+        raise CourseError(f"on_bad={shown(on_bad)}: give 'error' or 'skip'")
     text, label, positions = by_position(text, label)
     cut = checked_cut(seed, validation, test)
     if encoding is not None and not isinstance(source, (str, Path, dict)):

@@ -7,8 +7,8 @@ __all__ = [
     "FORMATS", "PACKED", "HEAD_CHARS", "MAX_FIELD", "PACK_ERRORS", "READ_AS", "member_of", "inner_name",
     "open_bytes", "reading_as", "encoding_of", "physical_lines", "is_quoted", "tabs_everywhere", "separator",
     "bare_rows", "open_at_end", "swallowed", "quote_problem", "quoted_rows", "header_of", "Table", "read_table",
-    "text_is_table", "format_of", "json_columns", "is_whole", "unit_of", "json_type", "not_json", "json_lines",
-    "read_json", "named_cells", "list_rows", "squad_rows", "split_rows", "read_whole_json", "blank_inside",
+    "text_is_table", "format_of", "json_columns", "is_whole", "unit_of", "not_json", "json_lines", "read_json",
+    "named_cells", "list_rows", "squad_list", "squad_rows", "split_rows", "read_whole_json", "blank_inside",
     "read_text", "read_pattern", "class_names", "declared_names", "open_columns", "read_columns", "read_sheet",
     "read_rows"
 ]
@@ -31,7 +31,7 @@ from pathlib import Path
 
 from ...core.errors import CourseError
 from .annotations import annotated_rows
-from .columns import LABELS, TEXTS
+from .columns import LABELS, TEXTS, type_in_words
 from ..problems import Problem
 
 # %% ../../../nbs/toolkit/rows.ipynb #6dc19083
@@ -513,15 +513,6 @@ def unit_of(
     return "row" if kind in ("parquet", "arrow") else "line"
 
 # %% ../../../nbs/toolkit/rows.ipynb #cc4e9bd9
-def json_type(x):
-    "What a JSON value is, in words."
-    if x is None:
-        return "null"
-    words = {bool: "true or false", int: "number", float: "number"}
-    words |= {list: "list", dict: "object", str: "text"}
-    return words.get(type(x), type(x).__name__)
-
-
 def not_json(e):
     "Why a text is not JSON that can be read."
     if isinstance(e, RecursionError):
@@ -545,7 +536,7 @@ def json_lines(path, problems):
         if isinstance(row, dict):
             yield n, row
         else:
-            problems.append(Problem(name, n, f"a {json_type(row)}, not an object", cure))
+            problems.append(Problem(name, n, f"a {type_in_words(row)}, not an object", cure))
 
 
 def read_json(
@@ -617,20 +608,29 @@ def list_rows(text, name, problems, columns=None):
         elif isinstance(row, dict):
             yield n, row
         else:
-            what = f"a {json_type(row)}, not an object"
+            what = f"a {type_in_words(row)}, not an object"
             problems.append(Problem(name, n, what, cure, "element"))
+
+
+def squad_list(x, key):
+    "The list under a key of an article or a paragraph."
+    if not isinstance(x, dict):
+        raise TypeError(f"a {type_in_words(x)} where {key!r} should be")
+    if not isinstance(x[key], list):
+        raise TypeError(f"{key!r} is a {type_in_words(x[key])}")
+    return x[key]
 
 
 def squad_rows(data):
     "Rows (question, context, answers) of SQuAD's nested form."
     for article in data:
         if not isinstance(article, dict):
-            raise TypeError(f"a {json_type(article)} among the articles")
+            raise TypeError(f"a {type_in_words(article)} among the articles")
         if "paragraphs" not in article:
             yield article
             continue
-        for p in article["paragraphs"]:
-            for qa in p["qas"]:
+        for p in squad_list(article, "paragraphs"):
+            for qa in squad_list(p, "qas"):
                 qa = qa if isinstance(qa, dict) else {}  # its question is missing, and so named
                 answers = qa.get("answers")
                 if isinstance(answers, list) and all(isinstance(a, dict) for a in answers):
@@ -692,10 +692,10 @@ def read_whole_json(
             f"{path} looks like SQuAD, but an article, paragraph or question has no {e}. See any "
             "SQuAD file for the form"
         ) from e
-    except (TypeError, AttributeError) as e:
+    except TypeError as e:
         raise CourseError(
-            f"{path} looks like SQuAD, but an article, paragraph, question or answer is not an "
-            f"object ({e}). See any SQuAD file for the form"
+            f"{path} looks like SQuAD, but an article, paragraph, question or answer is not as it "
+            f"should be ({e}). See any SQuAD file for the form"
         ) from e
     except CourseError:
         raise
@@ -783,7 +783,7 @@ def declared_names(
         return class_names(Features.from_arrow_schema(schema))
     except Exception as e:
         raise CourseError(
-            f"{path}: what it says of its columns is damaged ({e}). Write it again"
+            f"{path}: what it says of the classes of its columns is damaged. Write it again"
         ) from e
 
 
@@ -897,7 +897,7 @@ def read_rows(
     """
     path = Path(path)
     if not path.is_file():
-        raise CourseError(f"there is no file {path}")
+        raise CourseError(f"there is no file {path}. Check the path")
     kind = format_of(path)
     if kind is None:
         raise CourseError(

@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = [
     "SPLIT_NAMES", "HIDDEN_TEST", "NAMED", "TASK_PACKAGE", "Piece", "Source", "split_of", "is_table", "is_dataset",
-    "is_frame", "frame_cell", "frame_rows", "source_from_frame", "source_from_rows", "known_path",
-    "source_from_file", "split_files", "class_rows", "is_saved", "load_saved", "source_from_folder", "not_a_source",
-    "is_columns", "rows_of_columns", "source_from_splits", "offline_if_unreachable", "source_from_hub",
-    "named_tasks", "builtin_names", "generated", "built_in", "suggest_name", "is_one_table", "open_source"
+    "is_frame", "frame_cell", "frame_rows", "source_from_frame", "unreadable", "plain_rows", "batches_of",
+    "source_from_rows", "known_path", "source_from_file", "split_files", "class_rows", "is_saved", "load_saved",
+    "source_from_folder", "not_a_source", "is_columns", "rows_of_columns", "source_from_splits",
+    "offline_if_unreachable", "source_from_hub", "named_tasks", "builtin_names", "generated", "built_in",
+    "suggest_name", "is_one_table", "open_source"
 ]
 
 # %% ../../../nbs/toolkit/sources.ipynb #7f0482b7
@@ -149,12 +150,44 @@ def source_from_frame(frame, split, name):
     return Piece(split, name, read, "row", names)
 
 # %% ../../../nbs/toolkit/sources.ipynb #785f976b
+def unreadable(name, n, e):
+    "The error for rows of a library that cannot be had, such as a date behind the year 9999."
+    why = " ".join(str(e).split())[:200]
+    return CourseError(
+        f"{name} cannot be read behind row {n} ({why}). Leave that column out: keep those of "
+        "texts and labels"
+    )
+
+
+def plain_rows(table, name) -> list:
+    "The rows of a table of pyarrow."
+    try:
+        return table.to_pylist()
+    except Exception as e:
+        raise unreadable(name, 0, e) from e
+
+
+def batches_of(dataset, name):
+    "The rows of a Dataset, {column: cells} of up to 1,000 at a time."
+    n = 0
+    batches = dataset.iter(1000)
+    while True:
+        try:
+            batch = next(batches, None)
+        except Exception as e:
+            raise unreadable(name, n, e) from e
+        if batch is None:
+            return
+        yield batch
+        n += len(next(iter(batch.values()), ()))
+
+
 def source_from_rows(rows, split, name):
     "A piece from a Dataset, a DataFrame or a list of dictionaries."
     if is_frame(rows):
         return source_from_frame(rows, split, name)
     if hasattr(rows, "to_pylist"):
-        rows = rows.to_pylist()
+        rows = plain_rows(rows, name)
     features = getattr(rows, "features", None) or {}
     rows = rows.with_format(None) if hasattr(rows, "with_format") else rows
     names = class_names(features)
@@ -162,7 +195,7 @@ def source_from_rows(rows, split, name):
 
         def all_rows():
             n = 0
-            for batch in rows.iter(1000):
+            for batch in batches_of(rows, name):
                 for values in zip(*batch.values()):
                     yield n, dict(zip(batch, values))
                     n += 1
