@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = [
-    "log_softmax", "supervised_rows", "cross_entropy", "balanced_weights", "mean_loss", "causal_loss",
-    "masked_loss", "binary_cross_entropy", "squared_error", "span_loss"
+    "log_softmax", "supervised_rows", "cross_entropy", "balanced_weights", "mean_loss", "next_tokens",
+    "causal_loss", "masked_loss", "binary_cross_entropy", "squared_error", "span_loss"
 ]
 
 # %% ../../nbs/lessons/06_the_loss.ipynb #ed37fdff
@@ -114,6 +114,18 @@ def mean_loss(
     return total / count
 
 # %% ../../nbs/lessons/06_the_loss.ipynb #ccd31880
+def next_tokens(
+    ids: Tensor,  # (batch, length), the tokens themselves
+    # (batch, length), true where a token may be learned (not padding, not the prompt)
+    supervised: Tensor,
+) -> Tensor:  # (batch, length): at t the token at t+1; -100 where there is nothing to learn
+    "The targets of a language model. The shift happens here, once."
+    # shift the labels: the logits, a vocabulary wide, need no copy
+    labels = torch.full_like(ids, -100)
+    labels[:, :-1] = ids[:, 1:].masked_fill(~supervised[:, 1:].bool(), -100)
+    return labels
+
+
 def causal_loss(
     logits: Tensor,  # (batch, length, vocab), position t is the guess for token t+1
     ids: Tensor,  # (batch, length), the tokens themselves
@@ -121,11 +133,8 @@ def causal_loss(
     supervised: Tensor,
     # (sum, count) over supervised targets; the first token of a row is nobody's target
 ) -> tuple[Tensor, int]:
-    "Next-token negative log-likelihood. The shift happens here, once."
-    # shift the labels: the logits, a vocabulary wide, need no copy
-    labels = torch.full_like(ids, -100)
-    labels[:, :-1] = ids[:, 1:].masked_fill(~supervised[:, 1:].bool(), -100)
-    return cross_entropy(logits, labels)
+    "Next-token negative log-likelihood."
+    return cross_entropy(logits, next_tokens(ids, supervised))
 
 # %% ../../nbs/lessons/06_the_loss.ipynb #59d6460e
 def masked_loss(

@@ -42,6 +42,8 @@ class Core(nn.Module):
         self.typed = has_types and "token_type_ids" in self.accepts
         # RoBERTa's kin number positions themselves
         self.numbered = "position_ids" in self.accepts and first_position(network) == 0
+        self.direct = True  # False: always by transformers' own forward
+        self.fast = None  # a FastNetwork, made when a batch is first computed on a CPU
 
     def inputs(self, ids, mask, types=None):
         x = dict(input_ids=ids, attention_mask=mask.long())
@@ -54,7 +56,38 @@ class Core(nn.Module):
             x["use_cache"] = False
         return x
 
-    def forward(self, ids, mask, types=None):
+    def forward(self, ids, mask, types=None, at=None):
+        """Logits; of a language model only those of the positions `at`, (batch, length) bool, if
+        given: (positions, vocab).
+        """
+        fast, mask = self.fast_network(ids, mask.bool()), mask.bool()
+        if fast:
+            return fast.logits(ids, mask, types if self.typed else None, at)
+        logits = self.network_logits(ids, mask, types)
+        return logits if at is None else logits[at]
+
+    def fast_network(self, ids, mask):
+        "The same function in fewer steps, if this network and this batch allow it; else None."
+        if ids.device.type != "cpu":
+            return None
+        fast = self.proven_fast()
+        return fast if fast and fast.serves(ids, mask) else None
+
+    def proven_fast(self):
+        "A `FastNetwork` that gave the same as transformers on random input; None if it did not."
+        from ftcourse.models.fast.network import FastNetwork
+
+        if not self.direct:
+            return None
+        if self.fast is None or not self.fast.same_modules():
+            self.fast = FastNetwork(self.network, self.kind)
+        if self.fast.proven is None:
+            with evaluating(self.network):
+                self.fast.proven = self.fast.compare(self.network_logits, self.typed)
+        return self.fast if self.fast.proven else None
+
+    def network_logits(self, ids, mask, types=None):
+        "The same by transformers' own forward."
         if self.pooled:
             hidden = self.network.base_model(**self.inputs(ids, mask, types)).last_hidden_state
             logits = self.network.score(pool_last(hidden, mask))

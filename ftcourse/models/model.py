@@ -142,6 +142,7 @@ def copy(self: Model) -> Model:
 def forward(
     self: Model,
     batch,  # a Batch: ids, mask, types
+    at=None,  # (batch, length) bool: of a language model, the positions to speak of; None: all
     # logits: (batch, classes) | (batch,) regress | two of (batch, length) span | (batch, length,
     # vocab)
 ):
@@ -155,7 +156,7 @@ def forward(
         check_token_ids(
             batch.ids, self.network.get_input_embeddings().num_embeddings, len(self.tokenizer)
         )
-    return self.core(batch.ids, batch.mask, batch.types)
+    return self.core(batch.ids, batch.mask, batch.types, at)
 
 # %% ../../nbs/lessons/05_models.ipynb #49b2066f
 @patch
@@ -179,11 +180,15 @@ def loss(
             f"a batch without labels has no loss (rows {list(batch.rows or [])[:5]} …): "
             "unlabelled rows can only be predicted"
         )
+    if self.kind in ("mlm", "lm"):  # logits, a vocabulary wide, only where there is a target
+        y = batch.labels
+        if self.kind == "lm":
+            supervised = batch.mask if batch.supervised is None else batch.supervised
+            y = losses.next_tokens(batch.ids, supervised)
+        # -100: nothing to learn; and padding on the left foretells nobody's first token
+        at = (y != -100) & batch.mask.bool()
+        return losses.cross_entropy(self.forward(batch, at), y[at])
     out, y = self.forward(batch), batch.labels
-    if self.kind == "lm":
-        return losses.causal_loss(
-            out, batch.ids, (batch.mask if batch.supervised is None else batch.supervised).bool()
-        )
     if self.kind == "classify":
         return losses.cross_entropy(
             out, y, smoothing=smoothing, weights=None if weights is None else weights.to(out)
@@ -193,7 +198,6 @@ def loss(
     return {
         "multilabel": losses.binary_cross_entropy,
         "regress": losses.squared_error,
-        "mlm": losses.masked_loss,
     }[self.kind](out, y)
 
 # %% ../../nbs/lessons/05_models.ipynb #69003e7b

@@ -36,6 +36,7 @@ from .optimizer import (
 )
 from .schedule import check_warmup, learning_rate, planned_steps, warn_unlearned
 from .update import Objective, accelerator_for, default_loss, local_batches, update
+from .word_rows import WordRows, word_rows
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #ed3b3d73
 @contextlib.contextmanager
@@ -103,6 +104,7 @@ class Loop:
     total: int
     run: Run | None
     validate: Callable | None
+    words: WordRows | None = None  # rows of the word table that are trained instead of all
     epoch: int = 0
     position: int = 0
     per_epoch: int | None = None
@@ -133,11 +135,14 @@ def advance(self: Loop, stream: Iterator) -> Step:
         f"step {n}, epoch {epoch + 1}"
         + f", rows {', '.join(rows[:64])}{', …' * (len(rows) > 64)}" * bool(rows)
     )
-    value, count, norm = update(
-        self.objective, local_batches(micro, self.acc), self.optimizer, hp, self.acc, where, n
-    )
+    with self.words.standing_in(self.model.core) if self.words else contextlib.nullcontext():
+        value, count, norm = update(
+            self.objective, local_batches(micro, self.acc), self.optimizer, hp, self.acc, where, n
+        )
     self.whole = False
     self.optimizer.step()
+    if self.words:
+        self.words.write(self.optimizer)
     self.epoch, self.position = epoch, position
     seconds = time.perf_counter() - began
     passed = epoch + (position / self.per_epoch if self.per_epoch else 0)
@@ -194,6 +199,8 @@ def resume(self: Loop) -> None:
         return
     weights, tensors, state = self.run.load()
     copy_weights(self.network, weights)
+    if self.words:
+        self.words.read()
     load_optimizer_tensors(self.optimizer, tensors)
     if self.acc.scaler and state["scaler"]:
         self.acc.scaler.load_state_dict(state["scaler"])
@@ -260,8 +267,14 @@ def train_steps(
         "groups": groups_fingerprint(network, groups),
         "processes": acc.num_processes,
     }
+    own_groups = groups or trainable_param_groups(model, hp)
+    # a loss or groups of the caller's may hold the word table itself, and 16 bits go another way
+    plain = not (loss or groups or isinstance(model, nn.Module) or n > 1)
+    plain = plain and acc.device.type == "cpu" and acc.mixed_precision == "no"
+    words = word_rows(model, batches, own_groups) if plain else None
+    call["words"] = len(words.used) if words else "all"
     loss = loss or default_loss(model, batches, hp)
-    optimizer = adamw(groups or trainable_param_groups(model, hp))
+    optimizer = adamw(own_groups)
     if run and acc.is_main_process:
         try:
             run.lock()
@@ -277,7 +290,8 @@ def train_steps(
             raise
     acc.wait_for_everyone()
     objective = acc.prepare_model(Objective(network, loss, model))
-    optimizer = acc.prepare_optimizer(optimizer)
+    if acc.scaler:  # its steps may be skipped; else the optimizer steps by itself
+        optimizer = acc.prepare_optimizer(optimizer)
     return run_loop(
         Loop(
             model,
@@ -289,6 +303,7 @@ def train_steps(
             total,
             run,
             validate,
+            words,
             per_epoch=len(batches) if hasattr(batches, "__len__") else None,
         ),
         batches,
