@@ -192,7 +192,13 @@ def test_dropout_is_that_of_the_seed_and_off_in_evaluation():
     assert not torch.equal(outputs[0], outputs[2])
 
 
-def test_training_only_the_words_that_occur_gives_the_weights_of_training_all(model, monkeypatch):
+@pytest.fixture
+def worthwhile(monkeypatch):
+    "Also a small table is trained in part."
+    monkeypatch.setattr("ftcourse.train.word_rows.WORTHWHILE", 1)
+
+
+def test_training_only_the_words_that_occur_gives_the_weights_of_training_all(model, monkeypatch, worthwhile):
     hp = HyperParams(epochs=2, batch_size=8, lr=1e-3, weight_decay=0.1, seed=3)
     twin = model.copy()
     batches = Batches(examples(), 8, seed=0)
@@ -208,7 +214,7 @@ def test_training_only_the_words_that_occur_gives_the_weights_of_training_all(mo
             assert (p - theirs[name]).abs().max() < 2e-5, name
 
 
-def test_the_whole_table_is_right_after_every_update(model):
+def test_the_whole_table_is_right_after_every_update(model, worthwhile):
     hp = HyperParams(epochs=1, batch_size=8, lr=1e-2, weight_decay=0.1, warmup=0.0, seed=0)
     table = model.network.get_input_embeddings().weight
     untouched = table[1000].detach().clone()
@@ -218,7 +224,7 @@ def test_the_whole_table_is_right_after_every_update(model):
         assert model.core.fast.words is None
 
 
-def test_a_loss_of_ones_own_that_reads_the_table_trains_all_of_it(model):
+def test_a_loss_of_ones_own_that_reads_the_table_trains_all_of_it(model, worthwhile):
     start = model.network.get_input_embeddings().weight.detach().clone()
 
     def loss(model, batch):
@@ -230,7 +236,7 @@ def test_a_loss_of_ones_own_that_reads_the_table_trains_all_of_it(model):
     assert not torch.equal(start[1000], model.network.get_input_embeddings().weight[1000])
 
 
-def test_a_stop_and_a_resumption_give_the_same_bits_with_dropout(tmp_path):
+def test_a_stop_and_a_resumption_give_the_same_bits_with_dropout(tmp_path, worthwhile):
     hp = HyperParams(epochs=2, batch_size=8, lr=1e-3, seed=3)
 
     def new():

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "WordRows", "word_rows"
+    "WORTHWHILE", "WordRows", "word_rows"
 ]
 
 # %% ../../nbs/toolkit/fast_forward.ipynb #19ad7f24
@@ -71,13 +71,18 @@ class WordRows:
         self.table[self.used] = self.rows
 
 
+# Parameters that are left out, from which on it pays: with the 0.1 million of tiny-bert an update
+# took 2% longer, with the 11 million of a table of 30,522 rows an eighth less.
+WORTHWHILE = 2**20
+
+
 def word_rows(
     model,  # a Model
     batches,  # Batches of what it will be trained on
     groups: list[dict],  # of the optimizer; the rows take the place of the table, where they pay
 ) -> WordRows | None:
     """Rows to train instead of the whole table; None where the table is frozen, speaks too (a
-    language model's), or where most of it occurs.
+    language model's), or where too little of it would be left out.
     """
     if type(batches) is not Batches or model.kind in ("lm", "mlm") or not model.core.proven_fast():
         return None
@@ -86,7 +91,7 @@ def word_rows(
     if group is None:
         return None
     used = np.unique(batches.examples.ids)
-    if not 0 < len(used) <= 0.7 * len(table):  # above that the bookkeeping costs what it saves
+    if (len(table) - len(used)) * table.shape[1] < WORTHWHILE:
         return None
     found = WordRows(table, used.astype(np.int64))
     group["params"] = [found.rows if p is table else p for p in group["params"]]
