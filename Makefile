@@ -9,7 +9,7 @@ JOBS ?= $(shell $(PYTHON) -c 'import os; print(min(4, len(os.sched_getaffinity(0
 LESSON ?= nbs/lessons/01_fine_tuning.ipynb
 # written by hand; the exporter formats the rest
 FORMATTED := nbs tools measure $(wildcard tests/*.py) ftcourse/course/notebooks.py $(shell find ftcourse -name __init__.py)
-.PHONY: figures chromium colab site newest help lab test lessons export assets bench real aims claims intervals check style format clean
+.PHONY: figures chromium colab site newest help lab test lessons export assets bench real aims claims intervals fuzz check style format clean
 
 help:           ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -75,6 +75,9 @@ claims: $(READY)      ## measure every claim of the lessons again, and say what 
 
 intervals: $(READY)    ## how often a 95% interval of a report holds the truth
 	OMP_NUM_THREADS=1 $(RUN) measure/intervals.py
+
+fuzz: $(READY) ## 10,000 spoilt files and other spoilt input: each gives a result or an error with its cure
+	OMP_NUM_THREADS=1 $(RUN) measure/fuzz.py
 
 figures: $(READY)       ## figures on the code: long lines, names defined twice, tests, size
 	$(RUN) -m tools.figures

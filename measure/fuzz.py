@@ -697,3 +697,141 @@ def quiet():
         finally:
             os.environ.clear()
             os.environ.update(before)
+
+
+# {what: maker of (name, text, keywords) of about n pieces}: what took more than linear time once, or might
+LARGE = {
+    "table": lambda n: ("a.csv", "text,label\n" + "a fine text,g\n" * n, {}),
+    "table, all quoted": lambda n: ("a.csv", '"text","label"\n' + '"a ""fine"" text","g"\n' * n, {}),
+    "table, every line opens a quote": lambda n: ("a.csv", "text,label\nfine,1\nbad,0\n" + 'a""","\n' * n, {}),
+    "table, one quote is never closed": lambda n: ("a.csv", 'text,label\nfine,1\nbad,0\n"a,1\n' + "b,0\n" * n, {}),
+    "table, two quotes a line": lambda n: ("a.csv", "text,label\nfine,1\n" + '"a,"b,1\n' * n, {}),
+    "table of tabs, a quote in each line": lambda n: ("a.tsv", "text\tlabel\n" + '"a\t1\n' * n, {}),
+    "table, line ends mixed": lambda n: ("a.csv", "text,label\n" + "a,1\r\nb,0\nc,1\r" * n, {}),
+    "table, a field of n letters": lambda n: (
+        "a.csv",
+        "text,label\nfine,1\nbad,0\n" + '"' + "x" * 40 * n + '",1\n',
+        {},
+    ),
+    "table, a class a row": lambda n: (
+        "a.csv",
+        "text,label\n" + "".join(f"a fine text {i},{i // 9}\n" for i in range(n)),
+        {"kind": "classify"},
+    ),
+    "several labels a row": lambda n: (
+        "a.jsonl",
+        "".join(json.dumps({"text": f"t {i}", "label": [f"a{i % 50}", f"b{i % 7}"]}) + "\n" for i in range(n)),
+        {},
+    ),
+    "JSON lines": lambda n: ("a.jsonl", '{"text": "a fine text", "label": "g"}\n' * n, {}),
+    "JSON lines, no JSON": lambda n: ("a.jsonl", '{"text": "fine", "label": 1}\n' + '{"text": "a\n' * n, {}),
+    "JSON, a list": lambda n: ("a.json", "[" + ", ".join(['{"text": "a", "label": "g"}'] * n) + "]", {}),
+    "JSON, a list of one line that ends early": lambda n: ("a.json", "[" + '{"text": "a", "label": "g"},' * n, {}),
+    "JSON, brackets that open": lambda n: ("a.json", "[" * n * 9, {}),
+    "JSON, spaces": lambda n: ("a.json", "[" + " \n" * n * 9 + '{"text": "a", "label": "g"}]', {}),
+    "SQuAD": lambda n: ("a.json", json.dumps(SQUAD | {"data": SQUAD["data"] * (n // 6)}), {}),
+    "questions whose answer is looked up": lambda n: (
+        "a.jsonl",
+        (json.dumps({"question": "who?", "context": "a b " * 50 + "Ada", "answers": ["Ada"]}) + "\n") * (n // 4),
+        {},
+    ),
+    "an answer in a context of n letters": lambda n: (
+        "a.jsonl",
+        json.dumps({"question": "who?", "context": "a" * 20 * n, "answers": ["a" * 10 * n + "b"]}) + "\n",
+        {},
+    ),
+    "Label Studio": lambda n: ("a.json", json.dumps(STUDIO * (n // 12)), {}),
+    "lines": lambda n: ("a.txt", "a fine text\n" * n, {}),
+    "documents": lambda n: ("a.txt", "a fine text\n\n" * n, {}),
+    "blank lines": lambda n: ("a.txt", "a\n" + "\n" * n * 9 + "b\n", {}),
+    "one line": lambda n: ("a.txt", "a fine text " * n, {}),
+    "NULs": lambda n: ("a.csv", "text,label\nfine,1\n" + "a\0b,0\n" * n, {}),
+}
+MARGIN = 8.0  # four times the bytes may take so many times as long: linear is 4, quadratic 16
+
+
+def seconds(path, how):
+    "CPU seconds until a file is read or refused."
+    start = time.process_time()
+    with warnings.catch_warnings(), contextlib.suppress(CourseError):
+        warnings.simplefilter("ignore")
+        loaded(path, **how | {"on_bad": "skip"})
+    return time.process_time() - start
+
+
+def growth(folder, n=8_000, least=0.05):
+    "[(what, MB, seconds, MB, seconds, ratio)]: of n pieces and of 4n; n grows until a clock can tell."
+    found = []
+    for what, make in LARGE.items():
+        size = n
+        while True:
+            rows = []
+            for k in (size, 4 * size):
+                name, text, how = make(k)
+                path = Path(folder) / name
+                path.write_text(text, encoding="utf-8", newline="")
+                rows += [path.stat().st_size / 1e6, min(seconds(path, how) for _ in range(2))]
+                path.unlink()
+            if rows[1] >= least or size >= 16 * n:
+                break
+            size *= 4
+        found.append((what, *rows, rows[3] / max(rows[1], 1e-9)))
+        print(f"{what:42}{rows[1]:8.2f} s {rows[3]:8.2f} s   {found[-1][-1]:.1f}", flush=True)
+    return found
+
+
+def written(about, counts, faults, grown):
+    "What measure/fuzz.md says."
+    body = []
+    for kind, of in counts.items():
+        exits = ", ".join(f"{k} {n:,}" for k, n in sorted(of.items()) if k.startswith("exit"))
+        kept = {"result": of["result"], "CourseError": of["CourseError"], "BadRows": of["BadRows"]}
+        tried_of = {"input": kind, "tried": f"{sum(of.values()):,}"} | {k: f"{n:,}" for k, n in kept.items()}
+        body.append(tried_of | {"other": exits or f"{of['not made']:,}", "faults": of["fault"]})
+    slow = [g for g in grown if g[-1] > MARGIN]
+    heads = ("file", "MB", "s", "MB of 4n", "s of 4n")
+    large = [dict(zip(heads, [g[0], *(f"{x:.2f}" for x in g[1:5])])) | {"ratio": f"{g[5]:.1f}"} for g in grown]
+    parts = [
+        "# Spoilt input\n",
+        about + "\n",
+        "Input begins valid and is spoilt in its structure: see measure/fuzz.py. A fault is an exception that is no "
+        "`CourseError`, a message without the file's name or a cure, with Python's names of types or with control "
+        "characters in it, a control character in what is printed, or a settings.ini that is ignored. `other`: how a "
+        "command ended, or what the library that should hold the input refused to make.\n",
+        table(body),
+        "\n## Time by size\n",
+        f"CPU seconds for a file and for one of four times its bytes, the better of two: linear is 4, quadratic 16; "
+        f"more than {MARGIN:g} is a fault. {len(slow)} of {len(grown)} are.\n",
+        table(large),
+    ]
+    if faults:
+        parts += ["\n## Faults\n", *(f"- {kind}: `{v[:200]}`" for kind, found in faults.items() for v in found)]
+    return "\n".join(parts) + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--share", type=float, default=1.0, help="of the numbers of inputs")
+    parser.add_argument("--only", choices=KINDS, help="one kind of input; writes nothing")
+    options = parser.parse_args()
+    counts, faults, grown = {}, {}, []
+    with quiet() as folder:
+        for kind in [options.only] if options.only else KINDS:
+            start = time.time()
+            n = round(KINDS[kind][1] * options.share)
+            counts[kind], found = run(kind, n, options.seed, folder)
+            print(f"{kind}: {dict(counts[kind])}, {time.time() - start:.0f} s", flush=True)
+            for said in found.values():
+                print("  FAULT", said)
+            if found:
+                faults[kind] = list(found.values())
+        if not options.only:
+            grown = growth(folder)
+            about = f"{described(machine(1))} Seed {options.seed}."
+            (HERE / "fuzz.md").write_text(written(about, counts, faults, grown), encoding="utf-8")
+    return bool(faults) or any(g[-1] > MARGIN for g in grown)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

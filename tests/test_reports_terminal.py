@@ -63,6 +63,12 @@ def line(made, *words):
     return out.getvalue()
 
 
+def odd_name(folder):
+    path = folder / f"odd{BAD}.jsonl"
+    path.write_bytes((folder / "rows.jsonl").read_bytes())
+    return path
+
+
 def explorers():
     from ftcourse.course.explorers.tokens import show_pieces
 
@@ -72,9 +78,7 @@ def explorers():
 VIEWS = {
     "str(task)": lambda m: str(m["task"]),
     "repr(task)": lambda m: repr(m["task"]),
-    "a task of a file with an odd name": lambda m: str(
-        load_task([{"text": "a", "label": "b"}, {"text": "b", "label": "c"}], split="train")
-    ),
+    "a task of a file with an odd name": lambda m: str(load_task(odd_name(m["folder"]))),
     "repr(task.notes)": lambda m: repr(m["task"].notes),
     "problems": lambda m: repr(m["task"].problems) + refused(lambda: load_task(m["folder"] / "lost.jsonl")),
     "an error on columns": lambda m: refused(lambda: load_task([{BAD: "a", f"{BAD}2": "b"}] * 3)),

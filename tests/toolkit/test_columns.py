@@ -99,4 +99,4 @@ def test_answers_stand_in_their_context():
     assert find_answers({}, "Ada met Ada.", "a") == (None, None)
     assert "write answer_start=0" in found({"text": ["Ada"], "answer_start": [1]})[1][1]
     assert "does not stand in the context" in found("Eve")[1][0]
-    assert "is not an answer (int)" in found(3)[1][0]
+    assert "is not an answer (number)" in found(3)[1][0]
