@@ -206,7 +206,6 @@ def labelled(rng, n, k, base, recall, alarms, company):
 
 def of_labels(rng, setting, sets):
     from ftcourse.metrics.evaluation import multilabel_statistics
-    from ftcourse.metrics.intervals import fraction_interval
     from ftcourse.metrics.scores import multilabel_scores
 
     n, rare = setting
@@ -221,8 +220,8 @@ def of_labels(rng, setting, sets):
             ratio = lambda a, b: np.divide(2 * a, b, out=np.zeros(b.shape), where=b > 0)
             before = {"micro_f1": ratio(right.sum(1), said.sum(1)), "macro_f1": ratio(right, said).mean(1)}
             for name, x in of.items():
-                now = fraction_interval(x) if isinstance(x, np.ndarray) else x.interval(DRAWS)
-                old = ends(before.get(name, copies @ x / n if isinstance(x, np.ndarray) else None))
+                now = x.interval(DRAWS)
+                old = ends(before[name] if name in before else copies @ x.x / n)
                 held[name.replace("_", " ")] = holds(old, truth[name]), holds(now, truth[name])
             yield one, true.sum(0).min(), held
 

@@ -181,10 +181,10 @@ def multilabel_statistics(true, logits, thresholds=None):
     pred = (probs > np.array(thresholds or [0.5])).astype(int)
     shared = {}
     of = {"micro_f1": LabelScore("micro", true, pred, shared)}  # the main score first
-    of |= {"subset_accuracy": (true == pred).all(1).astype(float)}
-    of |= {"label_accuracy": (true == pred).mean(1)}
+    of |= {"subset_accuracy": SomeRows((true == pred).all(1).astype(float))}
+    of |= {"label_accuracy": SomeRows((true == pred).mean(1))}
     of |= {"macro_f1": LabelScore("macro", true, pred, shared)}
-    of |= multilabel_rows(true, pred)
+    of |= {name: SomeRows(x) for name, x in multilabel_rows(true, pred).items()}
     return of, pred, probs
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #9734dd07

@@ -294,8 +294,12 @@ class RatioScore:
 class SomeRows:
     "The mean of those rows that count, as a function of row numbers."
 
-    def __init__(self, x, counts):
-        self.x, self.counts = x, counts  # (n,) 0 to 1; (n,) whether the row counts
+    def __init__(
+        self,
+        x,  # (n,) 0 to 1
+        counts=None,  # (n,) whether the row counts; default: all do
+    ):
+        self.x, self.counts = x, np.ones(len(x), bool) if counts is None else counts
 
     def __call__(self, i):
         x = self.x[i][self.counts[i]]
