@@ -10,6 +10,7 @@ best.
 
 import argparse
 import copy
+import json
 import math
 import statistics
 import subprocess
@@ -18,7 +19,8 @@ import tempfile
 import time
 import warnings
 
-from common import described, machine, save, table, threads_from, verdict
+from common import HERE, described, machine, save, table, threads_from, verdict
+from loading import loading, loading_written
 
 AIMS = {"tiny": 2.0, "22M": 1.7}
 BATCH, CLIP, DECAY, WARMUP = 16, 1.0, 0.01, 0.1
@@ -210,6 +212,8 @@ def written(record):
     ]
     for r in record["races"]:
         parts += race_written(r)
+    if record.get("loading"):
+        parts += loading_written(record["loading"])
     parts += record.get("notes", [])
     parts.append(
         f"`import ftcourse` takes {i['best'] * 1000:.0f} ms (median {i['median'] * 1000:.0f} ms) and loads no torch; "
@@ -251,8 +255,13 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--threads", type=int, default=1)
     p.add_argument("--quick", action="store_true", help="few rows, nothing written: does it run?")
-    p.add_argument("--only", choices=tuple(AIMS))
+    p.add_argument("--only", choices=(*AIMS, "loading"), help="loading: measured alone, the rest as it stands")
     args = p.parse_args()
+    if args.only == "loading":
+        record = json.loads((HERE / "bench.json").read_text(encoding="utf-8"))
+        record["loading"] = loading(args.quick)
+        print("\n\n".join(loading_written(record["loading"])))
+        return None if args.quick else save("bench", record, written(record))
     threads = threads_from(args)
     from ftcourse.core.machine import set_threads
 
@@ -264,6 +273,8 @@ def main():
     for name, (n, epochs, lr, rounds) in sizes.items():
         if args.only in (None, name):
             record["races"].append(race(name, n // 4 if args.quick else n, epochs, lr, 2 if args.quick else rounds))
+    if not args.only:
+        record["loading"] = loading(args.quick)
     print(written(record))
     if not args.quick and not args.only:
         save("bench", record, written(record))

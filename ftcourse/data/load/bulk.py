@@ -162,9 +162,9 @@ def clean_chunk(
     text = raw if raw.endswith(b"\n") else raw + b"\n"
     is_windows = b"\r" in text
     if is_windows:
-        if text.count(b"\r") > text.count(b"\r\n"):
-            return None
         text = text.replace(b"\r\n", b"\n")
+    if is_windows and b"\r" in text:
+        return None
     edges = edges_of_rows(text, ord(table.sep), table.quoted)
     if edges is None:
         return None
@@ -267,18 +267,17 @@ def text_keys(
     import pyarrow.compute as pc
 
     forms = []
-    ascii = True
+    done = True
     for column in columns:
         form = pc.ascii_trim_whitespace(pc.ascii_lower(column))
-        if pc.any(pc.match_substring_regex(form, r"[\t-\r]|  ")).as_py():
-            form = pc.replace_substring_regex(form, r"[\t-\r ]+", " ")
         if pc.any(pc.equal(pc.binary_length(form), 0)).as_py():
             return None
         forms.append(form)
-        ascii = pc.and_(ascii, pc.string_is_ascii(column))
+        spaced = pc.match_substring_regex(form, r"[\t-\r]|  ")
+        done = pc.and_(done, pc.and_not(pc.string_is_ascii(column), spaced))
     form = forms[0] if len(forms) == 1 else pc.binary_join_element_wise(*forms, "\x1f")
     texts = form.cast("binary").to_pylist()
-    others = np.flatnonzero(~ascii.to_numpy(zero_copy_only=False))
+    others = np.flatnonzero(~done.to_numpy(zero_copy_only=False))
     if len(others):
         cells = zip(*(c.take(others).to_pylist() for c in columns))
         for i, row in zip(others.tolist(), cells):
