@@ -175,7 +175,9 @@ def even_batches(batches, n_texts):
         full = np.flatnonzero(np.diff(upto // BATCH, prepend=size // BATCH)) + 1
         size = int(upto[-1])
         for start, end in zip([0, *full], [*full, len(batch)]):
-            held += [batch.slice(start, end - start)] if end > start else []
+            if start == end:
+                continue  # the batch ended where one was full
+            held.append(batch.slice(start, end - start))
             if end in full:
                 yield joined(held)
                 held = []
