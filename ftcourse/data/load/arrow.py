@@ -165,7 +165,8 @@ def even_batches(batches, n_texts):
     import pyarrow.compute as pc
 
     def joined(parts):
-        return pa.Table.from_batches(parts).combine_chunks().to_batches()[0]
+        columns = [pa.concat_arrays(x) for x in zip(*(p.columns for p in parts))]
+        return pa.record_batch(columns, schema=parts[0].schema)
 
     held = []
     size = 0  # of the texts so far
