@@ -24,6 +24,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from common import HERE, described, machine, save, table, threads_from, verdict
+from loading import loading, loading_written
 
 AIMS = {"tiny": 2.0, "22M": 1.7}
 BATCH, CLIP, DECAY, WARMUP = 16, 1.0, 0.01, 0.1
@@ -353,6 +354,8 @@ def written(record):
         parts += race_written(r)
     if record.get("reports"):
         parts += reports_written(record["reports"])
+    if record.get("loading"):
+        parts += loading_written(record["loading"])
     parts += record.get("notes", [])
     parts.append(
         f"`import ftcourse` takes {i['best'] * 1000:.0f} ms (median {i['median'] * 1000:.0f} ms) and loads no torch; "
@@ -394,15 +397,21 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--threads", type=int, default=1)
     p.add_argument("--quick", action="store_true", help="few rows, nothing written: does it run?")
-    p.add_argument("--only", choices=(*AIMS, "reports"), help="reports: measured alone, the rest as it stands")
+    p.add_argument(
+        "--only", choices=(*AIMS, "reports", "loading"), help="reports, loading: measured alone, the rest as it stands"
+    )
     p.add_argument("--report-worker", action="store_true", help=argparse.SUPPRESS)
     args = p.parse_args()
     if args.report_worker:
         return report_worker()
-    if args.only == "reports":
+    if args.only in ("reports", "loading"):
         record = json.loads((HERE / "bench.json").read_text(encoding="utf-8"))
-        record["reports"] = reports(2 if args.quick else REPORT_ROUNDS, 10 if args.quick else 1)
-        print("\n\n".join(reports_written(record["reports"])))
+        if args.only == "reports":
+            record["reports"] = reports(2 if args.quick else REPORT_ROUNDS, 10 if args.quick else 1)
+            print("\n\n".join(reports_written(record["reports"])))
+        else:
+            record["loading"] = loading(args.quick)
+            print("\n\n".join(loading_written(record["loading"])))
         return None if args.quick else save("bench", record, written(record))
     threads = threads_from(args)
     from ftcourse.core.machine import set_threads
@@ -417,6 +426,7 @@ def main():
             record["races"].append(race(name, n // 4 if args.quick else n, epochs, lr, 2 if args.quick else rounds))
     if not args.only:
         record["reports"] = reports(2 if args.quick else REPORT_ROUNDS, 10 if args.quick else 1)
+        record["loading"] = loading(args.quick)
     print(written(record))
     if not args.quick and not args.only:
         save("bench", record, written(record))

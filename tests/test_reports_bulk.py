@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ftcourse.core.errors import CourseError
-from ftcourse.data.load import bulk, labels, load
+from ftcourse.data.load import arrow, bulk, labels, load
 from ftcourse.data.problems import BadRows
 
 ORDINARY = [
@@ -94,6 +94,7 @@ def alike(tmp_path, monkeypatch, data, name="a.csv", chunk=64, first=1, **how):
     path = tmp_path / name
     path.write_bytes(data)
     monkeypatch.setattr(bulk, "CHUNK", chunk)
+    monkeypatch.setattr(arrow, "BATCH", 20)  # a file has many batches, too
     for module in (bulk, labels):
         monkeypatch.setattr(module, "FIRST", first)
     made = []

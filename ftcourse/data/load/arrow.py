@@ -165,7 +165,8 @@ def even_batches(batches, n_texts):
     import pyarrow.compute as pc
 
     def joined(parts):
-        return pa.Table.from_batches(parts).combine_chunks().to_batches()[0]
+        columns = [pa.concat_arrays(x) for x in zip(*(p.columns for p in parts))]
+        return pa.record_batch(columns, schema=parts[0].schema)
 
     held = []
     size = 0  # of the texts so far
@@ -175,7 +176,9 @@ def even_batches(batches, n_texts):
         full = np.flatnonzero(np.diff(upto // BATCH, prepend=size // BATCH)) + 1
         size = int(upto[-1])
         for start, end in zip([0, *full], [*full, len(batch)]):
-            held += [batch.slice(start, end - start)] if end > start else []
+            if start == end:
+                continue  # the batch ended where one was full
+            held.append(batch.slice(start, end - start))
             if end in full:
                 yield joined(held)
                 held = []

@@ -126,6 +126,7 @@ def is_plain(chunk: bytes) -> bool:
 
 def parse(
     chunk: bytes,  # whole rows
+    n_rows: int,  # how many; where lines are more, texts hold line ends
     table: Table,  # how they are written
 ) -> list | None:  # an array of strings for each column; None: not every row has these fields
     "The fields of a chunk."
@@ -140,7 +141,7 @@ def parse(
             csv.ParseOptions(
                 delimiter=table.sep,
                 quote_char='"' if table.quoted else False,
-                newlines_in_values=True,
+                newlines_in_values=chunk.count(b"\n") > n_rows,
             ),
             csv.ConvertOptions(
                 column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
@@ -162,9 +163,9 @@ def clean_chunk(
     text = raw if raw.endswith(b"\n") else raw + b"\n"
     is_windows = b"\r" in text
     if is_windows:
-        if text.count(b"\r") > text.count(b"\r\n"):
-            return None
         text = text.replace(b"\r\n", b"\n")
+    if is_windows and b"\r" in text:
+        return None
     edges = edges_of_rows(text, ord(table.sep), table.quoted)
     if edges is None:
         return None
@@ -172,8 +173,8 @@ def clean_chunk(
     size = int(newlines[-1]) + 1
     if is_windows and not (size == len(text) and ends_row.all()):
         return None  # a line end inside a text is to stay as it is
-    columns = parse(text[:size], table)
     ends = np.flatnonzero(ends_row)
+    columns = parse(text[:size], len(ends), table)
     if columns is None or len(columns[0]) != len(ends):
         return None
     lines = before + 1 + np.append(0, ends[:-1] + 1)
@@ -267,17 +268,18 @@ def text_keys(
     import pyarrow.compute as pc
 
     forms = []
-    ascii = True
+    ascii, spaced = True, False
     for column in columns:
         form = pc.ascii_trim_whitespace(pc.ascii_lower(column))
-        if pc.any(pc.match_substring_regex(form, r"[\t-\r]|  ")).as_py():
-            form = pc.replace_substring_regex(form, r"[\t-\r ]+", " ")
         if pc.any(pc.equal(pc.binary_length(form), 0)).as_py():
             return None
         forms.append(form)
         ascii = pc.and_(ascii, pc.string_is_ascii(column))
+        spaced = pc.or_(spaced, pc.match_substring_regex(form, r"[\t-\r]|  "))
     form = forms[0] if len(forms) == 1 else pc.binary_join_element_wise(*forms, "\x1f")
     texts = form.cast("binary").to_pylist()
+    for i in np.flatnonzero(spaced.to_numpy(zero_copy_only=False)).tolist():
+        texts[i] = b" ".join(texts[i].split())
     others = np.flatnonzero(~ascii.to_numpy(zero_copy_only=False))
     if len(others):
         cells = zip(*(c.take(others).to_pylist() for c in columns))
