@@ -157,6 +157,15 @@ def test_it_steps_aside_for_hooks_exchanged_modules_and_16_bits(model):
     assert model.forward(b).dtype == torch.float64
 
 
+def test_a_hook_that_is_there_from_the_beginning_is_heard(model):
+    seen = []
+    hook = model.network.bert.embeddings.register_forward_hook(lambda *a: seen.append(a[2].shape))
+    model.forward(batch_of(model))
+    assert seen == [(4, 9, 128)]
+    hook.remove()
+    assert model.core.proven_fast()
+
+
 def test_weights_that_change_count_at_once(model):
     b = batch_of(model)
     old = model.forward(b)

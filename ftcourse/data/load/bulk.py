@@ -13,10 +13,12 @@ import io
 from codecs import BOM_UTF8 as BOM
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
+from .annotations import annotated_rows, reader_of
 from .columns import text_problem
 from .readers import (
     MAX_FIELD,
@@ -25,6 +27,7 @@ from .readers import (
     format_of,
     open_bytes,
     read_rows,
+    unit_of,
 )
 from ..splits import normalise_text
 
@@ -231,6 +234,10 @@ def read_in_bulk(
         lines = Lines(f)
         rows = table.rows(lines, problems)
         for n, (line, row) in enumerate(rows, 1):
+            if n == 1 and reader_of(row):  # an annotation tool's: its rows are read one by one
+                rows = chain([(line, row)], rows)
+                yield from annotated_rows(rows, Path(path).name, problems, unit_of(path))
+                return
             yield line, row
             if n >= FIRST and nothing_held(lines, line, row):
                 break

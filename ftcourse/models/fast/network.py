@@ -46,8 +46,12 @@ class FastNetwork:
         return (
             bool(mask.any(-1).all())
             and self.network.get_input_embeddings().weight.dtype == torch.float32
-            and not any(watched(m) for m, _ in self.modules)
+            and not self.is_watched()
         )
+
+    def is_watched(self) -> bool:
+        "Whether somebody wants to be told of a module's forward, or has replaced it."
+        return any(watched(m) for m, _ in self.modules)
 
     def same_modules(self) -> bool:
         "Whether the network still consists of the modules that it had when this was made."
@@ -55,7 +59,7 @@ class FastNetwork:
 
 
 def watched(module: nn.Module) -> bool:
-    "Whether somebody wants to be told of a module's forward, or has replaced it."
+    "Whether a module has a hook, a forward of its own, or gradient checkpointing."
     return bool(
         module._forward_hooks
         or module._forward_pre_hooks
