@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = [
-    "COUNTED", "resamples", "bootstrap_interval", "weighted_cells", "ClassScore", "around", "second_f1",
-    "share_interval", "CorrelationScore", "CalibrationScore", "mcnemar", "paired_interval", "paired_class_interval",
-    "paired_bootstrap", "unanimous_interval", "mean_interval"
+    "COUNTED", "resamples", "bootstrap_interval", "weighted_cells", "ClassScore", "GradeScore", "around",
+    "second_f1", "share_interval", "CorrelationScore", "CalibrationScore", "mcnemar", "paired_interval",
+    "paired_class_interval", "paired_bootstrap", "unanimous_interval", "mean_interval"
 ]
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #cfd56b30
@@ -143,6 +143,17 @@ class ClassScore:
         if self.metric is f1 and len(self.names) > 2:
             high = min(1.0, high + max(0.0, score - float(found.mean())))
         return low, high
+
+
+class GradeScore(ClassScore):
+    "Quadratic kappa of grades, as numbers."
+
+    def draws(self, cells, weights, model: int = 1) -> np.ndarray:  # (n,)
+        true, pred = self.names[cells[0]].astype(float), self.names[cells[model]].astype(float)
+        apart = weights @ np.square(true - pred)
+        crossed = (weights @ true) * (weights @ pred)
+        shuffled = weights @ np.square(true) + weights @ np.square(pred) - 2 * crossed
+        return np.where(shuffled > 1e-12, 1 - apart / np.maximum(shuffled, 1e-12), 0.0)
 
 
 def around(score: float, found, level: float = 0.95) -> tuple[float, float]:
@@ -296,7 +307,7 @@ def paired_class_interval(
 ) -> tuple[float, float, float, float]:  # as from `paired_interval`
     "How a difference of two scores of classes moves over resamples that lose no class."
     names = np.unique(np.concatenate([a.names, b.names]))
-    a, b = (ClassScore(x.metric, x.true, x.pred, names) for x in (a, b))
+    a, b = (type(x)(x.metric, x.true, x.pred, names) for x in (a, b))
     resampled = weighted_cells(a.codes[0], [a.codes[1], b.codes[1]], len(names), n, seed)
     every = slice(None)
     return _sides(a(every) - b(every), a.draws(*resampled, 1) - b.draws(*resampled, 2))

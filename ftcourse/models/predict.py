@@ -116,7 +116,7 @@ KNOWN_TEXTS = (
     "सूप ठंडा था और बैरा हमारे पेय भूल गया, लेकिन मिठाई ने सब कुछ ठीक कर दिया। समिति ने "
     "मंगलवार को वार्षिक बजट को मंज़ूरी दी।",
 )
-# BERT's vocabulary, measured: of fourteen texts in its language (reviews, news, law, medicine,
+# BERT's vocabulary, measured: of seventeen texts in its language (reviews, news, law, medicine,
 # short messages) the hardest needs 1.17 times the tokens for a word that the easiest needs; of
 # texts in eight other languages the easiest needs 1.50 times as many. Between them:
 SPELLED = 4 / 3  # times its own tokens for a word, from which on a model no longer reads words
