@@ -112,6 +112,9 @@ def set_up(
     # a head that does not fit is made anew
     model = load_model(model, task=task, seed=hp.seed, dropout=hp.dropout)
     model.thresholds = None  # chosen for other weights
+    model.info.pop("label_mean", None)
+    if task.kind == "regress":
+        model.info["label_mean"] = float(task.label_ids("train").mean())
     hp = fit_max_length(hp, model)
     batches, hp = shrink_to_memory(model, batches_of(task, model.tokenizer, hp), hp, loss=task.loss)
     validate = validation_of(task, model.tokenizer, hp, hp.seed) if validated else None

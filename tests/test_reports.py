@@ -326,7 +326,7 @@ def test_fault_file(file):
         pytest.skip(f"no folder of cases ({CASES}): set FTCOURSE_CASES")
     try:
         task = load_task(file, on_bad="skip")
-        assert size(task) + len(task.problems) > 0
+        assert size(task) + len(task.unlabelled or ()) + len(task.problems) > 0
         for split in task.splits if task.kind in ("classify", "multilabel") else ():
             task.label_ids(split)
         assert '"' not in str(task.train["text"][:]) or file.suffix != ".tsv"

@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = [
-    "KINDS", "Task", "multi_hot"
+    "KINDS", "GRADED", "grades_of", "Task", "multi_hot"
 ]
 
 # %% ../../nbs/lessons/02_data.ipynb #16f48c8d
+import re
 from array import array
 from dataclasses import dataclass, field, replace
 
@@ -19,6 +20,32 @@ from .splits import SPLITS, bins, overlaps, stratified_order, text_key
 
 # %% ../../nbs/lessons/02_data.ipynb #a08cc5a5
 KINDS = ("classify", "multilabel", "regress", "span", "lm")
+
+# %% ../../nbs/lessons/02_data.ipynb #c0ffeeb1
+GRADED = re.compile("star|rating|score|grade|rank|level|point|stage|severity|likert", re.I)
+
+
+def grades_of(
+    labels,  # class names
+    column: str | None = None,  # of the labels, where it is known
+) -> np.ndarray | None:  # (classes,) the number of each; None where they are no grades
+    """The grades that class names are: three or more whole numbers, such as stars from 1 to 5.
+
+    A column's name may say it. Where it does not, they have to follow one another and not begin at
+    0, as the ids of classes do.
+    """
+    try:
+        grades = np.array([float(str(name)) for name in labels])
+    except ValueError:
+        return None
+    if len(set(grades.tolist())) < max(3, len(grades)) or not np.isfinite(grades).all():
+        return None
+    if (grades % 1).any():
+        return None
+    if column and GRADED.search(column):
+        return grades
+    follow = np.ptp(grades) == len(grades) - 1
+    return grades if follow and grades.min() != 0 and len(grades) <= 20 else None
 
 # %% ../../nbs/lessons/02_data.ipynb #5ac2eb3b
 @dataclass(eq=False)

@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = [
     "row_losses", "predict_rows", "merge_windows", "mask_batch", "class_statistics", "multilabel_statistics",
-    "regression_statistics", "answer_statistics", "statistics", "sample_rows", "answers_column", "gold_answers",
-    "unscored_rows", "scored_rows", "thresholds_of", "broken_rows", "with_metrics", "evaluate",
-    "strided_perplexity", "validator"
+    "grade_statistics", "regression_statistics", "answer_statistics", "constant_answer", "regression_notes",
+    "statistics", "sample_rows", "answers_column", "gold_answers", "unscored_rows", "scored_rows", "thresholds_of",
+    "broken_rows", "with_metrics", "evaluate", "strided_perplexity", "validator"
 ]
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #ad38e5c6
@@ -22,10 +22,12 @@ import torch.nn.functional as F
 
 from ..core.errors import CourseError
 from ..data.batches import Batch, Batches
+from ..data.task import grades_of
 from .intervals import (
     CalibrationScore,
     ClassScore,
     CorrelationScore,
+    GradeScore,
     LabelScore,
     RatioScore,
     SomeRows,
@@ -38,9 +40,11 @@ from .scores import (
     exact_match,
     f1,
     matthews,
+    mse,
     multilabel_rows,
     pearson,
     perplexity,
+    quadratic_kappa,
     spearman,
     token_f1,
     undefined,
@@ -188,6 +192,16 @@ def multilabel_statistics(true, logits, thresholds=None):
     return of, pred, probs
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #9734dd07
+def grade_statistics(true, pred, grades):
+    """Scores of classes that are grades, such as stars, as in `class_statistics`; `grades` has the
+    number of each class.
+    """
+    true, pred = grades[true], grades[pred]
+    off = abs(true - pred)
+    kappa = GradeScore(quadratic_kappa, true, pred, np.unique(grades))
+    return {"mae": off, "within_one": (off <= 1).astype(float), "quadratic_kappa": kappa}
+
+
 def regression_statistics(true, pred):
     "Scores of a number per row, as in `class_statistics`."
     of = {f.__name__: CorrelationScore(f, true, pred) for f in (pearson, spearman)}
@@ -215,6 +229,41 @@ def answer_statistics(true, pred):
             "NoAns_exact": SomeRows(of["exact_match"], ~has),
         }
     return of, np.array(pred, object), None
+
+# %% ../../nbs/lessons/10_evaluation.ipynb #c0ffeeb6
+def constant_answer(
+    model,  # a Model of kind regress
+    data,  # a Task, or what else was scored
+    split: str,  # that was scored
+    true: np.ndarray,  # (n,) its labels
+) -> tuple[float, str]:  # a number; whose mean it is
+    "What a model that has learned nothing answers: the mean label of training, if it is known."
+    if (known := model.info.get("label_mean")) is not None:
+        return known, "training"
+    if "train" in getattr(data, "splits", ()) and split != "train":
+        labels = data.label_ids("train")
+        if np.isfinite(labels).any():
+            return float(np.nanmean(labels)), "train"
+    return float(np.mean(true)), "these rows"
+
+
+def regression_notes(true, pred, constant: float, whose: str, error: float | None) -> list[str]:
+    "What the scores of numbers alone do not show."
+    notes = []
+    if why := undefined(true, pred):
+        notes.append(f"the correlations are undefined: {why}")
+    base = mse(true, np.full(len(true), constant))
+    if error is not None and error >= base:
+        notes.append(
+            f"the mean squared error {error:.3f} is no better than always answering "
+            f"{constant:.4g}, the mean of {whose}, which gives {base:.3f}"
+        )
+    if whose == "these rows":
+        notes.append(
+            "the mean of the training rows is not known, so the scored rows' own mean is the "
+            "baseline: no model could know it"
+        )
+    return notes
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #759468b9
 def statistics(
@@ -406,6 +455,7 @@ def evaluate(
     """
     start = time.perf_counter()
     task_metrics = getattr(data, "metrics", {})
+    task, column = data, getattr(data, "label", None)
     data, order, facts = scored_rows(model, data, split, name, rows)
     results = predict_rows(model, data, batch_size, order)
     packed = hasattr(data, "lengths")
@@ -415,6 +465,10 @@ def evaluate(
     if model.kind == "span":
         true, where = gold_answers(data)
     of, pred, probs = statistics(model.kind, true, results, thresholds_of(model, order))
+    grades = grades_of(facts["labels"], column) if model.kind == "classify" else None
+    if grades is not None:
+        main = next(iter(of))
+        of = {main: of[main]} | grade_statistics(true, pred, grades) | of
     of = with_metrics(of, task_metrics, metrics or {}, true, pred)
     broken = broken_rows(results["out"])
     value = lambda x: x.mean() if isinstance(x, np.ndarray) else x(slice(None))
@@ -428,8 +482,9 @@ def evaluate(
         )
     elif model.kind == "classify":
         notes += score_notes(true, pred, facts["labels"])
-    if model.kind == "regress" and (why := undefined(true, pred)):
-        notes.append(f"the correlations are undefined: {why}")
+    if model.kind == "regress":
+        facts["constant"] = constant_answer(model, task, split, true)
+        notes += regression_notes(true, pred, *facts["constant"], scores["mse"])
     if not results["count"].any():
         notes.append("the loss has no value: no row has a target in sight")
     elif scores["loss"] is None and not broken:

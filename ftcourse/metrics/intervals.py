@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = [
-    "COUNTED", "resamples", "bootstrap_interval", "weighted_cells", "ClassScore", "around", "second_f1",
-    "fraction_interval", "share_interval", "student_quantile", "RatioScore", "SomeRows", "mean_where_higher",
-    "CorrelationScore", "CalibrationScore", "weighted_labels", "LabelScore", "mcnemar", "paired_interval",
-    "paired_class_interval", "paired_label_interval", "paired_bootstrap", "unanimous_interval", "mean_interval"
+    "COUNTED", "resamples", "bootstrap_interval", "weighted_cells", "ClassScore", "GradeScore", "around",
+    "second_f1", "fraction_interval", "share_interval", "student_quantile", "RatioScore", "SomeRows",
+    "mean_where_higher", "CorrelationScore", "CalibrationScore", "weighted_labels", "LabelScore", "mcnemar",
+    "paired_interval", "paired_class_interval", "paired_label_interval", "paired_bootstrap", "unanimous_interval",
+    "mean_interval"
 ]
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #cfd56b30
@@ -162,6 +163,17 @@ class ClassScore:
             found = self.counted(*self.shared[n, seed])
         score = self(slice(None))
         return around(score, found, level, lift=len(self.names) > 2)
+
+
+class GradeScore(ClassScore):
+    "Quadratic kappa of grades, as numbers."
+
+    def draws(self, cells, weights, model: int = 1) -> np.ndarray:  # (n,)
+        true, pred = self.names[cells[0]].astype(float), self.names[cells[model]].astype(float)
+        apart = weights @ np.square(true - pred)
+        crossed = (weights @ true) * (weights @ pred)
+        shuffled = weights @ np.square(true) + weights @ np.square(pred) - 2 * crossed
+        return np.where(shuffled > 1e-12, 1 - apart / np.maximum(shuffled, 1e-12), 0.0)
 
 
 def around(
@@ -502,7 +514,7 @@ def paired_class_interval(
     (measure/intervals.md).
     """
     names = np.unique(np.concatenate([a.names, b.names]))
-    a, b = (ClassScore(x.metric, x.true, x.pred, names) for x in (a, b))
+    a, b = (type(x)(x.metric, x.true, x.pred, names) for x in (a, b))
     resampled = weighted_cells(a.codes[0], [a.codes[1], b.codes[1]], len(names), n, seed)
     every = slice(None)
     return _sides(a(every) - b(every), a.draws(*resampled, 1) - b.draws(*resampled, 2))

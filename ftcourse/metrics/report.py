@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = [
-    "SCORE_NAMES", "LOWER", "refuse_hidden", "label_order", "score_notes", "finite_or_none", "interval_notes",
-    "score_table", "as_text", "as_html", "Hardest", "hardest", "Report"
+    "SCORE_NAMES", "LOWER", "TERMINAL", "refuse_hidden", "label_order", "score_notes", "finite_or_none",
+    "interval_notes", "score_table", "shortened", "confusion_cells", "as_text", "as_html", "Hardest", "hardest",
+    "Report"
 ]
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #311eafc4
@@ -137,6 +138,9 @@ SCORE_NAMES = {
     "balanced_accuracy": "balanced accuracy",
     "ece": "calibration error (ECE)",
     "mse": "mean squared error",
+    "mae": "mean absolute error",
+    "within_one": "share within one grade",
+    "quadratic_kappa": "quadratic kappa",
     "exact_match": "exact match",
     "char_f1": "F1 by character",
     "subset_accuracy": "exact-row accuracy",
@@ -144,7 +148,7 @@ SCORE_NAMES = {
     "samples_f1_empty_row_counts_0": "F1 by row (empty row = 0)",
     "samples_f1_empty_row_counts_1": "F1 by row (empty row = 1)",
 }
-LOWER = ("loss", "perplexity", "mse", "ece")  # scores that are better when smaller
+LOWER = ("loss", "perplexity", "mse", "mae", "ece")  # scores that are better when smaller
 
 
 def finite_or_none(x) -> float | None:
@@ -187,22 +191,60 @@ def score_table(report) -> list[tuple[str, str, str]]:
         rows.append((called, shown, "" if low is None else f"{form(low)} – {form(high)}"))
     if report.majority is not None:
         rows.append(("always the most frequent class", f"{report.majority:.3f}", ""))
+    if report.constant is not None:
+        constant, whose = report.constant
+        rows.append((f"always {constant:.4g}, mean of {whose}", f"{report.baseline:.3f}", ""))
     return rows
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #d02b2cf8
+TERMINAL = 100  # columns that a report keeps to
+
+
+def shortened(text: str, width: int) -> str:
+    "A text without its middle, where it is wider than so many characters: names differ at the end."
+    if len(text) <= width:
+        return text
+    end = (width - 1) // 2
+    return f"{text[: width - 1 - end]}…{text[-end:]}"
+
+
+def confusion_cells(report) -> tuple[str, list[list[str]]]:  # title; rows of cells, a head first
+    """The confusion of a report's classes: the whole table where it fits a terminal, else the ten
+    classes with the most errors, and what they are most often taken for.
+    """
+    table, labels = report.confusion, list(map(str, report.labels))
+    whole = [["", *labels], *([x, *map(str, row)] for x, row in zip(labels, table.tolist()))]
+    if sum(2 + max(map(len, column)) for column in zip(*whole)) <= TERMINAL:
+        return "confusion (rows: true class; columns: predicted)", whole
+    rows, right = table.sum(1), table.diagonal()
+    worst = [i for i in np.argsort(right - rows, kind="stable")[:10] if right[i] < rows[i]]
+    cells = [["true class", "rows", "right", "most often taken for"]]
+    for i in worst:
+        wrong = np.where(np.arange(len(labels)) == i, 0, table[i])
+        taken = [j for j in np.argsort(-wrong, kind="stable")[:2] if wrong[j]]
+        said = ", ".join(f"{shortened(labels[j], 20)} {wrong[j]:,}×" for j in taken)
+        cells.append([shortened(labels[i], 26), f"{rows[i]:,}", f"{right[i]:,}", said])
+    if not worst:
+        return f"confusion of {len(labels)} classes: no errors", cells
+    shown = f"those {len(worst)}" if len(worst) > 1 else "the one"
+    return f"confusion of {len(labels)} classes: {shown} with the most errors", cells
+
+
 def as_text(report) -> str:
     "A report for a terminal."
     lines = [f"{report.name or report.kind}: {report.rows:,} rows"]
     if report.source and report.source not in report.name:
         lines[0] += f" of {report.source}"
-    for name, value, interval in [("", "score", "95% interval"), *score_table(report)]:
-        lines.append(f"  {name:<31}{value:>9}   {interval}")
-    if report.confusion is not None and len(report.labels) <= 12:
-        wide = max(8, *map(len, report.labels)) + 2
-        lines.append("  confusion (rows: true class; columns: predicted)")
-        lines.append("".join(f"{x:>{wide}}" for x in ["", *report.labels]))
-        for label, row in zip(report.labels, report.confusion.tolist()):
-            lines.append("".join(f"{v:>{wide}}" for v in [label, *row]))
+    table = [("", "score", "95% interval"), *score_table(report)]
+    wide = max(31, *(len(name) + 1 for name, *_ in table))
+    lines += [f"  {name:<{wide}}{value:>9}   {interval}" for name, value, interval in table]
+    if report.confusion is not None:
+        title, cells = confusion_cells(report)
+        widths = [max(map(len, column)) for column in zip(*cells)]
+        least = 10 if not cells[0][0] and 10 * len(widths) <= TERMINAL else 0
+        widths = [max(w + 2, least) for w in widths]
+        lines.append(f"  {title}")
+        lines += ["".join(f"{x:>{w}}" for x, w in zip(row, widths)) for row in cells]
     return "\n".join(lines + [f"  note: {x}" for x in report.notes + interval_notes(report)])
 
 
@@ -218,13 +260,13 @@ def as_html(report) -> str:
         *map(row, score_table(report)),
         "</table>",
     ]
-    if report.confusion is not None and len(report.labels) <= 12:
-        counts = [
-            row([label, *counts]) for label, counts in zip(report.labels, report.confusion.tolist())
-        ]
-        parts += ["<table>", row(["true ↓ predicted →", *report.labels], "th"), *counts, "</table>"]
-    notes = report.notes + interval_notes(report)
-    return "".join(parts + [f"<p>{html.escape(x)}</p>" for x in notes])
+    if report.confusion is not None:
+        title, (head, *cells) = confusion_cells(report)
+        parts += [f"<p>{html.escape(title)}</p>", "<table>", row(head, "th"), *map(row, cells)]
+        parts.append("</table>")
+    return "".join(
+        parts + [f"<p>{html.escape(x)}</p>" for x in report.notes + interval_notes(report)]
+    )
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #7db0ce5b
 class Hardest(list):
@@ -300,6 +342,9 @@ class Report:
     of: dict  # {score: an array with a value per row, or a function of row numbers}
     text: Callable  # row -> its text
     losses: np.ndarray  # (n,) loss of each row
+    constant: tuple | None = (
+        None  # regress: the number always answering which is the baseline; of what
+    )
     kept: dict = field(default_factory=dict)  # intervals that were asked for
 
     def __getitem__(self, name):
@@ -350,7 +395,7 @@ def interval(self: Report, name: str, n: int = 1000, seed: int = 0) -> tuple:
 def to_dict(self: Report) -> dict:
     "All but the rows as plain values that JSON can hold, None where there is no number."
     names = "kind", "name", "source", "split", "rows", "labels", "scores", "notes", "seconds"
-    facts = {name: getattr(self, name) for name in (*names, "majority")}
+    facts = {name: getattr(self, name) for name in (*names, "majority", "baseline")}
     facts |= {
         "interval": {self.main: self.interval(self.main)},
         "confusion": None if self.confusion is None else self.confusion.tolist(),
@@ -374,6 +419,14 @@ def loss(self: Report):
 def majority(self: Report):
     "Accuracy of always giving the most frequent class."
     return scores.majority(self.true) if self.kind == "classify" else None
+
+
+@patch(as_prop=True)
+def baseline(self: Report):
+    "Squared error of always giving the mean label; None for other kinds than regress."
+    if self.constant is None:
+        return None
+    return scores.mse(self.true, np.full(self.rows, self.constant[0]))
 
 
 @patch(as_prop=True)

@@ -6,8 +6,8 @@
 __all__ = [
     "PUNCTUATION", "ARTICLES", "confusion", "accuracy", "precision", "recall", "f1", "balanced_accuracy",
     "matthews", "majority", "multilabel_scores", "multilabel_rows", "Undefined", "undefined", "pearson", "spearman",
-    "mse", "perplexity", "normalise_answer", "exact_match", "token_f1", "char_f1", "calibration_bins",
-    "calibration_error", "better", "best_index"
+    "mse", "mean_absolute_error", "within_one", "quadratic_kappa", "perplexity", "normalise_answer", "exact_match",
+    "token_f1", "char_f1", "calibration_bins", "calibration_error", "better", "best_index"
 ]
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #cfae0d05
@@ -248,6 +248,32 @@ def mse(true, pred) -> float:
     "Mean squared error, in squared units of the label."
     t, p = _pair(true, pred)
     return float(np.square(t.astype(float) - p).mean())
+
+# %% ../../nbs/lessons/10_evaluation.ipynb #c0ffeeb3
+def mean_absolute_error(true, pred) -> float:
+    "Mean distance, in units of the label."
+    t, p = _pair(true, pred)
+    return float(abs(t.astype(float) - p).mean())
+
+
+def within_one(true, pred) -> float:
+    "Share of rows whose grade is off by one at most."
+    t, p = _pair(true, pred)
+    return float((abs(t.astype(float) - p) <= 1).mean())
+
+
+def quadratic_kappa(
+    true,  # (n,) grades, as numbers
+    pred,  # (n,) grades
+) -> float:  # up to 1; 0: as far off as shuffled answers, and where all grades are one
+    """Kappa weighted by the squares of differences (Cohen 1968).
+
+    scikit-learn weighs by places among the labels that occur, so that a grade no row has changes
+    the value (findings/sklearn_kappa_absent_grade.sh).
+    """
+    t, p = (x.astype(float) for x in _pair(true, pred))
+    shuffled = t.var() + p.var() + (t.mean() - p.mean()) ** 2
+    return float(1 - np.square(t - p).mean() / shuffled) if shuffled > 0 else 0.0
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #e3b9189a
 def perplexity(

@@ -171,6 +171,8 @@ def load_model(
     )
     if kind == "span" and (null := _null_threshold(task, note)) is not None:
         info["null_threshold"] = null
+    if kind == "regress" and not new and note.get("label_mean") is not None:
+        info["label_mean"] = float(note["label_mean"])
     if keep and set(new) <= set(note.get("untrained", ())):
         model.thresholds = note.get("thresholds")  # they suit this head
     return model.reorder(wanted) if model.labels and wanted else model

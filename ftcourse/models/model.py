@@ -309,5 +309,6 @@ def _write(self: Model, folder: Path) -> None:
         untrained=list(self.new) if self.untrained else [],
         thresholds=self.thresholds,
         null_threshold=self.info.get("null_threshold"),
+        label_mean=self.info.get("label_mean"),
     )
     (folder / "ftcourse.json").write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")

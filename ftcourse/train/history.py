@@ -33,7 +33,7 @@ class Step:
     validation: dict | None = None  # scores, where the model was validated after it
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #54455463
-_LOWER = ("loss", "perplexity", "mse")  # scores that are better when smaller
+_LOWER = ("loss", "perplexity", "mse", "mae")  # scores that are better when smaller
 
 
 def finite(x):

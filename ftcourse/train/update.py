@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = [
-    "NotFinite", "raise_not_finite", "gradients", "update", "accelerator_for", "Objective", "default_loss",
-    "local_batches"
+    "NotFinite", "raise_not_finite", "widest_float", "gradients", "update", "accelerator_for", "Objective",
+    "default_loss", "local_batches"
 ]
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #6b4bc909
@@ -56,6 +56,15 @@ def raise_not_finite(value: float, norm: float, hp: HyperParams, lr: float, wher
     )
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #39446c79
+def widest_float(device: torch.device) -> torch.dtype:
+    "64 bits, or 32 on a device that has no more, as Apple's MPS: found out by asking for one."
+    try:
+        torch.zeros((), dtype=torch.float64, device=device)
+    except (TypeError, RuntimeError):
+        return torch.float32
+    return torch.float64
+
+
 def gradients(
     objective: Callable,  # batch -> (sum, count)
     micro: list[tuple],  # (batch, weight): this process's batches of one update
@@ -74,8 +83,9 @@ def gradients(
                 acc.backward(s if weight else s * 0)
             total, count = total + s.detach() * weight, count + c * weight
     if acc.num_processes > 1:
+        wide = widest_float(acc.device)
         both = torch.stack(
-            [torch.as_tensor(x, dtype=torch.float64, device=acc.device) for x in (total, count)]
+            [torch.as_tensor(x, dtype=wide, device=acc.device) for x in (total, count)]
         )
         total, count = acc.reduce(both, "sum")
     return total, count.item() if isinstance(count, Tensor) else count

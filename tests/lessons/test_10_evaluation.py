@@ -30,11 +30,13 @@ from ftcourse.metrics.scores import exact_match
 from ftcourse.metrics.scores import f1
 from ftcourse.metrics.scores import majority
 from ftcourse.metrics.scores import matthews
+from ftcourse.metrics.scores import mean_absolute_error
 from ftcourse.metrics.scores import mse
 from ftcourse.metrics.scores import multilabel_scores
 from ftcourse.metrics.scores import pearson
 from ftcourse.metrics.scores import perplexity
 from ftcourse.metrics.scores import precision
+from ftcourse.metrics.scores import quadratic_kappa
 from ftcourse.metrics.scores import recall
 from ftcourse.metrics.scores import spearman
 from ftcourse.metrics.scores import token_f1
@@ -149,6 +151,20 @@ def test_correlations_with_ties_and_a_column_of_outputs_case_m06_equal_to_scipy(
         assert abs(pearson(x, z) - stats.pearsonr(x, z).statistic) < 1e-9
         assert abs(spearman(x, z) - stats.spearmanr(x, z).statistic) < 1e-9
     assert abs(mse(a, b) - sk.mean_squared_error(a, b)) < 1e-9
+
+# %% nbs/lessons/10_evaluation.ipynb #c0ffeeb5
+def test_quadratic_kappa_equals_scikit_learn_s_where_all_grades_are_named():
+    rng = np.random.default_rng(5)
+    for grades in ([1, 2, 3, 4, 5], [1, 2, 4, 5], [-1, 0, 1]):
+        scale = list(range(min(grades), max(grades) + 1))
+        t, p = rng.choice(grades, 80), rng.choice(grades, 80)
+        wanted = sk.cohen_kappa_score(t, p, labels=scale, weights="quadratic")
+        assert abs(quadratic_kappa(t, p) - wanted) < 1e-12
+        assert abs(mean_absolute_error(t, p) - sk.mean_absolute_error(t, p)) < 1e-12
+    t, p = [1, 1, 2, 2, 5, 5, 1, 2], [1, 2, 2, 5, 5, 5, 1, 1]  # no row has 3 or 4
+    assert abs(quadratic_kappa(t, p) - 0.7634408602150538) < 1e-12
+    assert sk.cohen_kappa_score(t, p, weights="quadratic") < 0.73
+    assert quadratic_kappa([3, 3], [3, 3]) == 0
 
 # %% nbs/lessons/10_evaluation.ipynb #46ffe62e
 def test_perplexity_is_of_the_corpus_without_padding_case_l04():

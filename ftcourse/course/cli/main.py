@@ -119,11 +119,13 @@ def column_flags(options, form: type) -> dict:
     return {"text": (text[0] if len(text) == 1 else text) if text else None, "label": label}
 
 
-def read_task(options, source, to_score: bool = False):
-    "The task that a command names; `to_score`: one table is then scored whole."
+def read_task(options, source, model=None):
+    "The task that a command names; a model that is to be scored: one table is then scored whole."
     from ftcourse.data.load.load import load_task, task_to_score
 
-    load = partial(task_to_score, split=options.split) if to_score else load_task
+    load = load_task
+    if model:
+        load = partial(task_to_score, split=options.split, model_kind=model.kind)
     how = dict(kind=options.kind, on_bad=options.on_bad, encoding=options.encoding)
     names = [*(options.text or []), *([options.label] if options.label else [])]
     try:
@@ -276,7 +278,8 @@ def evaluate_command(options) -> dict:
     from ftcourse.models.load import load_model
     from ftcourse.recipes import evaluate_model
 
-    model, task = load_model(options.model), read_task(options, options.data, True)
+    model = load_model(options.model)
+    task = read_task(options, options.data, model)
     report = evaluate_model(model, task, split=options.split)
     if not options.json:
         print(told(report, options.parser), told(report.hardest(options.hardest)), sep="\n")

@@ -42,6 +42,7 @@ from .columns import (
 from .readers import FORMATS
 from ..problems import BadRows, Problem
 from ..splits import SPLITS
+from ..task import grades_of
 
 # %% ../../../nbs/toolkit/prepare.ipynb #6a0c13b3
 @dataclass
@@ -439,13 +440,19 @@ def class_ids(prep, counts):
     refuse_scores(prep, own, values, numeric)
     refuse_several(prep, own)
     refuse_free_text(prep, own, int(counts.sum()))
-    prep.kind = "classify"
+    asked, prep.kind = prep.kind, "classify"
     wanted = prep.wanted or next(filter(None, (names_of(prep, p) for p in prep.parts)), None)
     prep.labels, rename = name_classes(sort_labels(own), wanted, prep.src.name)
     table = np.full(len(prep.codes) + 1, -1, np.int32)
     for v, c in named.items():
         table[c] = prep.labels.index(rename[v]) if v in rename else -2
     note_alike(prep)
+    if asked is None and grades_of(prep.labels, prep.label) is not None:
+        prep.notes.append(
+            f"column {prep.label!r} holds whole numbers, read as {len(prep.labels)} classes. If "
+            "they are grades, a report tells how far off the answers are; to learn their order "
+            'too, pass kind="regress"'
+        )
     return table, {c: v for v, c in named.items()}
 
 # %% ../../../nbs/toolkit/prepare.ipynb #981a03e9

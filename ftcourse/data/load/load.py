@@ -236,13 +236,14 @@ def task_to_score(
 ) -> Task:
     """A task whose split is to be scored: a file, Dataset or list of rows is that split, whole.
 
-    Anything with splits of its own is read as `load_task` reads it. Rows in which one label each is
-    given may still be of a multilabel task: the model says it, where `kind` does not.
+    Anything with splits of its own is read as `load_task` reads it. One table alone may not say
+    whether whole numbers are classes or scores, or rows with one label each of a multilabel task:
+    the model says it, where `kind` does not.
     """
     if isinstance(x, Task):
         return x
     if not is_one_table(x):
         return load_task(x, **how)
-    if model_kind == "multilabel":
+    if model_kind in ("multilabel", "regress"):
         how["kind"] = how.get("kind") or model_kind
     return load_task(x, split=split, **how)
