@@ -4,13 +4,13 @@
 
 # %% auto #0
 __all__ = [
-    "PRETRAINING", "add_hyperparameters", "number_or_none", "hyperparameters", "profile_default", "count",
-    "add_data_flags", "column_flags", "read_task", "progress_bar", "model_folder", "refuse_unwritable",
-    "refuse_unscorable", "fine_tune_command", "evaluate_command", "predict_command", "answered", "prediction_line",
-    "prediction_file", "write_predictions", "texts_of", "text_columns", "usable_rows", "lines_of_input",
-    "pretrain_command", "push_command", "doctor_command", "lessons_folder", "lab_command", "lesson_file",
-    "lessons_command", "progress_command", "argument", "Parser", "build_parser", "replace_unencodable",
-    "LastingStream", "in_flags", "told", "parse", "main", "as_json", "run_command"
+    "PRETRAINING", "SPOKEN", "add_hyperparameters", "number_or_none", "hyperparameters", "profile_default", "count",
+    "add_data_flags", "labels_flag", "column_flags", "read_task", "progress_bar", "model_folder",
+    "refuse_unwritable", "refuse_unscorable", "fine_tune_command", "evaluate_command", "predict_command",
+    "answered", "prediction_line", "prediction_file", "write_predictions", "texts_of", "text_columns",
+    "usable_rows", "lines_of_input", "pretrain_command", "push_command", "doctor_command", "lessons_folder",
+    "lab_command", "lesson_file", "lessons_command", "progress_command", "argument", "Parser", "build_parser",
+    "replace_unencodable", "LastingStream", "in_flags", "told", "parse", "main", "as_json", "run_command"
 ]
 
 # %% ../../../nbs/toolkit/cli.ipynb #55912ca9
@@ -110,6 +110,23 @@ def add_data_flags(parser: argparse.ArgumentParser) -> None:
         choices=("classify", "multilabel", "regress", "span", "lm"),
         help="what is to be learned (default: found out from the labels)",
     )
+    parser.add_argument(
+        "--labels",
+        nargs="+",
+        metavar="NAME",
+        help="classes in their order, or VALUE=NAME for values of the file (default: its own)",
+    )
+    parser.add_argument(
+        "--columns", nargs="+", metavar="NAME", help="names of the columns of a file without them"
+    )
+    parser.add_argument("--pattern", metavar="REGEX", help="regular expression for each line")
+
+
+def labels_flag(names: list[str] | None):
+    "What `--labels` says: names, or {value: name} where each has a sign of equality."
+    if names and all("=" in name for name in names):
+        return dict(name.split("=", 1) for name in names)
+    return names
 
 
 def column_flags(options, form: type) -> dict:
@@ -126,7 +143,8 @@ def read_task(options, source, model=None):
     load = load_task
     if model:
         load = partial(task_to_score, split=options.split, model_kind=model.kind)
-    how = dict(kind=options.kind, on_bad=options.on_bad, encoding=options.encoding)
+    how = dict(kind=options.kind, on_bad=options.on_bad, labels=labels_flag(options.labels))
+    how |= dict(columns=options.columns, pattern=options.pattern, encoding=options.encoding)
     names = [*(options.text or []), *([options.label] if options.label else [])]
     try:
         task = load(source, **column_flags(options, str), **how)
@@ -695,6 +713,15 @@ def build_parser() -> argparse.ArgumentParser:
     return top
 
 # %% ../../../nbs/toolkit/cli.ipynb #e7150cc0
+SPOKEN = {  # what a message says in Python, beside keywords, and what a command line has for it
+    "with model.predict(texts)": "with ftcourse predict",
+    " (task.unlabelled)": "",
+    ": set apart in task.unlabelled": ": set apart",
+    "the rows are in task.unlabelled and can be predicted": "its rows can be predicted",
+    'load with test="validation" to make that the test': "score the other: --split validation",
+}
+
+
 def replace_unencodable() -> None:
     "A console or pipe that cannot encode a character gets a `?` for it, in place of an error."
     for stream in (sys.stdout, sys.stderr):
@@ -737,18 +764,23 @@ def in_flags(
 ) -> str:
     """The message with the command's flags: `--kind multilabel` for `kind="multilabel"`."""
     flags = {a.dest: a.option_strings[0] for a in parser._actions if a.option_strings}
-    word = lambda value: f'"{value}"' if re.search(r"\s", value) else value
+    word = lambda value: f'"{value}"' if re.search(r"[^\w.…-]", value) else value
+    for python, line in SPOKEN.items():
+        message = message.replace(python, line)
 
     def flag(found):
         name, value = flags[found["name"]], found["value"]
         if not value:
             return f"{name}="
-        quoted = re.findall(r"\"([^\"]*)\"|'([^']*)'", value)
-        return " ".join(f"{name} {word(one or other)}" for one, other in quoted)
+        quoted = [one or other for one, other in re.findall(r"\"([^\"]*)\"|'([^']*)'", value)]
+        if value.startswith("["):
+            return " ".join([name, *map(word, quoted or ["…"])])
+        return " ".join(f"{name} {word(x)}" for x in quoted)
 
     text = r"(?:\"[^\"]*\"|'[^']*')"
     names = "|".join(sorted(flags, key=len, reverse=True))
-    pattern = rf"(?<![\w.\-])(?P<name>{names})=(?P<value>{text}|\({text}(?:, {text})*\))?"
+    some = rf"\({text}(?:, {text})*\)|\[{text}(?:, {text})*\]|\[…\]"
+    pattern = rf"(?<![\w.\-])(?P<name>{names})=(?P<value>{text}|{some})?"
     return re.sub(",(?= --[a-z])", "", re.sub(pattern, flag, message))
 
 
