@@ -533,3 +533,15 @@ def test_scores_are_what_they_were():
     assert of["f1"](every) == f1(true, pred, "binary")
     assert of["mcc"](every) == matthews(true, pred)
     assert of["accuracy"].mean() == accuracy(true, pred)
+
+
+def test_the_trainer_s_own_loss_refuses_label_smoothing(tmp_path):
+    from ftcourse.core.hparams import HyperParams
+    from ftcourse.train.hf_trainer import trainer_for
+
+    model = load_model("tiny-bert", head="classify", labels=["a", "b"])
+    rows = encode([{"text": "a b", "label": 0}], model.tokenizer, kind="classify", text="text", label="label")
+    hp = HyperParams(label_smoothing=0.1, head_lr=1.0)
+    with pytest.raises(CourseError, match="own_loss=True"):
+        trainer_for(model, rows, hp, tmp_path, own_loss=False)
+    assert trainer_for(model, rows, hp, tmp_path).compute_loss_func

@@ -514,3 +514,14 @@ def test_answers_are_learned_and_scored_whatever_their_column_is_called(column, 
     model = fine_tune_model("tiny-bert", task, max_steps=1)
     assert evaluate_model(model, task).rows == len(task.test)
     assert evaluate_model(model, given, **how).rows == 24
+
+
+def test_a_question_id_that_occurs_twice_is_a_problem_for_both_readers(tmp_path):
+    file = squad(tmp_path, {"answers": [{"text": "Later", "answer_start": 45}]}, {"id": 3, "answers": []})
+    found = []
+    assert [r["id"] for r in read_squad(file, found)] == [1, 2, 3]
+    task = load_task(file, split="test", on_bad="skip")
+    assert len(task.test) == 3
+    (one,), (other,) = found, task.problems
+    assert (one.what, one.cure) == (other.what, other.cure)
+    assert "question 3: its id is that of an earlier question" in refused(file)

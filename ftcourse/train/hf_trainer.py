@@ -122,6 +122,11 @@ def trainer_for(
     """A Trainer that does to `model` what `fit(model, Batches(examples), hp)` does, in another
     order of the rows. Raises `CourseError`, see `arguments`.
     """
+    if hp.label_smoothing and not own_loss:
+        raise CourseError(
+            "the loss of a network has no label smoothing: set label_smoothing=0, or leave "
+            "own_loss=True"
+        )
     loss = loss_for(model, hp.label_smoothing) if own_loss else None
     if eval_dataset is not None:
         changes = (

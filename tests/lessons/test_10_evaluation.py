@@ -196,6 +196,11 @@ def test_only_silence_is_right_where_there_is_no_answer():
     assert exact_match("", []) == token_f1("", []) == 1
     assert exact_match("Rome", []) == token_f1("unanswerable", []) == exact_match("", ["1889"]) == 0
 
+# %% nbs/lessons/10_evaluation.ipynb #10a0d0e3
+def test_punctuation_of_numbers_is_left_out_too_as_by_the_official_script():
+    assert exact_match("3.5", ["35"]) == exact_match("10-12", ["1012"]) == 1
+    assert exact_match("3.5", ["3.6"]) == 0
+
 # %% nbs/lessons/10_evaluation.ipynb #f954822f
 def test_calibration_agrees_with_scikit_learn_s_curve():
     from sklearn.calibration import calibration_curve

@@ -8,9 +8,9 @@ __all__ = [
     "open_bytes", "reading_as", "encoding_of", "physical_lines", "is_quoted", "tabs_everywhere", "separator",
     "bare_rows", "open_at_end", "swallowed", "quote_problem", "quoted_rows", "header_of", "Table", "read_table",
     "text_is_table", "format_of", "json_columns", "is_whole", "unit_of", "not_json", "json_lines", "read_json",
-    "named_cells", "list_rows", "squad_list", "squad_rows", "split_rows", "read_whole_json", "blank_inside",
-    "read_text", "read_pattern", "class_names", "declared_names", "open_columns", "read_columns", "read_sheet",
-    "read_rows"
+    "named_cells", "list_rows", "squad_list", "squad_rows", "split_rows", "unique_questions", "read_whole_json",
+    "blank_inside", "read_text", "read_pattern", "class_names", "declared_names", "open_columns", "read_columns",
+    "read_sheet", "read_rows"
 ]
 
 # %% ../../../nbs/toolkit/rows.ipynb #ad5ff6a0
@@ -654,6 +654,19 @@ def split_rows(whole, path):
     return whole["data"]
 
 
+def unique_questions(rows, name, problems, unit):
+    "(number, row) of questions; one with the id of an earlier question is a problem."
+    seen = set()
+    for n, row in enumerate(rows, 1):
+        known = row.get("id")
+        if known is not None and str(known) in seen:
+            what = f"question {known!r}: its id is that of an earlier question"
+            problems.append(Problem(name, n, what, "Give each its own", unit))
+            continue
+        seen.add(str(known))
+        yield n, row
+
+
 def read_whole_json(
     path,  # a JSON file that is one value
     problems: list,
@@ -672,6 +685,9 @@ def read_whole_json(
         whole = json.loads(text)
         if isinstance(whole.get("data"), list):
             rows = squad_rows(split_rows(whole, path))
+            if any(isinstance(x, dict) and "paragraphs" in x for x in whole["data"]):
+                yield from unique_questions(rows, Path(path).name, problems, unit_of(path))
+                return
         elif columns := json_columns(whole):
             rows = [dict(zip(columns, row)) for row in zip(*columns.values())]
         elif whole and all(isinstance(x, dict) for x in whole.values()):
