@@ -19,6 +19,7 @@ from torch import Tensor
 from ..core.errors import CourseError, warn
 from ..core.hparams import shown
 from ..data.encode.spans import Answer, decode
+from ..data.encode.tokenize import encodings, make_plan
 from .forward import evaluating
 from .hub import quietly
 
@@ -333,6 +334,7 @@ def generate(
     # draw from the likeliest tokens that together have this probability (Holtzman et al. 2020)
     top_p: float = 0.95,
     seed: int = 0,
+    split_special_tokens: bool = True,  # as for `encode`: "</s>" in the prompt is text
 ) -> str:  # prompt and continuation
     """Text from a causal language model; the same seed gives the same text, and the global random
     state is left alone.
@@ -346,7 +348,8 @@ def generate(
         raise CourseError(f"the prompt is {prompt!r}, not a string: only text can be continued")
     t, room = self.tokenizer, self.info.get("positions", 10**6)
     begin = next((i for i in (t.bos_token_id, t.eos_token_id, t.pad_token_id) if i is not None), 0)
-    ids = t(prompt, add_special_tokens=False)["input_ids"]
+    plan = make_plan(t, "lm", name="the prompt", split_special_tokens=split_special_tokens)
+    ids = encodings(plan, [prompt])[0].ids
     if t.bos_token_id is not None or not ids:
         ids = [begin, *ids]
     if len(ids) >= room:

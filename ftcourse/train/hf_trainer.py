@@ -120,9 +120,18 @@ def trainer_for(
     **changes,  # fields of TrainingArguments
 ) -> Trainer:
     """A Trainer that does to `model` what `fit(model, Batches(examples), hp)` does, in another
-    order of the rows. Raises `CourseError`, see `arguments`.
+    order of the rows; its `eval_loss` is without label smoothing, as that of `evaluate`. Raises
+    `CourseError`, see `arguments`.
     """
-    loss = loss_for(model, hp.label_smoothing) if own_loss else None
+    loss = None
+    if own_loss:
+        learned, scored = loss_for(model, hp.label_smoothing), loss_for(model)
+        loss = lambda *of, **more: (learned if model.network.training else scored)(*of, **more)
+    elif hp.label_smoothing:
+        raise CourseError(
+            "the loss that a network itself computes has no label smoothing: set "
+            "label_smoothing=0, or leave out own_loss=False"
+        )
     if eval_dataset is not None:
         changes = (
             {"eval_strategy": "steps", "eval_steps": hp.eval_every}

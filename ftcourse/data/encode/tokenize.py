@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...core.errors import CourseError
+from ...core.errors import CourseError, warn
 from .examples import Examples
 from .spans import answer_of, answer_tokens, windows
 
@@ -290,20 +290,31 @@ def encodings(
 ) -> list:  # a `tokenizers.Encoding` each, not cut
     """Texts through the tokenizer.
 
-    A special token that somebody typed is text, unless the plan, or a decoder's document, has it
-    otherwise; special tokens that were added to the tokenizer stay what they are.
+    A special token that somebody typed is text, unless the plan has it otherwise; special tokens
+    that were added to the tokenizer stay what they are. Of a decoder's document, the name of its
+    first token at the beginning and of its last at the end are these tokens.
     """
     backend, lm = plan.backend, plan.kind == "lm"
     run = backend.encode_batch if offsets else backend.encode_batch_fast
     found = run(inputs, add_special_tokens=not lm)
-    if not plan.split_special_tokens or lm and not plan.encoder:
+    if not plan.split_special_tokens:
         return found
+    if lm and not plan.encoder:
+        t = plan.tokenizer
+        inputs = [x.removeprefix(t.bos_token or "").removesuffix(t.eos_token or "") for x in inputs]
     special = set(plan.tokenizer.special_tokens_map.values())
     texts = inputs if plan.pair else zip(inputs)
     typed = [
         i for i, row in enumerate(texts) if any(name in text for text in row for name in special)
     ]
     if typed:
+        if lm and not plan.encoder:
+            names = sorted(x for x in special if any(x in inputs[i] for i in typed))
+            warn(
+                f"{plan.name}: {', '.join(names)} in a text is read as text, letter by letter. "
+                "Where it marks parts of a document, pass split_special_tokens=False to encode or "
+                "generate"
+            )
         before = backend.encode_special_tokens
         backend.encode_special_tokens = True
         again = run([inputs[i] for i in typed], add_special_tokens=not lm)

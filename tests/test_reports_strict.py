@@ -1,0 +1,162 @@
+"""Ids that come twice, special tokens in documents and prompts, tokens that were scored, cures of a mismatch, numbers
+in SQuAD's scores, the Trainer's label smoothing (cases a-l05 and e30, kinds 4, 7 and 9).
+"""
+
+import json
+import re
+import warnings
+
+import pytest
+import torch
+
+from ftcourse import CourseError, HyperParams, evaluate_model, fine_tune_model, load_model, load_task
+from ftcourse.data.encode.texts import encode
+from ftcourse.data.problems import BadRows
+from ftcourse.metrics.evaluation import evaluate
+from ftcourse.metrics.scores import exact_match
+from ftcourse.tasks.qa import read_squad
+from ftcourse.train.hf_trainer import features, trainer_for
+
+REVIEWS = [
+    {"text": f"the {'soup' if i % 3 else 'room'} was {('good', 'bad')[i % 2]} {i}", "label": ("pos", "neg")[i % 2]}
+    for i in range(40)
+]
+
+
+def squad(path, *ids):
+    "A file in SQuAD's form: a question for each id; () for a question without one."
+    asked = [
+        {"question": "Who left?", "answers": [{"text": "Mara", "answer_start": 0}]} | ({} if i == () else {"id": i})
+        for i in ids
+    ]
+    whole = {"data": [{"paragraphs": [{"context": "Mara left.", "qas": asked}]}]}
+    path.write_text(json.dumps(whole), encoding="utf-8")
+    return str(path)
+
+
+# kind 4: one strict reader
+
+
+@pytest.mark.parametrize("ids", [("a", "b", "a"), (1, 2, 1), (["x"], 7, ["x"])])
+def test_a_question_whose_id_comes_twice_is_refused_by_both_readers(tmp_path, ids):
+    file, found = squad(tmp_path / "s.json", *ids), []
+    with pytest.raises(BadRows, match="its id is that of an earlier question"):
+        load_task(file, split="test")
+    assert len(read_squad(file, found)) == 2
+    task = load_task(file, split="test", on_bad="skip")
+    assert len(task.test) == 2
+    (one,), (other,) = found, task.problems
+    assert (one.what, one.cure) == (other.what, other.cure)
+    mended = squad(tmp_path / "m.json", "a", "b", "c")
+    assert len(load_task(mended, split="test").test) == len(read_squad(mended)) == 3
+
+
+@pytest.mark.parametrize("ids", [((), (), ()), (None, None, 0), ((), 0, 1), (1, "1", 2), ("a", (), "b")])
+def test_ids_that_are_missing_or_differ_are_not_repeated(tmp_path, ids):
+    file = squad(tmp_path / "s.json", *ids)
+    assert len(load_task(file, split="test").test) == len(read_squad(file)) == 3
+
+
+def test_other_tables_may_name_a_passage_twice():
+    rows = [{"id": 1, "question": "Who left?", "context": "Mara left.", "answer": "Mara"}] * 2
+    assert len(load_task(rows, split="test").test) == 2
+
+
+# e30: documents and prompts
+
+
+@pytest.mark.parametrize("text", ["we ate {} and left", "{0}{0} we ate", "we {0}{0} ate"])
+@pytest.mark.parametrize("which", ["bos_token", "eos_token", "pad_token"])
+def test_e30_a_special_token_typed_in_a_document_is_text(text, which):
+    t = load_model("tiny-gpt", head="lm").tokenizer
+    name = getattr(t, which)
+    rows = [{"text": text.format(name)}]
+    with pytest.warns(UserWarning, match="split_special_tokens=False"):
+        (got,) = encode(rows, t, kind="lm", text="text")
+    special = set(t.all_special_ids) - {t.unk_token_id}
+    assert not special & set(got.ids[1:-1])
+    assert t.convert_tokens_to_ids(name) in special
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (asked,) = encode(rows, t, kind="lm", text="text", split_special_tokens=False)
+    assert t.convert_tokens_to_ids(name) in asked.ids[1:-1]
+
+
+def test_e30_a_document_that_brings_its_own_end_has_one_end():
+    t = load_model("tiny-gpt", head="lm").tokenizer
+    bare, ends = encode([{"text": "we ate"}, {"text": f"{t.bos_token}we ate{t.eos_token}"}], t, kind="lm", text="text")
+    assert bare.ids == ends.ids
+
+
+def test_e30_a_special_token_typed_in_a_prompt_is_text():
+    writer = load_model("tiny-gpt", head="lm")
+    t, seen = writer.tokenizer, []
+    before = writer.network.generate
+    writer.network.generate = lambda x, **how: seen.append(x[0].tolist()) or before(x, **how)
+    with pytest.warns(UserWarning, match="the prompt"):
+        said = writer.generate(f"we {t.eos_token} ate", max_new=2)
+    assert said.startswith(f"we {t.eos_token} ate")
+    assert t.eos_token_id not in seen[0]
+    writer.generate(f"we {t.eos_token} ate", max_new=2, split_special_tokens=False)
+    assert t.eos_token_id in seen[1]
+    assert not t.backend_tokenizer.encode_special_tokens
+
+
+# a-l05: how many tokens
+
+
+def test_a_l05_the_report_of_a_language_model_says_how_many_tokens_were_scored():
+    for name in ("tiny-gpt", "tiny-bert"):
+        model = load_model(name, head="lm")
+        e = encode([{"text": r["text"]} for r in REVIEWS], model.tokenizer, kind="lm", text="text")
+        report = evaluate(model, e)
+        (n,) = [
+            int(re.match(r"([\d,]+) tokens were scored", x)[1].replace(",", "")) for x in report.notes if "tok" in x
+        ]
+        assert n >= len(e)
+        if name == "tiny-gpt":
+            assert n == sum(e.lengths) - len(e)
+    task = load_task([{"text": r["text"]} for r in REVIEWS], kind="lm", split="test")
+    assert "tokens were scored" in str(evaluate_model(load_model("tiny-gpt", head="lm"), task))
+
+
+# a mismatch, and its cure
+
+
+def test_the_cures_of_a_model_made_for_another_kind_work():
+    several = load_model("tiny-bert", head="multilabel", labels=["neg", "pos"])
+    with pytest.raises(CourseError, match='load the data with kind="multilabel"'):
+        evaluate(several, load_task(REVIEWS, split="test"))
+    assert evaluate(several, load_task(REVIEWS, kind="multilabel", split="test")).rows == 40
+    one = load_model("tiny-bert", head="classify", labels=["neg", "pos"])
+    lists = [r | {"label": [r["label"]]} for r in REVIEWS]
+    with pytest.raises(CourseError, match='fine-tune it on the task first, or load the data with kind="classify"'):
+        evaluate(one, load_task(lists, kind="multilabel", split="test"))
+    assert evaluate(one, load_task(lists, kind="classify", split="test")).rows == 40
+    made = fine_tune_model(one, load_task(lists, kind="multilabel"), epochs=1, max_steps=2, warmup=0)
+    assert evaluate(made, load_task(lists, kind="multilabel", split="test")).rows == 40
+
+
+# kind 9
+
+
+@pytest.mark.parametrize(("said", "gold"), [("35", "3.5"), ("1012", "10-12"), ("-5", "5"), ("1,000", "1000")])
+def test_squad_s_normalisation_reads_no_numbers(said, gold):
+    assert exact_match(said, [gold]) == 1
+
+
+def test_the_trainer_smooths_what_it_learns_and_not_what_it_scores(tmp_path):
+    model = load_model("tiny-bert", head="classify", labels=["neg", "pos"], seed=1)
+    task = load_task(REVIEWS, split="test")
+    e = encode(task.test, model.tokenizer, kind="classify", text="text", label="label", labels=["neg", "pos"])
+    hp = HyperParams(lr=1e-3, epochs=1, max_steps=1, head_lr=1.0, batch_size=8, label_smoothing=0.3, warmup=0)
+    with pytest.raises(CourseError, match="label_smoothing=0"):
+        trainer_for(model, e, hp, tmp_path, own_loss=False)
+    t = trainer_for(model, e, hp, tmp_path, eval_dataset=features(e))
+    assert t.evaluate()["eval_loss"] == pytest.approx(evaluate(model, e)["loss"], abs=1e-4)
+    with torch.no_grad():
+        batch = t._prepare_inputs(t.data_collator(features(e)[:8]))
+        model.network.train()
+        out = model.network(**{k: v for k, v in batch.items() if k != "labels"})
+        smoothed = torch.nn.functional.cross_entropy(out.logits, batch["labels"], label_smoothing=0.3)
+        assert torch.isclose(t.compute_loss_func(out, batch["labels"]), smoothed)
