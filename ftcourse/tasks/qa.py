@@ -22,7 +22,7 @@ from .. import metrics
 from ..core.errors import CourseError
 from ..core.settings import data_folder
 from ..data.encode.spans import Answer, best_null_threshold
-from ..data.load.columns import SAME_ID, find_answers, is_repeated
+from ..data.load.columns import find_answers
 from ..data.problems import BadRows, Problem
 from ..data.task import Task
 from ..data.world import generator as world
@@ -197,8 +197,9 @@ def read_squad(
     for n, (context, qa) in enumerate(asked):
         wrong = squad_problem(qa, context)
         qa = qa if isinstance(qa, dict) else {}
-        again = is_repeated(qa.get("id"), seen)
-        wrong = wrong or (SAME_ID if again else None)
+        known = qa.get("id")
+        if not wrong and known is not None and str(known) in seen:
+            wrong = "its id is that of an earlier question", "Give each its own"
         if wrong:
             what, cure = wrong
             bad.append(Problem(name, n, f"question {qa.get('id')!r}: {what}", cure, "row"))
@@ -212,6 +213,7 @@ def read_squad(
                     "answers": answers,
                 }
             )
+        seen.add(str(known))
     if bad and problems is None:
         raise BadRows(bad, str(path))
     if problems is not None:

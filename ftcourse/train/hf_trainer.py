@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = [
-    "arguments", "features", "loss_for", "trainer_for"
+    "arguments", "features", "loss_for", "scored_plainly", "trainer_for"
 ]
 
 # %% ../../nbs/lessons/15_trainer.ipynb #95520562
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from transformers import DataCollatorWithPadding, PrinterCallback, Trainer, TrainingArguments
 
@@ -105,6 +105,12 @@ def loss_for(
 
     return loss
 
+
+def scored_plainly(model, loss: Callable) -> Callable:
+    "`loss` while the model learns; where it is scored, as `eval_loss`, that without smoothing."
+    plain = loss_for(model)
+    return lambda *of, **more: (loss if model.network.training else plain)(*of, **more)
+
 # %% ../../nbs/lessons/15_trainer.ipynb #aad09a22
 def trainer_for(
     model,  # a Model; changed in place
@@ -120,18 +126,9 @@ def trainer_for(
     **changes,  # fields of TrainingArguments
 ) -> Trainer:
     """A Trainer that does to `model` what `fit(model, Batches(examples), hp)` does, in another
-    order of the rows; its `eval_loss` is without label smoothing, as that of `evaluate`. Raises
-    `CourseError`, see `arguments`.
+    order of the rows. Raises `CourseError`, see `arguments`.
     """
-    loss = None
-    if own_loss:
-        learned, scored = loss_for(model, hp.label_smoothing), loss_for(model)
-        loss = lambda *of, **more: (learned if model.network.training else scored)(*of, **more)
-    elif hp.label_smoothing:
-        raise CourseError(
-            "the loss that a network itself computes has no label smoothing: set "
-            "label_smoothing=0, or leave out own_loss=False"
-        )
+    loss = loss_for(model, hp.label_smoothing) if own_loss else None
     if eval_dataset is not None:
         changes = (
             {"eval_strategy": "steps", "eval_steps": hp.eval_every}
@@ -145,7 +142,7 @@ def trainer_for(
         eval_dataset=eval_dataset,
         compute_metrics=compute_metrics,
         data_collator=DataCollatorWithPadding(model.tokenizer),
-        compute_loss_func=loss,
+        compute_loss_func=scored_plainly(model, loss) if own_loss else None,
         callbacks=list(callbacks),
     )
     t.remove_callback(PrinterCallback)

@@ -5,11 +5,10 @@
 # %% auto #0
 __all__ = [
     "PAIRS", "TEXTS", "LABELS", "BLANK", "NOT_LABELS", "DATE", "ITEM", "NUMPY_LIST", "SEPARATORS", "ANSWER_FORM",
-    "SAME_ID", "usual_texts", "span_columns", "quoted_columns", "parse_number", "words_of_name", "can_be_suggested",
+    "usual_texts", "span_columns", "quoted_columns", "parse_number", "words_of_name", "can_be_suggested",
     "suggest_call", "find_columns", "coding_problem", "text_problem", "label_problem", "label_value", "sort_labels",
-    "spelled", "written_list", "split_cells", "split_cell", "seem_several", "letters", "name_classes",
-    "is_repeated", "truth", "listed", "read_answers", "places_of", "piece_like", "place_cure", "answer_problem",
-    "look_up", "find_answers"
+    "spelled", "written_list", "split_cells", "split_cell", "seem_several", "letters", "name_classes", "truth",
+    "listed", "read_answers", "places_of", "piece_like", "place_cure", "answer_problem", "look_up", "find_answers"
 ]
 
 # %% ../../../nbs/toolkit/columns.ipynb #2d48f4dc
@@ -479,20 +478,6 @@ def name_classes(
 
 # %% ../../../nbs/toolkit/columns.ipynb #6126cdcc
 ANSWER_FORM = '{"text": ["…"], "answer_start": [0]}'
-
-
-# what is wrong, and its cure
-SAME_ID = ("its id is that of an earlier question", "Give each its own")
-
-
-def is_repeated(
-    x,  # an id
-    seen: set,  # ids before it; this one is added
-) -> bool:
-    "Whether an id was there before; where there is none, none is repeated."
-    known = x is not None and repr(x) in seen
-    seen.add(repr(x))
-    return known
 
 
 def truth(x):

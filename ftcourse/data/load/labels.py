@@ -23,7 +23,6 @@ import numpy as np
 from ...core.errors import CourseError, warn
 from .arrow import Part
 from .columns import (
-    SAME_ID,
     find_answers,
     find_columns,
     label_problem,
@@ -103,8 +102,6 @@ def read_label(prep, row, texts, piece):
         answers, wrong = find_answers(row, texts[1], prep.label)
         if not answers:
             return -1, None, None, wrong
-        if row.get("id is repeated"):
-            return 0, None, None, SAME_ID
         # code 1: an empty list alone, which says nothing where a whole split is like that
         silent = not answers["text"] and truth(row.get("is_impossible")) is None
         return int(silent), None, json.dumps(answers), wrong

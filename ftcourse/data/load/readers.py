@@ -28,7 +28,7 @@ from pathlib import Path
 
 from ...core.errors import CourseError
 from .annotations import annotated_rows
-from .columns import LABELS, TEXTS, is_repeated
+from .columns import LABELS, TEXTS
 from ..problems import Problem
 
 # %% ../../../nbs/toolkit/rows.ipynb #6dc19083
@@ -529,7 +529,6 @@ def list_rows(text, name, problems):
 
 def squad_rows(data):
     "Rows (question, context, answers) of SQuAD's nested form."
-    seen = set()
     for article in data:
         if not isinstance(article, dict):
             raise TypeError(f"a {json_type(article)} among the articles")
@@ -543,8 +542,6 @@ def squad_rows(data):
                 if isinstance(answers, list) and all(isinstance(a, dict) for a in answers):
                     answers = {k: [a.get(k) for a in answers] for k in ("text", "answer_start")}
                 said = {k: qa[k] for k in ("is_impossible",) if k in qa}
-                if is_repeated(qa.get("id"), seen):
-                    said["id is repeated"] = True
                 question = {"id": qa.get("id"), "question": qa.get("question")}
                 yield question | {"context": p["context"], "answers": answers} | said
 
