@@ -1,5 +1,5 @@
-"""Ids of questions, special tokens in documents and prompts, tokens that were scored, cures of a mismatch, the Trainer's
-label smoothing (cases a-l05 and e30, kinds 4, 7 and 9).
+"""Ids of questions, special tokens in documents and prompts, tokens that were scored, cures of a mismatch,
+the Trainer's label smoothing (cases a-l05 and e30, kinds 4, 7 and 9).
 """
 
 import json

@@ -428,12 +428,12 @@ def evaluate(
         notes += score_notes(true, pred, facts["labels"])
     if model.kind == "regress" and (why := undefined(true, pred)):
         notes.append(f"the correlations are undefined: {why}")
-    if model.kind in ("lm", "mlm"):
-        notes.append(f"{int(results['count'].sum()):,} tokens were scored")
     if not results["count"].any():
         notes.append("the loss has no value: no row has a target in sight")
     elif scores["loss"] is None and not broken:
         notes.append("the loss has no value: the model's outputs hold nan or infinity")
+    if model.kind in ("lm", "mlm"):
+        notes.append(f"{int(results['count'].sum()):,} tokens were scored")
     if packed and data.source is not None:
         text = lambda i: " | ".join(data.original(where[i]))
     else:
