@@ -140,3 +140,23 @@ def test_the_trainer_smooths_what_it_learns_and_not_what_it_scores(tmp_path):
         out = model.network(**{k: v for k, v in batch.items() if k != "labels"})
         smoothed = torch.nn.functional.cross_entropy(out.logits, batch["labels"], label_smoothing=0.3)
         assert torch.isclose(t.compute_loss_func(out, batch["labels"]), smoothed)
+
+
+# e27: what is given is not asked for again
+
+
+def test_e27_the_call_of_the_case_is_understood():
+    rows = [{"id": i, "comment_text": f"it was {i}", "toxic": i % 2, "insult": 0} for i in range(4)]
+    none = [{"id": 9, "comment_text": "it is", "toxic": -1, "insult": -1}]
+    task = load_task({"train": rows, "test": [*rows[:1], *none]}, label=["toxic", "insult"])
+    assert (task.text, len(task.test), len(task.unlabelled)) == (("comment_text",), 1, 1)
+
+
+@pytest.mark.parametrize("label", ["toxic", ["toxic", "insult"], ("insult", "toxic")])
+def test_e27_a_cure_names_no_label_where_one_was_given(label):
+    rows = [{"id": i, "words": f"it was {i}", "toxic": i % 2, "insult": 1 - i % 2} for i in range(4)]
+    with pytest.raises(CourseError, match="Pass text='words'$"):
+        load_task(rows, label=label)
+    assert load_task(rows, label=label, text="words", split="test").text == ("words",)
+    with pytest.raises(CourseError, match="label="):
+        load_task([{"id": i, "words": f"it was {i}", "toxic": i % 2} for i in range(4)], label="toxik")
