@@ -4,7 +4,6 @@ the Trainer's label smoothing (cases a-l05 and e30, kinds 4, 7 and 9).
 
 import json
 import re
-import warnings
 
 import pytest
 import torch
