@@ -365,9 +365,13 @@ def scored_rows(
     if hasattr(data, "splits"):
         task = data
         if task.kind != ("lm" if text else model.kind):
+            cure = "fine-tune it on the task first"
+            if (model.kind, task.kind) == ("multilabel", "classify"):
+                cure = 'load the data with kind="multilabel" to score it as it is'
+            elif (model.kind, task.kind) == ("classify", "multilabel"):
+                cure += ', or load the data with kind="classify" where each row has one label'
             raise CourseError(
-                f"{task.name} is a {task.kind} task, the model is made for {model.kind}: "
-                "fine-tune it on the task first"
+                f"{task.name} is a {task.kind} task, the model is made for {model.kind}: {cure}"
             )
         from ftcourse.data.encode.texts import encode_task
 
@@ -489,6 +493,8 @@ def evaluate(
         notes.append("the loss has no value: no row has a target in sight")
     elif scores["loss"] is None and not broken:
         notes.append("the loss has no value: the model's outputs hold nan or infinity")
+    if model.kind in ("lm", "mlm"):
+        notes.append(f"{int(results['count'].sum()):,} tokens were scored")
     if packed and data.source is not None:
         text = lambda i: " | ".join(data.original(where[i]))
     else:

@@ -197,7 +197,8 @@ def read_squad(
     for n, (context, qa) in enumerate(asked):
         wrong = squad_problem(qa, context)
         qa = qa if isinstance(qa, dict) else {}
-        if not wrong and qa.get("id") in seen:
+        known = qa.get("id")
+        if not wrong and known is not None and str(known) in seen:
             wrong = "its id is that of an earlier question", "Give each its own"
         if wrong:
             what, cure = wrong
@@ -212,7 +213,7 @@ def read_squad(
                     "answers": answers,
                 }
             )
-        seen.add(qa.get("id", n))
+        seen.add(str(known))
     if bad and problems is None:
         raise BadRows(bad, str(path))
     if problems is not None:

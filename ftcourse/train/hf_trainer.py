@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = [
-    "arguments", "features", "loss_for", "trainer_for"
+    "arguments", "features", "loss_for", "scored_plainly", "trainer_for"
 ]
 
 # %% ../../nbs/lessons/15_trainer.ipynb #95520562
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from transformers import DataCollatorWithPadding, PrinterCallback, Trainer, TrainingArguments
 
@@ -105,6 +105,12 @@ def loss_for(
 
     return loss
 
+
+def scored_plainly(model, loss: Callable) -> Callable:
+    "`loss` while the model learns; where it is scored, as `eval_loss`, that without smoothing."
+    plain = loss_for(model)
+    return lambda *of, **more: (loss if model.network.training else plain)(*of, **more)
+
 # %% ../../nbs/lessons/15_trainer.ipynb #aad09a22
 def trainer_for(
     model,  # a Model; changed in place
@@ -141,7 +147,7 @@ def trainer_for(
         eval_dataset=eval_dataset,
         compute_metrics=compute_metrics,
         data_collator=DataCollatorWithPadding(model.tokenizer),
-        compute_loss_func=loss,
+        compute_loss_func=scored_plainly(model, loss) if own_loss else None,
         callbacks=list(callbacks),
     )
     t.remove_callback(PrinterCallback)

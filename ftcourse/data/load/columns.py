@@ -42,6 +42,7 @@ TEXTS = [
     "document",
     "tweet",
     "comment",
+    "comment_text",
     "message",
     "body",
     "passage",
@@ -231,6 +232,7 @@ def find_columns(
     if kind == "span" or kind is None and text is None and answered:
         return span_columns(columns, where, text, label, known)
     many = isinstance(label, (list, tuple))
+    given = list(label) if many else [] if label is None else [label]
     texts = (text,) if isinstance(text, str) else tuple(text or ())
     texts = texts or usual_texts(known, label, kind)
     if label is None and kind != "lm":
@@ -242,9 +244,11 @@ def find_columns(
     if label is None and kind != "lm":
         lost.append("no column has a usual name for the label")
     if lost:
+        cure = suggest_call(columns, sample, kind, where)
+        if not texts and given and set(given) <= set(columns):  # only the text is asked for
+            cure = suggest_call([c for c in columns if c not in given], sample, "lm", where)
         raise CourseError(
-            f"{where}: {'; '.join(lost)}. Its columns are {quoted_columns(columns)}. "
-            f"{suggest_call(columns, sample, kind, where)}"
+            f"{where}: {'; '.join(lost)}. Its columns are {quoted_columns(columns)}. {cure}"
         )
     if len(texts) > 2:
         raise CourseError(
