@@ -280,3 +280,17 @@ def test_padding_on_the_left_adds_no_target_to_a_language_model(tmp_path):
         (a, n), (b, m) = model.loss(right), model.loss(left)
     assert n == m == 8 + 4 + 1 + 0
     assert torch.allclose(a, b, rtol=1e-5)
+
+
+def test_updates_that_go_the_old_way_train_the_rows_alike(model, monkeypatch, worthwhile):
+    hp = HyperParams(max_steps=6, batch_size=8, lr=1e-3, clip=0.5, seed=3)
+    twin, batches = model.copy(), Batches(examples(), 8, seed=0)
+    monkeypatch.setattr("ftcourse.models.fast.network.FastNetwork.serves", lambda *a: False)
+    history = fit(model, batches, hp)
+    monkeypatch.setattr("ftcourse.train.loop.word_rows", lambda *a: None)
+    fit(twin, batches, hp)
+    assert history.steps[0].grad_norm > 0.5  # so that clipping counts
+    theirs = dict(twin.network.named_parameters())
+    for name, p in model.network.named_parameters():
+        if "key.bias" not in name:
+            assert (p - theirs[name]).abs().max() < 2e-5, name

@@ -44,14 +44,18 @@ class WordRows:
     ) -> Iterator[None]:
         "Inside, the gradient goes to the rows, also where the network's own forward is used."
         core.fast.words = self
+        hook = self.table.register_post_accumulate_grad_hook(self.take)
         try:
             yield
         finally:
+            hook.remove()
             core.fast.words = None
-            if self.table.grad is not None:
-                own = self.table.grad[self.used]
-                self.rows.grad = own if self.rows.grad is None else self.rows.grad + own
-                self.table.grad = None
+
+    def take(self, table: Tensor) -> None:
+        "A gradient that came to the table belongs to its rows, before it is clipped and divided."
+        own = table.grad[self.used]
+        self.rows.grad = own if self.rows.grad is None else self.rows.grad + own
+        table.grad = None
 
     @torch.no_grad()
     def read(self) -> None:
