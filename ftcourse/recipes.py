@@ -116,8 +116,10 @@ def set_up(
     if task.kind == "regress":
         model.info["label_mean"] = float(task.label_ids("train").mean())
     hp = fit_max_length(hp, model)
-    batches, hp = shrink_to_memory(model, batches_of(task, model.tokenizer, hp), hp, loss=task.loss)
-    validate = validation_of(task, model.tokenizer, hp, hp.seed) if validated else None
+    batches, hp = shrink_to_memory(
+        model, batches_of(task, model.quick_tokenizer, hp), hp, loss=task.loss
+    )
+    validate = validation_of(task, model.quick_tokenizer, hp, hp.seed) if validated else None
     return RunSetup(model, batches, hp, task.loss, validate)
 
 # %% ../nbs/lessons/01_fine_tuning.ipynb #530bd485

@@ -97,15 +97,17 @@ def predict_rows(
     packed = hasattr(examples, "lengths")
     text = model.kind in ("lm", "mlm")
     if packed and text:  # logits are a vocabulary wide: keep those of a batch below 256 MiB
-        widest = int(max(examples.lengths)) * model.network.get_output_embeddings().weight.shape[0]
+        widest = (
+            int(max(examples.lengths)) * model.quick_network.get_output_embeddings().weight.shape[0]
+        )
         batch_size = max(1, min(batch_size, 2**26 // widest))
     batches = Batches(examples, batch_size, shuffle=False, buckets=True) if packed else examples
     where, sums, counts, outs, done = [], [], [], [], 0
-    with evaluating(model.network):
+    with evaluating(model.quick_network):
         for batch in batches:
             batch = batch.to(model.device)
             if model.kind == "mlm" and packed:
-                batch = mask_batch(batch, model.tokenizer)
+                batch = mask_batch(batch, model.quick_tokenizer)
             out = model.forward(batch)
             if order:
                 out = out[:, order]
@@ -384,7 +386,7 @@ def scored_rows(
             split=split,
             labels=list(map(str, task.labels or model.labels)),
         )
-        data = encode_task(task, split, model.tokenizer, model.max_length)
+        data = encode_task(task, split, model.quick_tokenizer, model.max_length)
     data = getattr(data, "examples", data)  # of Batches, its examples
     name = facts["name"] or "the split"
     if problems := getattr(data, "problems", ()):
@@ -532,11 +534,11 @@ def strided_perplexity(
     if model.kind != "lm":
         raise CourseError(f"perplexity is of a language model, and this one is {model.kind!r}")
     if isinstance(text, str):
-        plan = make_plan(model.tokenizer, "lm")
+        plan = make_plan(model.quick_tokenizer, "lm")
         plan = replace(plan, max_length=None)
         (text,) = pieces(encodings(plan, [text])[0].ids, plan)
     ids = torch.as_tensor(text).reshape(1, -1)
-    limits = (max_length, model.info.get("positions"), model.tokenizer.model_max_length)
+    limits = (max_length, model.info.get("positions"), model.quick_tokenizer.model_max_length)
     size = int(min(x for x in (*limits, max(ids.shape[1], 2)) if x))
     stride = max(1, size // 2) if stride is None else stride
     if not 0 < stride < size and ids.shape[1] > size:
@@ -544,7 +546,7 @@ def strided_perplexity(
             f"stride={stride}: windows of {size} tokens overlap with a stride of 1 to {size - 1}"
         )
     total, count, done = 0.0, 0, 1  # the first token has nothing before it
-    with evaluating(model.network):
+    with evaluating(model.quick_network):
         for first in range(0, ids.shape[1], stride):
             part = ids[:, first : first + size]
             batch = Batch(part, torch.ones_like(part, dtype=torch.bool)).to(model.device)

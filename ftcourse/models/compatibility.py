@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = [
-    "AUTO", "PROBLEM", "vocabulary_hash", "check_fit", "plan_labels", "made_for", "model_kind", "max_positions"
+    "AUTO", "PROBLEM", "vocabulary_hash", "check_fit", "plan_labels", "made_for", "model_kind", "reads_both_ways",
+    "max_positions"
 ]
 
 # %% ../../nbs/lessons/05_models.ipynb #a22757fe
@@ -133,8 +134,6 @@ def model_kind(
     """What the network is to be: what was asked for, else the task's kind, else what the checkpoint
     was.
     """
-    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES as MASKED
-
     was, old = made_for(config), None
     if "ForSequenceClassification" in was:
         problems = {v: k for k, v in PROBLEM.items()}
@@ -157,8 +156,17 @@ def model_kind(
         )
     if kind in ("lm", "mlm"):
         causal = "CausalLM" in was or "LMHead" in was
-        return "mlm" if config.model_type in MASKED and not causal else "lm"
+        return "mlm" if not causal and reads_both_ways(config.model_type) else "lm"
     return kind
+
+
+def reads_both_ways(model_type: str) -> bool:
+    "Whether networks of this type guess hidden words."
+    if model_type in ("bert", "gpt2"):  # known without transformers
+        return model_type == "bert"
+    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES as MASKED
+
+    return model_type in MASKED
 
 # %% ../../nbs/lessons/05_models.ipynb #0a4565c1
 def max_positions(

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from .fast.plain import whole
+
 # %% ../../nbs/lessons/05_models.ipynb #2fc04153
 def pool_last(
     hidden: Tensor,  # (batch, length, width)
@@ -63,6 +65,7 @@ class Core(nn.Module):
         fast, mask = self.fast_network(ids, mask.bool()), mask.bool()
         if fast:
             return fast.logits(ids, mask, types if self.typed else None, at)
+        whole(self.network)
         logits = self.network_logits(ids, mask, types)
         return logits if at is None else logits[at]
 

@@ -28,6 +28,7 @@ from .compatibility import (
     model_kind,
     plan_labels,
 )
+from .fast.plain import plain_checkpoint, plain_network, whole
 from .hub import check_weight_names, explain_errors, find_model
 from .model import Model
 from .parts import parts
@@ -139,17 +140,30 @@ def load_model(
     hub = {} if local else dict(local_files_only=not reachable())
     if revision and not local:
         hub["revision"] = revision
-    with explain_errors(str(name), local, revision):
-        config, tokenizer, note = read_checkpoint(source, tokenizer, hub)
+    plain = plain_checkpoint(source) if local and tokenizer is None and not random else None
+    if plain:
+        config, tokenizer, note = plain
+    else:
+        with explain_errors(str(name), local, revision):
+            config, tokenizer, note = read_checkpoint(source, tokenizer, hub)
     kind = model_kind(config, note, head, task)
     wanted = _wanted(labels, task, kind)
     labels, keep, said = _settle(config, kind, wanted)
     if dropout is not None:
         set_dropout(config, dropout)
-    with explain_errors(str(name), local, revision):
-        network, new = _build(
-            source, kind, config, keep, random, seed, hub, tokenizer, note, resize
-        )
+    found = plain_network(source, config, kind, keep, seed) if plain and not resize else None
+    if found:
+        network, new = found
+        check_fit(tokenizer, network.get_input_embeddings().num_embeddings, note.get("vocabulary"))
+        names = [n for n, _ in network.named_parameters()]
+        new = tuple(n for n in names if n in new or n in note.get("untrained", ()))
+    else:
+        if plain:
+            config, tokenizer = config.whole(), whole(tokenizer)
+        with explain_errors(str(name), local, revision):
+            network, new = _build(
+                source, kind, config, keep, random, seed, hub, tokenizer, note, resize
+            )
     positions = max_positions(network, tokenizer)
     info = dict(
         source=Path(name).name if local else str(name),

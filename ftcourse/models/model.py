@@ -25,6 +25,7 @@ from ..core.errors import CourseError, printable
 from ..core.files import replace_folder
 from ..data.encode.examples import check_token_ids
 from .compatibility import vocabulary_hash
+from .fast.plain import proof, whole
 from .forward import Core
 from .hub import quietly
 from .parts import parameter_table
@@ -36,7 +37,7 @@ class Model(Answers):
     "A network, its tokenizer, and what its outputs mean."
 
     network: nn.Module  # of transformers
-    tokenizer: object  # fast tokenizer
+    tokenizer: object  # fast tokenizer of transformers
     kind: str  # "classify" | "multilabel" | "regress" | "span" | "lm" | "mlm"
     # in the order of the logits; empty unless classify or multilabel
     labels: list[str] = field(default_factory=list)
@@ -46,18 +47,18 @@ class Model(Answers):
     info: dict = field(default_factory=dict)  # source, max_length, positions, seed …
 
     def __post_init__(self):
-        self.core = Core(self.network, self.kind)
+        self.core = Core(self.quick_network, self.kind)
         new = set(self.new)
-        matrices = [n for n, p in self.network.named_parameters() if n in new and p.ndim > 1]
+        matrices = [n for n, p in self.quick_network.named_parameters() if n in new and p.ndim > 1]
         self._fresh = None  # the uppermost new matrix, as it was made
         if matrices:
-            uppermost = self.network.get_parameter(matrices[-1])
+            uppermost = self.quick_network.get_parameter(matrices[-1])
             self._fresh = (matrices[-1], uppermost.detach().clone())
 
     @property
     def device(self):
         "Where the network is."
-        return next(self.network.parameters()).device
+        return next(self.quick_network.parameters()).device
 
     @property
     def max_length(self):
@@ -68,17 +69,39 @@ class Model(Answers):
     def untrained(self) -> bool:
         "Whether the newly initialised head is still as it was made."
         return bool(self._fresh) and torch.equal(
-            self.network.get_parameter(self._fresh[0]).cpu(), self._fresh[1].cpu()
+            self.quick_network.get_parameter(self._fresh[0]).cpu(), self._fresh[1].cpu()
         )
 
     def to(self, device):
         "The same model, moved."
-        self.network.to(device)
+        self.quick_network.to(device)
         return self
 
     def table(self):
         "Parameters by part, and which of them learn."
-        return parameter_table(self.network)
+        return parameter_table(self.quick_network)
+
+# %% ../../nbs/lessons/05_models.ipynb #c01dc01d
+@patch(as_prop=True)
+def network(self: Model) -> nn.Module:
+    "The network, of transformers. `quick_network` is the same, and plain if nobody asked for more."
+    return whole(self.quick_network)
+
+
+@patch(set_prop=True)
+def network(self: Model, network: nn.Module) -> None:
+    self.quick_network = network
+
+
+@patch(as_prop=True)
+def tokenizer(self: Model):
+    "The tokenizer, of transformers. `quick_tokenizer` is the same, as far as encoding needs it."
+    return whole(self.quick_tokenizer)
+
+
+@patch(set_prop=True)
+def tokenizer(self: Model, tokenizer) -> None:
+    self.quick_tokenizer = tokenizer
 
 # %% ../../nbs/lessons/05_models.ipynb #c0ffee51
 @patch(as_prop=True)
@@ -115,11 +138,12 @@ def thresholds(self: Model, values) -> None:
 # %% ../../nbs/lessons/05_models.ipynb #52eb9c9e
 @patch
 def __repr__(self: Model):
-    n = sum(p.numel() for p in self.network.parameters())
+    n = sum(p.numel() for p in self.quick_network.parameters())
+    network = getattr(self.quick_network, "class_name", type(self.quick_network).__name__)
     names = ", ".join(self.labels[:8]) + ", …" * (len(self.labels) > 8)
     state = "; its head is new, and not trained yet" if self.untrained else ""
     return printable(
-        f"Model {self.kind}{f' ({names})' * bool(names)}: {type(self.network).__name__}, {n:,} "
+        f"Model {self.kind}{f' ({names})' * bool(names)}: {network}, {n:,} "
         f"parameters, from {self.info.get('source', 'memory')}{state}"
     )
 
@@ -129,12 +153,12 @@ def copy(self: Model) -> Model:
     "An independent copy: training it leaves this one as it is."
     twin = shallow(self)
     twin.__dict__.update(
-        network=deepcopy(self.network),
-        tokenizer=deepcopy(self.tokenizer),
+        quick_network=deepcopy(self.quick_network),
+        quick_tokenizer=deepcopy(self.quick_tokenizer),
         labels=list(self.labels),
         info=deepcopy(self.info),
     )
-    twin.core = Core(twin.network, twin.kind)
+    twin.core = Core(twin.quick_network, twin.kind)
     return twin
 
 # %% ../../nbs/lessons/05_models.ipynb #3262ffde
@@ -154,7 +178,9 @@ def forward(
         batch = batch.to(self.device)
     if batch.ids.device.type == "cpu":
         check_token_ids(
-            batch.ids, self.network.get_input_embeddings().num_embeddings, len(self.tokenizer)
+            batch.ids,
+            self.quick_network.get_input_embeddings().num_embeddings,
+            len(self.quick_tokenizer),
         )
     return self.core(batch.ids, batch.mask, batch.types, at)
 
@@ -235,7 +261,7 @@ def reorder(
             f"the model tells {len(self.labels)} labels apart ({', '.join(self.labels)}), not "
             f"{len(order)}"
         )
-    linear = [m for m in self.network.modules() if isinstance(m, nn.Linear)]
+    linear = [m for m in self.quick_network.modules() if isinstance(m, nn.Linear)]
     last = [m for m in linear if m.out_features == len(order)][-1]
     with torch.no_grad():
         for p in last.parameters():
@@ -310,5 +336,7 @@ def _write(self: Model, folder: Path) -> None:
         thresholds=self.thresholds,
         null_threshold=self.info.get("null_threshold"),
         label_mean=self.info.get("label_mean"),
+        # it may start without transformers
+        proven=proof(folder) if self.core.proven_fast() else None,
     )
     (folder / "ftcourse.json").write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")

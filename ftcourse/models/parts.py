@@ -94,7 +94,7 @@ def freeze(
     train: str = "full",
 ):  # the model
     "Let only part of the model learn. Raises `CourseError` where nothing would be left to learn."
-    network = getattr(model, "network", model)
+    network = getattr(model, "quick_network", model)
     where, n = parts(network), len(blocks(network))
     count = {"full": str(n), "head": "0"}.get(str(train), "")
     if str(train).startswith("last-"):

@@ -21,6 +21,7 @@ from torch import Tensor
 from ..core.errors import CourseError, warn
 from ..core.hparams import shown
 from ..data.encode.spans import Answer, decode
+from ..data.encode.tokenize import fast_backend
 from .forward import evaluating
 from .hub import quietly
 
@@ -134,7 +135,7 @@ def own_text_rates(
     "Both of the text that a tokenizer knows best of `KNOWN_TEXTS`, less its unknown words."
     found = []
     for text in KNOWN_TEXTS:
-        ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+        ids = fast_backend(tokenizer).encode(text, add_special_tokens=False).ids
         unknown = ids.count(tokenizer.unk_token_id) if tokenizer.unk_token_id is not None else 0
         words = len(WORD.findall(text))
         # an unknown word is a single token, whatever its length, and so would seem well known
@@ -231,16 +232,16 @@ def _outputs(
         )
     examples = encode_texts(
         first,
-        self.tokenizer,
+        self.quick_tokenizer,
         self.max_length,
         pairs=second,
         kind="span" if self.kind == "span" else "classify",
         split_special_tokens=self.kind != "mlm",  # there "[MASK]" asks for a guess
     )
-    if said := spelling_note(examples, [*first, *(second or [])], self.tokenizer):
+    if said := spelling_note(examples, [*first, *(second or [])], self.quick_tokenizer):
         warn(said)
     found = [[] for _ in first]  # for span, a long text has several examples
-    with evaluating(self.network):
+    with evaluating(self.quick_network):
         for batch in Batches(examples, batch_size, shuffle=False, buckets=True):
             out = self.forward(batch)
             for j, i in enumerate(batch.index):
@@ -265,7 +266,7 @@ def window(
 ) -> tuple:  # (tokens,) start logits, (tokens,) end logits, offsets: what `spans.decode` takes
     "What the network says about one window, without the padding."
     n = len(example.ids)
-    at = slice(len(start) - n, None) if self.tokenizer.padding_side == "left" else slice(n)
+    at = slice(len(start) - n, None) if self.quick_tokenizer.padding_side == "left" else slice(n)
     return start[at].float().cpu().numpy(), end[at].float().cpu().numpy(), example.offsets
 
 

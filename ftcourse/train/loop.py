@@ -248,7 +248,7 @@ def train_steps(
     weights are then those of the last Step.
     """
     run = as_run(run)
-    network = model if isinstance(model, nn.Module) else model.network
+    network = model if isinstance(model, nn.Module) else model.quick_network
     acc = accelerator_for(hp.precision)
     total = total or planned_steps(batches, hp, acc.num_processes)
     if hp.patience and not validate:
@@ -341,7 +341,7 @@ class BestWeights:
     "The weights of a run's best validation: a copy in memory, or those of the run folder."
 
     def __init__(self, model, run: Run | None = None):
-        self.network = model if isinstance(model, nn.Module) else model.network
+        self.network = model if isinstance(model, nn.Module) else model.quick_network
         self.run = run
         self.weights = None
 

@@ -32,19 +32,19 @@ def attempt_of(
         acc = accelerator_for(hp.precision)
         longest = sorted(range(len(batches.examples)), key=lambda i: -len(batches.examples[i].ids))
         objective = acc.prepare_model(
-            Objective(model.network, loss or default_loss(model, batches, hp), model)
+            Objective(model.quick_network, loss or default_loss(model, batches, hp), model)
         )
         batch = next(iter(resized(batches, n, longest[:n]))).to(acc.device)
         remembered = [  # noqa: F841  held until the gradients are there
             torch.empty_like(p)
-            for p in model.network.parameters()
+            for p in model.quick_network.parameters()
             for _ in range(2)
             if p.requires_grad
         ]
         try:
             acc.backward(objective(batch)[0])
         finally:
-            model.network.zero_grad(set_to_none=True)
+            model.quick_network.zero_grad(set_to_none=True)
 
     return attempt
 

@@ -25,7 +25,7 @@ def layerwise_param_groups(
     normalisation weights are not decayed. Raises `CourseError` if everything is frozen. Layer-wise
     rates: Howard and Ruder 2018, arXiv:1801.06146, section 3.2.
     """
-    network, new = getattr(model, "network", model), set(getattr(model, "new", ()))
+    network, new = getattr(model, "quick_network", model), set(getattr(model, "new", ()))
     where, n, groups = parts(network), len(blocks(network)), {}
     depth = {"embeddings": n} | {f"layer {i}": n - i for i in range(1, n + 1)}
     for name, p in network.named_parameters():

@@ -90,7 +90,7 @@ def word_rows(
     """
     if type(batches) is not Batches or model.kind in ("lm", "mlm") or not model.core.proven_fast():
         return None
-    table = model.network.get_input_embeddings().weight
+    table = model.quick_network.get_input_embeddings().weight
     group = next((g for g in groups if any(p is table for p in g["params"])), None)
     if group is None:
         return None

@@ -32,7 +32,8 @@ class FastNetwork:
         if self.family and self.family.problem():
             self.family = None
         self.modules = [(m, tuple(m._modules.values())) for m in network.modules()]
-        self.proven = None  # whether it gives the same; None: not looked at yet
+        # whether it gives the same; None: not looked at yet. A plain network was proven before
+        self.proven = getattr(network, "proven", None)
         self.words = None  # a table that stands in for the network's own: (ids) -> (tokens, width)
 
     def serves(
