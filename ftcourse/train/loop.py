@@ -268,9 +268,9 @@ def train_steps(
         "processes": acc.num_processes,
     }
     own_groups = groups or trainable_param_groups(model, hp)
-    # a loss or groups of the caller's may hold the word table itself, and 16 bits go another way
+    # a loss or groups of the caller's may hold the word table itself, and float16 goes another way
     plain = not (loss or groups or isinstance(model, nn.Module) or n > 1)
-    plain = plain and acc.device.type == "cpu" and acc.mixed_precision == "no"
+    plain = plain and acc.device.type == "cpu" and acc.mixed_precision in ("no", "bf16")
     words = word_rows(model, batches, own_groups) if plain else None
     call["words"] = len(words.used) if words else "all"
     loss = loss or default_loss(model, batches, hp)
