@@ -106,7 +106,9 @@ def states(
     one: Tensor | None = None,  # (batch,) the token of each text that is asked about
     some: Tensor | None = None,  # (rows,) the tokens that are
 ) -> Tensor:  # (tokens, width); (batch, width) with `one`; (rows, width) with `some`
-    "Hidden states of the uppermost layer; tokens are numbered without the padding."
+    """Hidden states of the uppermost layer, before a decoder's final norm; tokens are numbered
+    without the padding.
+    """
     batch, length = ids.shape
     training, dropper = self.network.training, Dropper()
     place = mask.cumsum(-1) - 1
@@ -147,7 +149,7 @@ def states(
             p = w.output_dropout if training else 0.0
             x = FeedForward.apply(n, x, w.w_up, w.b_up, w.w_down, w.b_down, dropper, p, w.gelu)
             x = x if w.before else w.output_norm(x)
-        return x if self.family.final_norm is None else self.family.final_norm(x)
+    return x
 
 
 def score_bias(
@@ -169,6 +171,30 @@ def score_bias(
 
 # %% ../../../nbs/toolkit/fast_forward.ipynb #a176421c
 @patch
+def features(
+    self: FastNetwork,
+    ids: Tensor,  # (batch, length)
+    mask: Tensor,  # (batch, length) bool
+    types: Tensor | None = None,
+) -> Tensor:  # (batch, width)
+    "What the head reads of each text: its first token; of a decoder, the last."
+    ends = mask.sum(-1).cumsum(0)
+    one = ends - 1 if self.family.causal else ends - mask.sum(-1)
+    return self.states(ids, mask, types, one=one)
+
+
+@patch
+def head(
+    self: FastNetwork,
+    x: Tensor,  # (rows, width) states of the uppermost layer
+) -> Tensor:  # (rows, outputs); (rows,) regress
+    "What all that stands above the layers makes of some states."
+    x = x if self.family.final_norm is None else self.family.final_norm(x)
+    z = self.family.head(x)
+    return z.squeeze(-1) if self.kind == "regress" else z
+
+
+@patch
 def logits(
     self: FastNetwork,
     ids: Tensor,  # (batch, length)
@@ -180,20 +206,17 @@ def logits(
     if self.kind in ("mlm", "lm"):
         if at is not None:
             real = at[mask]  # of the tokens without padding
-            return self.family.head(self.states(ids, mask, types, some=real.nonzero()[:, 0]))
-        z = self.family.head(self.states(ids, mask, types))
+            return self.head(self.states(ids, mask, types, some=real.nonzero()[:, 0]))
+        z = self.head(self.states(ids, mask, types))
         full = z.new_zeros(*ids.shape, z.shape[-1])
         full[mask] = z
         return full
     if self.kind == "span":
-        z = self.family.head(self.states(ids, mask, types))
+        z = self.head(self.states(ids, mask, types))
         full = z.new_full((*ids.shape, 2), torch.finfo(z.dtype).min)
         full[mask] = z
         return tuple(full.unbind(-1))
-    ends = mask.sum(-1).cumsum(0)
-    one = ends - 1 if self.family.causal else ends - mask.sum(-1)
-    z = self.family.head(self.states(ids, mask, types, one=one))
-    return z.squeeze(-1) if self.kind == "regress" else z
+    return self.head(self.features(ids, mask, types))
 
 
 @patch
