@@ -33,7 +33,15 @@ from .intervals import (
     SomeRows,
     second_f1,
 )
-from .report import Report, finite_or_none, label_order, refuse_hidden, score_notes
+from .report import (
+    Report,
+    finite_or_none,
+    label_notes,
+    label_order,
+    numbered_as_model,
+    refuse_hidden,
+    score_notes,
+)
 from .scores import (
     balanced_accuracy,
     char_f1,
@@ -187,7 +195,9 @@ def multilabel_statistics(true, logits, thresholds=None):
     of = {"micro_f1": LabelScore("micro", true, pred, shared)}  # the main score first
     of |= {"subset_accuracy": SomeRows((true == pred).all(1).astype(float))}
     of |= {"label_accuracy": SomeRows((true == pred).mean(1))}
-    of |= {"macro_f1": LabelScore("macro", true, pred, shared)}
+    named = np.flatnonzero(true.any(0) | pred.any(0))
+    among = named if len(named) else slice(None)
+    of |= {"macro_f1": LabelScore("macro", true, pred, shared, among)}
     of |= {name: SomeRows(x) for name, x in multilabel_rows(true, pred).items()}
     return of, pred, probs
 
@@ -376,7 +386,15 @@ def scored_rows(
         from ftcourse.data.encode.texts import encode_task
 
         task.split(split)  # says why, if there is none
-        order, facts["notes"] = label_order(model.labels, task.labels)
+        order, facts["notes"] = label_order(model.labels, task.labels, model.kind)
+        # rows that lack a class do not show that there is none: the model may answer it, wrongly.
+        # To choose among one class is no choice
+        declared = getattr(task, "declared", True) and (
+            model.kind == "multilabel" or len(task.labels) != 1
+        )
+        wider = order is not None and len(order) < len(model.labels) and not declared
+        if wider:
+            facts["notes"] = []
         facts["notes"] += unscored_rows(task, split)
         facts |= dict(
             name=name or f"{task.name}/{split}",
@@ -385,6 +403,11 @@ def scored_rows(
             labels=list(map(str, task.labels or model.labels)),
         )
         data = encode_task(task, split, model.tokenizer, model.max_length)
+        if wider:
+            data.labels = numbered_as_model(data.labels, order, len(model.labels))
+            named = dict(zip(order, facts["labels"]))  # as the data spell them
+            facts["labels"] = [named.get(i, x) for i, x in enumerate(map(str, model.labels))]
+            order = None
     data = getattr(data, "examples", data)  # of Batches, its examples
     name = facts["name"] or "the split"
     if problems := getattr(data, "problems", ()):
@@ -486,6 +509,8 @@ def evaluate(
         )
     elif model.kind == "classify":
         notes += score_notes(true, pred, facts["labels"])
+    elif model.kind == "multilabel":
+        notes += label_notes(true, pred, facts["labels"])
     if model.kind == "regress":
         facts["constant"] = constant_answer(model, task, split, true)
         notes += regression_notes(true, pred, *facts["constant"], scores["mse"])

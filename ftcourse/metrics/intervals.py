@@ -446,14 +446,16 @@ def weighted_labels(
 class LabelScore:
     "F1 of rows with any number of labels, as a function of row numbers; knows its resamples."
 
-    def __init__(self, average: str, true, pred, shared: dict):
+    def __init__(self, average: str, true, pred, shared: dict, among=slice(None)):
         self.average, self.true, self.pred = average, true, pred  # micro or macro; (n, k), (n, k)
         self.shared = shared  # draws that the scores of one report have in common
+        self.among = among  # the labels that an average is over
 
     def __call__(self, i):
-        return f1(self.true[i], self.pred[i], self.average)
+        return f1(self.true[i][:, self.among], self.pred[i][:, self.among], self.average)
 
     def draws(self, right, true, pred) -> np.ndarray:  # (n,)
+        right, true, pred = (x[:, self.among] for x in (right, true, pred))
         if self.average == "micro":
             right, true, pred = (x.sum(1, keepdims=True) for x in (right, true, pred))
         return _ratio(2 * right, true + pred).mean(1)

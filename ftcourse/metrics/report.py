@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = [
-    "SCORE_NAMES", "LOWER", "TERMINAL", "refuse_hidden", "label_order", "score_notes", "finite_or_none",
-    "interval_notes", "score_table", "shortened", "confusion_cells", "as_text", "as_html", "Hardest", "hardest",
-    "Report"
+    "SCORE_NAMES", "LOWER", "TERMINAL", "refuse_hidden", "label_order", "numbered_as_model", "score_notes",
+    "label_notes", "finite_or_none", "interval_notes", "score_table", "shortened", "confusion_cells", "as_text",
+    "as_html", "Hardest", "hardest", "Report"
 ]
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #311eafc4
@@ -20,6 +20,7 @@ import numpy as np
 from fastcore.basics import patch
 
 from ..core.errors import CourseError, printable, printable_lines
+from ..data.load.columns import label_places
 from . import scores
 from .intervals import RatioScore, bootstrap_interval, fraction_interval
 
@@ -55,36 +56,58 @@ def refuse_hidden(
 def label_order(
     model_labels,  # names, in the order of the logits
     task_labels,  # names, in the order of the data's class numbers
+    kind: str = "classify",  # or multilabel
     # for each class of the data its logit, None where they agree; notes
 ) -> tuple[list[int] | None, list[str]]:
     """Align a model's classes with the data's by name, whatever the case.
 
     Raises `CourseError` when a class is unknown to the model, naming it.
     """
-    mine = [str(x).casefold() for x in model_labels]
-    wanted = [str(x).casefold() for x in task_labels]
-    if not wanted or mine == wanted:
+    mine, wanted = list(map(str, model_labels)), list(map(str, task_labels))
+    places = label_places(wanted, mine)
+    if not wanted or places == list(range(len(mine))):
         return None, []
-    if mine == [f"label_{i}" for i in range(len(wanted))]:
+    if [x.casefold() for x in mine] == [f"label_{i}" for i in range(len(wanted))]:
         return None, [
             "the model's labels are LABEL_0, LABEL_1, …: such names carry no meaning, so it "
             "cannot be checked that they stand in the order of the data"
         ]
-    lost = [repr(str(x)) for x, name in zip(task_labels, wanted) if name not in mine]
+    called = "label" if kind == "multilabel" else "class"
+    lost = [repr(x) for x, place in zip(wanted, places) if place is None]
     if lost:
         raise CourseError(
-            f"the model has no class {', '.join(lost)}: it knows "
-            f"{', '.join(map(str, model_labels))}. "
+            f"the model has no {called} {', '.join(lost)}: it knows {', '.join(mine)}. "
             "Train it on this task, or give the data these names"
         )
-    more = [str(x) for x, name in zip(model_labels, mine) if name not in wanted]
-    note = "the model numbers its classes in another order than the data: they were aligned by name"
-    if more:
+    more = [x for i, x in enumerate(mine) if i not in places]
+    several = "labels" if kind == "multilabel" else "classes"
+    note = (
+        f"the model numbers its {several} in another order than the data: they were aligned by name"
+    )
+    if more and kind == "multilabel":
+        note = (
+            f"not scored: {', '.join(more)}. The model gives such labels too, and they are none of "
+            f"the data's ({', '.join(wanted)}), so nobody has looked for them"
+        )
+    elif more:
         note = (
             f"the model also knows {', '.join(more)}, which the data does not have: it chose "
             "among the data's classes"
         )
-    return [mine.index(name) for name in wanted], [note]
+    return places, [note]
+
+
+def numbered_as_model(
+    labels: np.ndarray,  # (n,) classes, or (n, k) of 0 and 1, as the data number them
+    places: list[int],  # of each of the data's classes, in the model's
+    k: int,  # classes of the model
+) -> np.ndarray:  # (n,) or (n, k)
+    "Labels of rows in the model's numbers, of which the data has some."
+    if labels.ndim == 1:
+        return np.where(labels < 0, labels, np.array(places)[labels])
+    found = np.zeros((len(labels), k), labels.dtype)
+    found[:, places] = labels
+    return found
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #ce689090
 def score_notes(
@@ -129,6 +152,29 @@ def score_notes(
             "in the data?"
         )
     return notes
+
+
+def label_notes(
+    true: np.ndarray,  # (n, k) of 0 and 1
+    pred: np.ndarray,  # (n, k)
+    labels,  # names
+) -> list[str]:
+    "Which labels no row has, and what that does to the scores of several labels."
+    absent = np.flatnonzero(~true.any(0))
+    if not len(absent):
+        return []
+    k, claims = len(labels), pred[:, absent].sum(0)
+    named = ", ".join(repr(str(labels[i])) for i in absent[:8]) + " …" * (len(absent) > 8)
+    note = f"{len(absent)} of {k} labels have no row here ({named})"
+    if claims.any():
+        times = ", ".join(
+            f"{str(labels[i])!r} {n:,}×" for i, n in list(zip(absent, claims))[:8] if n
+        )
+        note += f", and the model gave {times}: that counts as wrong"
+    return [
+        f"{note}; macro F1 is over the {k - int((claims == 0).sum())} labels that occur or were "
+        "predicted"
+    ]
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #a09ab8bd
 SCORE_NAMES = {

@@ -24,6 +24,7 @@ from ..core import __version__
 from ..core.errors import CourseError, printable
 from ..core.files import replace_folder
 from ..data.encode.examples import check_token_ids
+from ..data.load.columns import label_places
 from .compatibility import vocabulary_hash
 from .forward import Core
 from .hub import quietly
@@ -209,15 +210,15 @@ def align(
     """Map a task's labels to the model's by name, whatever their order and the case of their
     letters. `CourseError` where one is missing.
     """
-    mine = [name.casefold() for name in self.labels]
-    names = [str(name).casefold() for name in labels]
-    lost = [name for name in names if name not in mine]
+    names = list(map(str, labels))
+    places = label_places(names, self.labels)
+    lost = [name for name, place in zip(names, places) if place is None]
     if lost:
         raise CourseError(
             f"the model does not know the label{'s' * (len(lost) > 1)} "
             f"{', '.join(map(repr, lost))}: it tells {', '.join(self.labels)} apart"
         )
-    return [mine.index(name) for name in names]
+    return places
 
 # %% ../../nbs/lessons/05_models.ipynb #8cdd5526
 @patch

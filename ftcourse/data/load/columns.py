@@ -8,8 +8,8 @@ __all__ = [
     "SEPARATORS", "HASH", "ANSWER_FORM", "usual_texts", "span_columns", "quoted_columns", "parse_number",
     "words_of_name", "can_be_suggested", "suggest_call", "find_columns", "type_in_words", "coding_problem",
     "text_problem", "label_problem", "label_value", "sort_labels", "spelled", "written_list", "signs_in",
-    "split_cells", "split_cell", "seem_several", "letters", "name_classes", "truth", "listed", "read_answers",
-    "places_of", "piece_like", "place_cure", "answer_problem", "look_up", "find_answers"
+    "split_cells", "split_cell", "seem_several", "letters", "label_places", "name_classes", "truth", "listed",
+    "read_answers", "places_of", "piece_like", "place_cure", "answer_problem", "look_up", "find_answers"
 ]
 
 # %% ../../../nbs/toolkit/columns.ipynb #2d48f4dc
@@ -486,6 +486,24 @@ def letters(
     "A name without capitals, accents' two forms, spaces at its ends, and what does not show."
     shown = "".join(c for c in label if unicodedata.category(c) != "Cf" and c not in BLANK)
     return " ".join(unicodedata.normalize("NFKC", shown).casefold().split())
+
+
+def label_places(
+    names: list[str],  # class names
+    among: list[str],  # class names, that may be spelled otherwise
+) -> list[int | None]:  # of each name its place; None where there is none, or more than one
+    "Find class names among others: as they are written, else whatever the case, else as `letters`."
+    exact = {name: i for i, name in enumerate(among)}
+    found = [exact.get(name) for name in names]
+    for spelled in (str.casefold, letters):
+        left = [i for i in range(len(among)) if i not in found]
+        alike = [spelled(name) for name in among]
+        mine = [spelled(name) for name in names]
+        for at, name in enumerate(mine):
+            if found[at] is None and mine.count(name) == 1:
+                places = [i for i in left if alike[i] == name]
+                found[at] = places[0] if len(places) == 1 else None
+    return found
 
 # %% ../../../nbs/toolkit/columns.ipynb #839a2910
 def name_classes(

@@ -212,6 +212,7 @@ def load_task(
         text=prep.text,
         label=prep.label,
         labels=prep.labels,
+        declared=prep.declared or "train" in splits,
         problems=prep.problems,
         notes=prep.notes,
         source=src.name,
