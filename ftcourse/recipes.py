@@ -147,7 +147,7 @@ def fine_tune_model(
 
     hp = HyperParams.from_kwargs(seed=seed, **hyper)
     task = as_task(task, text=text, label=label, kind=kind, on_bad=on_bad)
-    if rows:
+    if rows is not None:
         task = task.take(rows, seed=seed)
     setup = set_up(model, task, hp)
     setup.model.history = fit(**setup.arguments(), run=run, progress=progress)
@@ -218,7 +218,7 @@ def train_model(
         )
     hp = HyperParams.from_kwargs(**{"lr": 1e-3, "epochs": 1, "seed": seed, "head_lr": 1.0} | hyper)
     task = as_task(D_pre, kind="lm")
-    if rows:
+    if rows is not None:
         task = task.take(rows, seed=seed)
     if tokenizer is None:
         tokenizer = (

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from ftcourse import evaluate_model, load_task
+from ftcourse import evaluate_model, fine_tune_model, load_task
 from ftcourse.core.errors import CourseError
 from ftcourse.data.load.columns import label_places
+from ftcourse.metrics.intervals import CorrelationScore
+from ftcourse.metrics.scores import pearson, spearman
 from ftcourse.models.load import load_model
 
 
@@ -116,3 +118,94 @@ def test_train_fixes_the_labels_of_a_task():
     assert report["accuracy"] == 1
     assert report.notes[0].startswith("the model also knows neutral, which the data does not have")
     assert not load_task(rows(["neg", "pos"] * 20), split="test").declared
+
+
+# ---------------------------------------------------------------- rows that say little
+def test_a_test_set_of_one_class_is_no_ground_to_blame_the_training(recwarn):
+    model = says(["neg", "pos"], [5, 0])
+    report = evaluate_model(model, rows(["neg"] * 60))
+    said = "\n".join(report.notes)
+    assert "every row is 'neg'" in said
+    assert not [x for x in ("training", "permutation", "no better") if x in said]
+    assert report.interval("mcc") == (None, None)
+    str(report)
+    assert not [w for w in recwarn if issubclass(w.category, RuntimeWarning)]
+    wrong = evaluate_model(model, rows(["pos"] * 60))
+    assert "permutation" not in "\n".join(wrong.notes)
+    assert "every row" not in "\n".join(evaluate_model(model, rows(["pos"])).notes)
+    assert str(evaluate_model(model, rows(["pos"]))).startswith("the data/test: 1 row\n")
+
+
+@pytest.mark.parametrize("metric", [pearson, spearman])
+def test_a_correlation_of_few_rows_is_not_certain(metric):
+    for n in (2, 3):
+        assert CorrelationScore(metric, np.arange(n), np.arange(n) + 0.5).interval() == (None, None)
+    if metric is spearman:
+        widths = [np.ptp(CorrelationScore(metric, np.arange(n), np.arange(n) ** 3).interval()) for n in (4, 8, 20, 100)]
+        assert sorted(widths, reverse=True) == widths
+        assert widths[0] > 0.5
+        assert widths[-1] < 0.01
+
+
+def test_a_bound_that_is_no_number_is_not_shown():
+    model = says([], [0.5], "regress")
+    data = [{"text": f"film {i}", "score": 1e300 * i} for i in range(60)]
+    with np.errstate(all="ignore"):
+        report = evaluate_model(model, data)
+        assert all(None in bounds or np.isfinite(bounds).all() for bounds in map(report.interval, report.scores))
+
+
+def test_questions_without_any_answer_are_not_parted_in_two():
+    model = load_model("tiny-bert", head="span")
+    data = [
+        {
+            "question": "who",
+            "context": f"Anna {i} came",
+            "answers": {"text": [], "answer_start": []},
+            "is_impossible": True,
+        }
+        for i in range(4)
+    ]
+    report = evaluate_model(model, data)
+    assert not [name for name in report.scores if "Ans" in name]
+    assert None not in report.scores.values()
+    with pytest.raises(CourseError, match="context is empty"):
+        model.predict([("who came", "Anna came"), ("who came", " ")])
+
+
+# ---------------------------------------------------------------- what is asked for
+@pytest.mark.parametrize("n", [0, -1, 2.5, "many", True])
+def test_so_many_rows_that_are_none_are_refused(n):
+    model = says(["neg", "pos"], [1, 0])
+    with pytest.raises(CourseError, match="rows="):
+        evaluate_model(model, rows(["neg", "pos"] * 9), rows=n)
+    if n in (0, -1):
+        with pytest.raises(CourseError, match="take"):
+            fine_tune_model("tiny-bert", rows(["neg", "pos"] * 30), rows=n)
+
+
+@pytest.mark.parametrize("values", [0.5, [None], {"pos": 0.3}, ["much"]])
+def test_thresholds_that_are_no_list_of_numbers_are_refused(values):
+    model = says(["neg", "pos"], [1, 0])
+    with pytest.raises(CourseError, match="thresholds="):
+        model.thresholds = values
+
+
+def test_pairs_are_for_models_of_pairs():
+    model = says(["neg", "pos"], [1, 0])
+    pairs = [{"premise": f"a {i}", "hypothesis": "b", "label": x} for i, x in enumerate(["neg", "pos"] * 9)]
+    model.text = ("text",)
+    with pytest.raises(CourseError, match=r"one text a row \(text\).*a pair of texts \(premise, hypothesis\)"):
+        evaluate_model(model, pairs)
+    assert evaluate_model(model, pairs, text="premise").rows == 18
+    model.text = ("premise", "hypothesis")
+    assert evaluate_model(model, pairs).rows == 18
+    with pytest.raises(CourseError, match="a pair of texts a row"):
+        evaluate_model(model, rows(["neg", "pos"] * 9))
+
+
+def test_a_model_of_text_reads_the_text_of_any_table():
+    model = load_model("tiny-gpt", head="lm")
+    plain = evaluate_model(model, [{"text": f"the soup was cold {i}"} for i in range(9)])
+    labelled = evaluate_model(model, [{"text": f"the soup was cold {i}", "label": "bad"} for i in range(9)])
+    assert plain["perplexity"] == labelled["perplexity"]

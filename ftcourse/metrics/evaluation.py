@@ -6,8 +6,8 @@
 __all__ = [
     "row_losses", "predict_rows", "merge_windows", "mask_batch", "class_statistics", "multilabel_statistics",
     "grade_statistics", "regression_statistics", "answer_statistics", "constant_answer", "regression_notes",
-    "statistics", "sample_rows", "answers_column", "gold_answers", "unscored_rows", "scored_rows", "thresholds_of",
-    "broken_rows", "with_metrics", "evaluate", "strided_perplexity", "validator"
+    "statistics", "sample_rows", "answers_column", "gold_answers", "unscored_rows", "refuse_other_texts",
+    "scored_rows", "thresholds_of", "broken_rows", "with_metrics", "evaluate", "strided_perplexity", "validator"
 ]
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #ad38e5c6
@@ -58,6 +58,7 @@ from .scores import (
     undefined,
 )
 from ..models.forward import evaluating
+from ..models.predict import checked_number
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #75d738db
 def row_losses(
@@ -232,7 +233,7 @@ def answer_statistics(true, pred):
         for name, f in scored.items()
     }
     has = np.array([len(golds) > 0 for golds in true])
-    if not has.all():
+    if has.any() and not has.all():
         of |= {
             "HasAns_exact": SomeRows(of["exact_match"], has),
             "HasAns_f1": SomeRows(of["f1"], has),
@@ -354,6 +355,21 @@ def unscored_rows(
             )
     return said
 
+
+def refuse_other_texts(model, task) -> None:
+    "Raise `CourseError` where a model reads pairs and the rows of a task hold one text, or so."
+    read, here = getattr(model, "text", None) or (), getattr(task, "text", ())
+    if model.kind not in ("classify", "multilabel", "regress") or not (read and here):
+        return
+    if len(read) != len(here):
+        number = {1: "one text", 2: "a pair of texts"}
+        wanted = read[0] if len(read) == 1 else tuple(read)
+        raise CourseError(
+            f"the model was trained on {number[len(read)]} a row ({', '.join(read)}), and "
+            f"{task.name} gives it {number[len(here)]} ({', '.join(here)}). Name what it reads, "
+            f"such as text={wanted!r}"
+        )
+
 # %% ../../nbs/lessons/10_evaluation.ipynb #4d944ca6
 def scored_rows(
     model,  # a Model
@@ -385,6 +401,7 @@ def scored_rows(
             )
         from ftcourse.data.encode.texts import encode_task
 
+        refuse_other_texts(model, task)
         task.split(split)  # says why, if there is none
         order, facts["notes"] = label_order(model.labels, task.labels, model.kind)
         # rows that lack a class do not show that there is none: the model may answer it, wrongly.
@@ -423,7 +440,8 @@ def scored_rows(
         raise CourseError(f"{name} has no rows to score")
     if not text and model.kind != "span":
         refuse_hidden(data.labels, name, model.kind)
-    if rows:
+    if rows is not None:
+        rows = checked_number("rows", rows, 1, 10**12, int)
         data = sample_rows(data, rows, model.kind == "span", facts["notes"])
     if not text and (cut := len(set(data.cut) & set(data.rows.tolist()))):
         facts["notes"].append(

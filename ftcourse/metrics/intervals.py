@@ -147,13 +147,15 @@ class ClassScore:
         rows = (np.repeat(np.arange(len(true)), x) for x in copies)
         return np.array([self.metric(self.names[true[i]], self.names[pred[i]]) for i in rows])
 
-    def interval(self, n: int = 1000, seed: int = 0, level: float = 0.95) -> tuple[float, float]:
+    def interval(self, n: int = 1000, seed: int = 0, level: float = 0.95) -> tuple:
         """(low, high): the middle of the resamples, and the score itself.
 
         Of many classes with fewer than five rows it is wrong more often than it says; where the
         number of rows of each class is not chance but set beforehand, less often
-        (measure/intervals.md).
+        (measure/intervals.md). (None, None) for Matthews' correlation where all rows are one class.
         """
+        if self.metric is matthews and len(np.unique(self.true)) == 1:
+            return None, None
         draw = lambda: weighted_cells(self.codes[0], self.codes[1:], len(self.names), n, seed)
         if self.metric not in COUNTED:
             found = self.draws(*draw())
@@ -210,7 +212,8 @@ def _balanced(right, true, pred, here, named):
 
 def _matthews(right, true, pred, here, named):
     apart = right.sum(1) - (true * pred).sum(1)
-    return _ratio(apart, np.sqrt((1 - (pred * pred).sum(1)) * (1 - (true * true).sum(1))))
+    spread = [np.maximum(1 - (x * x).sum(1), 0) for x in (pred, true)]
+    return _ratio(apart, np.sqrt(spread[0] * spread[1]))
 
 
 # scores whose resamples need no rows: (right, true, predicted: (n, k) shares of each class;
@@ -360,15 +363,20 @@ class CorrelationScore:
         r = (t * p).mean() / (t.std() * p.std())
         return part(t, p) - r / 2 * (part(t, t) + part(p, p))
 
-    def interval(self, n: int = 1000, seed: int = 0, level: float = 0.95) -> tuple[float, float]:
+    def interval(self, n: int = 1000, seed: int = 0, level: float = 0.95) -> tuple:
         """(low, high) on the scale of Fisher (1915), where the error of a correlation is nearly
         normal; no draws. The error is that of the rows' influence, or that of normal numbers where
         it is larger.
 
         Of 50 rows with heavy tails or skewness, Pearson's is wrong more often than it says
-        (measure/intervals.md).
+        (measure/intervals.md). (None, None) for fewer than four rows, which Fisher's error needs.
         """
-        rows, limit = len(self.true), 1 - 1e-9
+        rows = len(self.true)
+        if rows < 4:
+            return None, None
+        limit = 1 - 1e-9
+        if self.metric is spearman:  # as if of two neighbours in rank half were exchanged
+            limit = 1 - 6 / (rows**3 - rows)
         score = self(slice(None))
         r = np.clip(score, -limit, limit)
         error = np.sqrt((self.influence() ** 2).sum() / rows / max(rows - 2, 1)) / (1 - r * r)

@@ -128,7 +128,14 @@ def score_notes(
             f"{k - len(absent) + len(claimed)} classes that occur or were predicted"
         )
     acc, base = scores.accuracy(true, pred), scores.majority(true)
-    if len(true) > 1 and len(np.unique(pred)) == 1:
+    if len(absent) == k - 1:
+        if len(true) > 1:
+            notes.append(
+                f"every row is {labels[true[0]]!r}: these rows tell how many of this class the "
+                "model finds, and not whether it takes others for it"
+            )
+        return notes
+    if len(np.unique(pred)) == 1:
         notes.append(
             f"the model predicted a single class, {labels[pred[0]]!r}, for every row: its "
             "accuracy is the share of that class. Has the training loss stayed near guessing? "
@@ -278,7 +285,7 @@ def confusion_cells(report) -> tuple[str, list[list[str]]]:  # title; rows of ce
 
 def as_text(report) -> str:
     "A report for a terminal."
-    lines = [f"{report.name or report.kind}: {report.rows:,} rows"]
+    lines = [f"{report.name or report.kind}: {report.rows:,} row{'s' * (report.rows != 1)}"]
     if report.source and report.source not in report.name:
         lines[0] += f" of {report.source}"
     table = [("", "score", "95% interval"), *score_table(report)]
@@ -420,7 +427,7 @@ def interval(self: Report, name: str, n: int = 1000, seed: int = 0) -> tuple:
 
     With 50 rows or more, and five of the rarest class or label, 93 to 97 of 100 do; where not, each
     kind of interval says so, and measure/intervals.md. (None, None) for a score without a value,
-    and for a loss of one row.
+    and where the rows say nothing of others: a loss of one row, a correlation of three.
     """
     if self[name] is None:
         return None, None
@@ -433,7 +440,8 @@ def interval(self: Report, name: str, n: int = 1000, seed: int = 0) -> tuple:
             found = fraction_interval(x) if part else RatioScore(x).interval()
         else:
             found = bootstrap_interval(np.arange(self.rows), n, seed, statistic=x)
-        self.kept[name, n, seed] = found
+        finite = all(bound is None or math.isfinite(bound) for bound in found)
+        self.kept[name, n, seed] = found if finite else (None, None)
     return self.kept[name, n, seed]
 
 

@@ -23,6 +23,7 @@ from torch import nn
 from ..core import __version__
 from ..core.errors import CourseError, printable
 from ..core.files import replace_folder
+from ..core.hparams import shown
 from ..data.encode.examples import check_token_ids
 from ..data.load.columns import label_places
 from .compatibility import vocabulary_hash
@@ -100,7 +101,13 @@ def thresholds(self: Model, values) -> None:
     if values is None:
         self.info.pop("thresholds", None)
         return
-    values = [float(v) for v in values]
+    try:
+        values = [float(v) for v in values]
+    except (TypeError, ValueError):
+        raise CourseError(
+            f"thresholds={shown(values)}: give a list of probabilities, one for each label; of two "
+            "classes one, for the second"
+        ) from None
     n = len(self.labels) if self.kind == "multilabel" else 1 if len(self.labels) == 2 else 0
     if not n:
         raise CourseError(

@@ -134,7 +134,7 @@ def own_text_rates(
     "Both of the text that a tokenizer knows best of `KNOWN_TEXTS`, less its unknown words."
     found = []
     for text in KNOWN_TEXTS:
-        ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+        ids = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
         unknown = ids.count(tokenizer.unk_token_id) if tokenizer.unk_token_id is not None else 0
         words = len(WORD.findall(text))
         # an unknown word is a single token, whatever its length, and so would seem well known
@@ -189,7 +189,7 @@ def checked_number(
 ):
     "`value` as a number of that kind. Raises `CourseError` for what is none, or out of range."
     try:
-        number = float(value)
+        number = math.nan if isinstance(value, bool) else float(value)
         if low <= number <= high and not (kind is int and number % 1):
             return int(value) if kind is int else number
     except Exception:  # whatever the type of the value raises

@@ -238,13 +238,13 @@ def task_to_score(
     """A task whose split is to be scored: a file, Dataset or list of rows is that split, whole.
 
     Anything with splits of its own is read as `load_task` reads it. One table alone may not say
-    whether whole numbers are classes or scores, or rows with one label each of a multilabel task:
-    the model says it, where `kind` does not.
+    whether whole numbers are classes or scores, rows with one label each of a multilabel task, or
+    texts only to be read: the model says it, where `kind` does not.
     """
     if isinstance(x, Task):
         return x
     if not is_one_table(x):
         return load_task(x, **how)
-    if model_kind in ("multilabel", "regress"):
-        how["kind"] = how.get("kind") or model_kind
+    if model_kind != "classify":
+        how["kind"] = how.get("kind") or {"mlm": "lm"}.get(model_kind, model_kind)
     return load_task(x, split=split, **how)
