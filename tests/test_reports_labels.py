@@ -7,6 +7,7 @@ import torch
 from ftcourse import evaluate_model, fine_tune_model, load_task
 from ftcourse.core.errors import CourseError
 from ftcourse.data.load.columns import label_places
+from ftcourse.metrics.comparison import compare
 from ftcourse.metrics.intervals import CorrelationScore
 from ftcourse.metrics.scores import pearson, spearman
 from ftcourse.models.load import load_model
@@ -209,3 +210,73 @@ def test_a_model_of_text_reads_the_text_of_any_table():
     plain = evaluate_model(model, [{"text": f"the soup was cold {i}"} for i in range(9)])
     labelled = evaluate_model(model, [{"text": f"the soup was cold {i}", "label": "bad"} for i in range(9)])
     assert plain["perplexity"] == labelled["perplexity"]
+
+
+# ---------------------------------------------------------------- two models
+def test_models_of_other_classes_are_compared_by_the_names_of_their_classes():
+    data = rows(["neg", "pos", "pos"] * 20)
+    three, two = says(["neg", "neutral", "pos"], [0, 5, 0]), says(["POS", "neg"], [5, 0])
+    a, b = evaluate_model(three, data), evaluate_model(two, data)
+    for metric in ("accuracy", "macro_f1", "mcc", "loss", "ece"):
+        found = compare(a, b, metric)
+        assert found.scores == (a[metric], b[metric])
+        assert found.difference == pytest.approx(a[metric] - b[metric])
+        assert found.low <= found.difference <= found.high
+        assert compare(b, a, metric).difference == pytest.approx(-found.difference)
+    assert compare(a, b).disagree == 40
+    with pytest.raises(CourseError, match="f1"):
+        compare(a, b, "f1")
+    other = [evaluate_model(two, load_task(data, labels=x, split="test")) for x in (["neg", "pos"], ["pos", "neg"])]
+    assert compare(*other).difference == 0
+    with pytest.raises(CourseError, match="f1 is of 'pos' in one report and of 'neg' in the other"):
+        compare(*other, "f1")
+
+
+def test_models_of_other_labels_are_compared_by_name():
+    data = rows([["a"], ["a", "c"]] * 30)
+    a = evaluate_model(says("abc", [5, 5, -5], "multilabel"), data)
+    b = evaluate_model(says("cab", [5, 5, -5], "multilabel"), data)
+    c = evaluate_model(says("ca", [5, 5], "multilabel"), data)
+    for metric in ("micro_f1", "macro_f1", "subset_accuracy"):
+        found = compare(a, b, metric)
+        assert found.difference == pytest.approx(a[metric] - b[metric])
+        assert found.low <= found.difference <= found.high
+        assert compare(b, c, metric).difference == pytest.approx(0)
+
+
+def test_test_sets_with_the_same_labels_are_not_the_same_rows():
+    model = says(["neg", "pos"], [5, 0])
+    a = evaluate_model(model, rows(["neg", "pos"] * 30))
+    b = evaluate_model(model, rows(["neg", "pos"] * 30, "play number {}"))
+    with pytest.raises(CourseError, match="row 0 is 'film number 0' in one and 'play number 0' in the other"):
+        compare(a, b)
+    with pytest.raises(CourseError, match="two reports"):
+        compare(a, "b")
+    pairs = [{"premise": f"Film  number {i}", "hypothesis": "b", "label": x} for i, x in enumerate(["neg", "pos"] * 30)]
+    assert compare(a, evaluate_model(model, pairs)).difference == 0
+    writer = load_model("tiny-gpt", head="lm")
+    reports = [evaluate_model(writer, [{"text": f"{what} {i}"} for i in range(9)]) for what in ("soup", "cake")]
+    with pytest.raises(CourseError, match="different rows"):
+        compare(*reports)
+
+
+# ---------------------------------------------------------------- what is printed
+def test_a_label_of_two_lines_stays_in_its_row():
+    names = ["<b>bad</b>", "a\x1b[31mred", "good\nnews"]
+    model = says(names, [5, 0, 0])
+    text = str(evaluate_model(model, rows(names * 20))).split("\n")
+    table = text[[i for i, line in enumerate(text) if "confusion" in line][0] + 1 :][:4]
+    assert len({len(line) for line in table}) == 1
+    assert r"good\nnews" in table[0]
+    assert r"a\x1b[31mred" in table[2]
+    said = "\n".join(evaluate_model(model, rows(names[:2] * 20)).notes)
+    assert r"'good\nnews'" in said
+    with pytest.raises(CourseError, match=r"it knows <b>bad</b>, a\\x1b\[31mred, good\\nnews"):
+        evaluate_model(model, rows(["new\nclass"] * 9))
+
+
+@pytest.mark.parametrize("n", [0, -5, 2.5, None, True])
+def test_resamples_that_are_none_are_refused(n):
+    report = evaluate_model(says(["neg", "pos"], [1, 0]), rows(["neg", "pos"] * 9))
+    with pytest.raises(CourseError, match="resamples"):
+        report.interval("mcc", n=n)

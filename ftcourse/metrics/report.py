@@ -64,6 +64,7 @@ def label_order(
     Raises `CourseError` when a class is unknown to the model, naming it.
     """
     mine, wanted = list(map(str, model_labels)), list(map(str, task_labels))
+    known = ", ".join(map(printable, mine))
     places = label_places(wanted, mine)
     if not wanted or places == list(range(len(mine))):
         return None, []
@@ -76,10 +77,10 @@ def label_order(
     lost = [repr(x) for x, place in zip(wanted, places) if place is None]
     if lost:
         raise CourseError(
-            f"the model has no {called} {', '.join(lost)}: it knows {', '.join(mine)}. "
+            f"the model has no {called} {', '.join(lost)}: it knows {known}. "
             "Train it on this task, or give the data these names"
         )
-    more = [x for i, x in enumerate(mine) if i not in places]
+    more = [printable(x) for i, x in enumerate(mine) if i not in places]
     several = "labels" if kind == "multilabel" else "classes"
     note = (
         f"the model numbers its {several} in another order than the data: they were aligned by name"
@@ -87,7 +88,7 @@ def label_order(
     if more and kind == "multilabel":
         note = (
             f"not scored: {', '.join(more)}. The model gives such labels too, and they are none of "
-            f"the data's ({', '.join(wanted)}), so nobody has looked for them"
+            f"the data's ({', '.join(map(printable, wanted))}), so nobody has looked for them"
         )
     elif more:
         note = (
@@ -265,7 +266,7 @@ def confusion_cells(report) -> tuple[str, list[list[str]]]:  # title; rows of ce
     """The confusion of a report's classes: the whole table where it fits a terminal, else the ten
     classes with the most errors, and what they are most often taken for.
     """
-    table, labels = report.confusion, list(map(str, report.labels))
+    table, labels = report.confusion, list(map(printable, report.labels))
     whole = [["", *labels], *([x, *map(str, row)] for x, row in zip(labels, table.tolist()))]
     if sum(2 + max(map(len, column)) for column in zip(*whole)) <= TERMINAL:
         return "confusion (rows: true class; columns: predicted)", whole
@@ -429,6 +430,8 @@ def interval(self: Report, name: str, n: int = 1000, seed: int = 0) -> tuple:
     kind of interval says so, and measure/intervals.md. (None, None) for a score without a value,
     and where the rows say nothing of others: a loss of one row, a correlation of three.
     """
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
+        raise CourseError(f"n={n!r}: give how many resamples to draw, such as 1000")
     if self[name] is None:
         return None, None
     if (name, n, seed) not in self.kept:
