@@ -116,6 +116,7 @@ def set_up(
     if task.kind == "regress":
         model.info["label_mean"] = float(task.label_ids("train").mean())
     hp = fit_max_length(hp, model)
+    model.info["max_length"] = hp.max_length  # it answers on as much as it is trained on
     batches, hp = shrink_to_memory(model, batches_of(task, model.tokenizer, hp), hp, loss=task.loss)
     validate = validation_of(task, model.tokenizer, hp, hp.seed) if validated else None
     return RunSetup(model, batches, hp, task.loss, validate)
@@ -180,7 +181,7 @@ def evaluate_model(
     if not isinstance(model, Model):
         model = load_model(model)
     how = dict(text=text, label=label, kind=kind, on_bad=on_bad)
-    task = task_to_score(test_set, split, model.kind, **how)
+    task = task_to_score(test_set, split, model.kind, model.text, **how)
     return evaluate(model, task, split=split, rows=rows, batch_size=batch_size)
 
 # %% ../nbs/lessons/01_fine_tuning.ipynb #d31319c8

@@ -280,3 +280,47 @@ def test_resamples_that_are_none_are_refused(n):
     report = evaluate_model(says(["neg", "pos"], [1, 0]), rows(["neg", "pos"] * 9))
     with pytest.raises(CourseError, match="resamples"):
         report.interval("mcc", n=n)
+
+
+# ---------------------------------------------------------------- what the model was trained on
+def test_a_model_answers_on_as_many_tokens_as_it_was_trained_on(tmp_path):
+    data = rows(["neg", "pos"] * 10, "the soup was fine " * 9 + "{}")
+    model = fine_tune_model("tiny-bert", data, max_length=8, max_steps=1)
+    model.save(tmp_path / "m")
+    assert model.max_length == load_model(tmp_path / "m").max_length == 8
+    with pytest.warns(UserWarning, match="max_length=8"):
+        report = evaluate_model(model, data)
+    assert any("longer than 8 tokens" in x for x in report.notes)
+    assert load_model("tiny-bert", head="classify", labels=["a", "b"]).max_length == 128
+    assert fine_tune_model(model, data, max_steps=1).max_length == 128
+
+
+def test_a_table_is_read_in_the_columns_that_the_model_was_trained_on(tmp_path):
+    model = says(["neg", "pos"], [5, 0])
+    table = [{"text": "a summary", "body": f"the film {i}", "label": x} for i, x in enumerate(["neg", "pos"] * 9)]
+    model.text = ("body",)
+    assert evaluate_model(model, table).text(3) == "the film 3"
+    assert evaluate_model(model, table, text="text").text(3) == "a summary"
+    assert evaluate_model(model, rows(["neg", "pos"] * 9)).text(3) == "film number 3"
+    model.text = ("text", "body")
+    assert evaluate_model(model, table).text(3) == "a summary | the film 3"
+    model.text = ("review",)
+    odd = [{"a": "x y", "review": f"the film {i}", "stars": x} for i, x in enumerate(["neg", "pos"] * 9)]
+    assert evaluate_model(model, odd).text(3) == "the film 3"
+    with pytest.raises(CourseError, match="no column has a usual name for the text"):
+        evaluate_model(model, [{"a": r["text"], "label": r["label"]} for r in rows(["neg", "pos"] * 9)])
+
+
+@pytest.mark.parametrize("order", [["a", "c"], ["c", "a"], ["b"]])
+def test_thresholds_go_with_the_labels_that_are_scored(order):
+    model = says("abc", [0.0, 0.0, 0.0], "multilabel")
+    model.thresholds = [0.9, 0.1, 0.1]
+    here = [x for x in order if x != "a"]
+    report = evaluate_model(model, load_task(rows([order] * 9), labels=order, kind="multilabel", split="test"))
+    assert [[report.labels[i] for i in np.flatnonzero(row)] for row in report.pred] == [here] * 9
+
+
+def test_a_model_of_numbers_that_are_none_says_so():
+    model = says([], [float("nan")], "regress")
+    with pytest.raises(CourseError, match="2 of 2 texts are no numbers"):
+        model.predict(["a", "b"])

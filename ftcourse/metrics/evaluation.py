@@ -454,11 +454,12 @@ def scored_rows(
 def thresholds_of(model, order: list[int] | None) -> list[float] | None:
     "The model's thresholds, in the order in which the data count the labels."
     thresholds = getattr(model, "thresholds", None)
-    if not thresholds or not order or order == sorted(order):
+    if not thresholds or not order:
         return thresholds
     if model.kind == "multilabel":
         return [thresholds[i] for i in order]
-    return [1 - thresholds[0]]  # the threshold is of the second class
+    # the threshold is of the second class
+    return thresholds if order == sorted(order) else [1 - thresholds[0]]
 
 
 def broken_rows(out) -> int:

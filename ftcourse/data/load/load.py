@@ -10,6 +10,7 @@ __all__ = [
 
 # %% ../../../nbs/lessons/02_data.ipynb #e01105ef
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from ...core.hparams import shown
 from ...core.settings import cache_folder
 from .arrow import write_splits
 from .assign import assign_splits, check_splits
+from .columns import MissingColumns
 from .labels import Preparation, decide_labels, read_pieces
 from .readers import reading_as
 from .sources import is_one_table, named_tasks, open_source
@@ -233,13 +235,15 @@ def task_to_score(
     x,  # a Task, or whatever `load_task` takes
     split: str = "test",  # what is to be scored of it
     model_kind: str | None = None,  # of the model that is to be scored
+    model_text: tuple = (),  # columns that it was trained on
     **how,  # arguments of `load_task`
 ) -> Task:
     """A task whose split is to be scored: a file, Dataset or list of rows is that split, whole.
 
     Anything with splits of its own is read as `load_task` reads it. One table alone may not say
     whether whole numbers are classes or scores, rows with one label each of a multilabel task, or
-    texts only to be read: the model says it, where `kind` does not.
+    texts only to be read: the model says it, where `kind` does not. Where the table has the columns
+    that the model was trained on, these are read, whatever others are called.
     """
     if isinstance(x, Task):
         return x
@@ -247,4 +251,7 @@ def task_to_score(
         return load_task(x, **how)
     if model_kind != "classify":
         how["kind"] = how.get("kind") or {"mlm": "lm"}.get(model_kind, model_kind)
+    if model_text and how.get("text") is None:
+        with suppress(MissingColumns):
+            return load_task(x, split=split, **how | {"text": tuple(model_text)})
     return load_task(x, split=split, **how)
