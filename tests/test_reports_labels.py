@@ -8,8 +8,22 @@ from ftcourse import evaluate_model, fine_tune_model, load_task
 from ftcourse.core.errors import CourseError
 from ftcourse.data.load.columns import label_places
 from ftcourse.metrics.comparison import compare
-from ftcourse.metrics.intervals import CorrelationScore
-from ftcourse.metrics.scores import pearson, spearman
+from ftcourse.metrics.evaluation import strided_perplexity
+from ftcourse.metrics.intervals import CorrelationScore, bootstrap_interval
+from ftcourse.metrics.scores import (
+    accuracy,
+    calibration_error,
+    exact_match,
+    f1,
+    matthews,
+    mse,
+    pearson,
+    quadratic_kappa,
+    spearman,
+    token_f1,
+    within_one,
+)
+from ftcourse.metrics.thresholds import average_precision, choose_thresholds, precision_recall_curve
 from ftcourse.models.load import load_model
 
 
@@ -324,3 +338,77 @@ def test_a_model_of_numbers_that_are_none_says_so():
     model = says([], [float("nan")], "regress")
     with pytest.raises(CourseError, match="2 of 2 texts are no numbers"):
         model.predict(["a", "b"])
+
+
+def test_a_report_of_nothing_shows_no_confusion():
+    report = evaluate_model(says(["neg", "pos"], [float("nan"), 0]), rows(["neg", "pos"] * 9))
+    assert report.confusion is None
+    assert report.to_dict()["confusion"] is None
+    assert "confusion" not in str(report) + report._repr_html_()
+
+
+def test_a_class_is_named_once():
+    model = says(["neg", "neutral", "pos"], [1, 2, 3])
+    with pytest.raises(CourseError, match="twice"):
+        model.reorder(["pos", "neg", "pos"])
+    assert model.labels == ["neg", "neutral", "pos"]
+
+
+# ---------------------------------------------------------------- metrics by hand
+THIRDS = np.full((5, 3), 1 / 3)
+NONE = [0, 0, 0, 0, 0]
+NAN = float("nan")
+WRONG = {
+    "calibration of hidden labels": lambda: calibration_error(THIRDS, [-1] * 5),
+    "calibration of a class that is not there": lambda: calibration_error(THIRDS, [7] * 5),
+    "calibration of names": lambda: calibration_error(THIRDS, list("abcab")),
+    "calibration of nan": lambda: calibration_error(THIRDS * NAN, NONE),
+    "calibration of logits that add to one": lambda: calibration_error([[2.0, -1.0]] * 5, NONE),
+    "calibration of no column": lambda: calibration_error(THIRDS, NONE, positive=9),
+    "calibration without bins": lambda: calibration_error(THIRDS, NONE, bins=0),
+    "f1 of nan": lambda: f1([0.0, NAN], [0, 1]),
+    "f1 of None": lambda: f1(["a", None], ["a", "b"]),
+    "accuracy of nan": lambda: accuracy([0.0, NAN], [0, 1]),
+    "correlation of classes with nan": lambda: matthews([0, 1], [0.0, NAN]),
+    "kappa of nan": lambda: quadratic_kappa([1, NAN], [1, 2]),
+    "kappa of names": lambda: quadratic_kappa(["a", "b"], ["a", "b"]),
+    "within one of nan": lambda: within_one([1, NAN], [1, 2]),
+    "squares of names": lambda: mse(["a", "b"], ["a", "b"]),
+    "pearson of names": lambda: pearson(["a", "b"], ["a", "b"]),
+    "thresholds of one label": lambda: choose_thresholds([0, 1], [0.1, 0.9]),
+    "thresholds of counts": lambda: choose_thresholds([[2, 0], [0, 1]], [[0.1, 0.2], [0.3, 0.4]]),
+    "precision of shares": lambda: average_precision([0.5, 1.0], [0.1, 0.2]),
+    "precision of names": lambda: average_precision(["a", "b"], [0.1, 0.2]),
+    "curve of nan": lambda: precision_recall_curve([0, 1], [0.1, NAN]),
+    "curve of fewer probabilities": lambda: precision_recall_curve([0, 1], [0.1]),
+    "no resamples": lambda: bootstrap_interval([1.0, 0.0], n=0),
+    "resamples of names": lambda: bootstrap_interval(["a", "b"]),
+    "no answer": lambda: exact_match(None, ["a"]),
+    "no accepted answers": lambda: token_f1("a", None),
+    "a list of lists": lambda: exact_match("a", [["a"]]),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_what_cannot_be_scored_has_no_score(what):
+    with pytest.raises(CourseError):
+        WRONG[what]()
+
+
+def test_what_can_be_scored_still_is():
+    assert calibration_error([[0.2, 0.8]] * 5, [True] * 5) == pytest.approx(0.2)
+    assert calibration_error([[0.2, 0.8]] * 5, [1.0] * 5, positive=-1) == pytest.approx(0.2)
+    assert f1([0.0, 1.0], [0, 1]) == accuracy(np.array(["a", "b"], object), ["a", "b"]) == 1
+    assert average_precision([False, True], [0.1, 0.2]) == 1
+    assert exact_match("a cat", np.array(["cat"])) == exact_match("", []) == exact_match("", ("the",)) == 1
+    assert exact_match("x", "x") == token_f1("x y", ["x", "x y"]) == 1
+
+
+@pytest.mark.parametrize("how", [dict(stride=1.5), dict(max_length=1), dict(max_length=0), dict(max_length=-4)])
+def test_windows_that_are_none_are_refused(how):
+    model = load_model("tiny-gpt", head="lm")
+    with pytest.raises(CourseError, match=next(iter(how))):
+        strided_perplexity(model, "the soup was cold " * 100, **how)
+    for text in (["a b", "c"], None):
+        with pytest.raises(CourseError, match="neither a string nor a list of ids"):
+            strided_perplexity(model, text)

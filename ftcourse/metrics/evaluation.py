@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 
 from ..core.errors import CourseError
+from ..core.hparams import shown
 from ..data.batches import Batch, Batches
 from ..data.task import grades_of
 from .intervals import (
@@ -575,11 +576,18 @@ def strided_perplexity(
 
     if model.kind != "lm":
         raise CourseError(f"perplexity is of a language model, and this one is {model.kind!r}")
+    if stride is not None:
+        stride = checked_number("stride", stride, -(10**9), 10**9, int)
+    if max_length is not None:
+        max_length = checked_number("max_length", max_length, 2, 10**9, int)
     if isinstance(text, str):
         plan = make_plan(model.tokenizer, "lm")
         plan = replace(plan, max_length=None)
         (text,) = pieces(encodings(plan, [text])[0].ids, plan)
-    ids = torch.as_tensor(text).reshape(1, -1)
+    try:
+        ids = torch.as_tensor(text).reshape(1, -1)
+    except (TypeError, ValueError, RuntimeError):
+        raise CourseError(f"{shown(text)} is neither a string nor a list of ids") from None
     limits = (max_length, model.info.get("positions"), model.tokenizer.model_max_length)
     size = int(min(x for x in (*limits, max(ids.shape[1], 2)) if x))
     stride = max(1, size // 2) if stride is None else stride

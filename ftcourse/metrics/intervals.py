@@ -44,6 +44,10 @@ def resamples(
     rows = len(values)
     if not rows:
         raise CourseError("there are no rows to draw from")
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
+        raise CourseError(f"n={n!r}: give how many resamples to draw, such as 1000")
+    if statistic is None and values.dtype.kind not in "biuf":
+        raise CourseError(f"the mean is of numbers, and here is {values.flat[0]!r}")
     if statistic is None and (missing := np.isnan(values.astype(float)).sum()):
         raise CourseError(
             f"{missing} of {rows} rows have no value (nan), so their mean has none: leave them "

@@ -488,7 +488,7 @@ def baseline(self: Report):
 
 @patch(as_prop=True)
 def confusion(self: Report):
-    "(k, k) counts: row = true class."
-    if self.kind != "classify":
+    "(k, k) counts: row = true class. None where the outputs are nan: they name no class."
+    if self.kind != "classify" or (self.scores and self.scores[self.main] is None):
         return None
     return scores.confusion(self.true, self.pred, len(self.labels))

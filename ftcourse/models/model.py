@@ -238,6 +238,8 @@ def reorder(
     Raises `CourseError` if the names are not the same.
     """
     order = self.align(labels)
+    if len(set(order)) < len(order):
+        raise CourseError(f"labels={shown(list(labels))} names one class twice")
     if len(order) != len(self.labels):
         raise CourseError(
             f"the model tells {len(self.labels)} labels apart ({', '.join(self.labels)}), not "
