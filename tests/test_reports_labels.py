@@ -9,7 +9,7 @@ from ftcourse.core.errors import CourseError
 from ftcourse.data.load.columns import label_places
 from ftcourse.metrics.comparison import compare
 from ftcourse.metrics.evaluation import strided_perplexity
-from ftcourse.metrics.intervals import CorrelationScore, bootstrap_interval
+from ftcourse.metrics.intervals import CalibrationScore, CorrelationScore, bootstrap_interval
 from ftcourse.metrics.scores import (
     accuracy,
     calibration_error,
@@ -412,3 +412,43 @@ def test_windows_that_are_none_are_refused(how):
     for text in (["a b", "c"], None):
         with pytest.raises(CourseError, match="neither a string nor a list of ids"):
             strided_perplexity(model, text)
+
+
+def test_how_a_task_was_read_is_not_said_anew():
+    task = load_task(rows(["neg", "pos"] * 9), split="test")
+    model = says(["neg", "pos"], [1, 0])
+    assert evaluate_model(model, task, text="text", label="label", kind="classify").rows == 18
+    for how in (dict(text="body"), dict(label="stars"), dict(kind="regress")):
+        with pytest.raises(CourseError, match=f"{next(iter(how))}=.* is a Task"):
+            evaluate_model(model, task, **how)
+        with pytest.raises(CourseError, match="is a Task"):
+            fine_tune_model(model, task, **how)
+
+
+def test_a_correlation_that_some_resamples_lack_is_compared_all_the_same():
+    model = says([], [0.5], "regress")
+    report = evaluate_model(model, [{"text": f"film {'so ' * i}", "score": i} for i in range(4)])
+    for pred in (report.pred + [0, 1, 2, 3], report.pred + [0, 0, 0, 9]):
+        report.pred = pred
+        report.of["pearson"] = CorrelationScore(pearson, report.true, pred)
+        report.scores["pearson"] = report.of["pearson"](slice(None))
+        found = compare(report, report, "pearson")
+        assert found.difference == found.low == found.high == 0
+
+
+@pytest.mark.parametrize("n", [1, 20, 60, 1000])
+def test_calibration_of_rows_that_are_all_right_is_not_certain(n):
+    probs = np.tile([0.001, 0.999], (n, 1))
+    low, high = CalibrationScore(probs, np.ones(n, int)).interval()
+    assert low == 0
+    assert high >= 0.999 - 0.025 ** (1 / n) - 1e-9
+    assert high <= 1
+
+
+def test_pieces_of_a_text_are_said_to_be_pieces():
+    model = load_model("tiny-gpt", head="lm")
+    report = evaluate_model(model, [{"text": "the soup was cold " * 500}])
+    assert report.rows > 1
+    assert any("pieces of 1 text," in x for x in report.notes)
+    short = evaluate_model(model, [{"text": f"the soup was cold {i}"} for i in range(9)])
+    assert not any("pieces" in x for x in short.notes)

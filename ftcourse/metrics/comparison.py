@@ -149,7 +149,11 @@ def compare(
             f"{metric} is of {named[0].labels[1]!r} in one report and of {named[1].labels[1]!r} in "
             'the other: compare them by "macro_f1"'
         )
-    value = lambda f, i: f[i].mean() if isinstance(f, np.ndarray) else f(i)
+
+    def value(f, i):
+        x = f[i].mean() if isinstance(f, np.ndarray) else f(i)
+        return np.nan if x is None else x  # undefined in a resample
+
     if all(isinstance(x, ClassScore) for x in of):
         gap, low, high, p = paired_class_interval(*of, n, seed)
     elif all(isinstance(x, LabelScore) for x in of):

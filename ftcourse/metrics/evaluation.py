@@ -540,6 +540,11 @@ def evaluate(
         notes.append("the loss has no value: the model's outputs hold nan or infinity")
     if model.kind in ("lm", "mlm"):
         notes.append(f"{int(results['count'].sum()):,} tokens were scored")
+        if packed and (texts := len(np.unique(data.rows))) < len(data):
+            notes.append(
+                f"the rows are pieces of {texts:,} text{'s' * (texts > 1)}, some longer than the "
+                "model reads; the intervals take pieces of a text for independent"
+            )
     if packed and data.source is not None:
         text = lambda i: " | ".join(data.original(where[i]))
     else:

@@ -419,6 +419,10 @@ class CalibrationScore:
         found = [(abs(truth + noise) * share).sum(1) for truth in truths]
         low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2], axis=1)
         low, high = np.interp(score, high, truths), np.interp(score, low, truths)
+        answers = (self.probs.argmax(-1) == self.true).astype(float)
+        if exact := unanimous_interval(answers):  # rows that are all right leave no noise to see
+            mean = float(sure @ rows / rows.sum())
+            high = max(high, *(abs(mean - bound) for bound in exact))
         return float(min(low, score)), float(min(1.0, max(high, score)))
 
 
@@ -511,6 +515,11 @@ def paired_interval(
 
 
 def _sides(difference, found):
+    found = found[np.isfinite(found)]
+    if not len(found):
+        raise CourseError(
+            "the score is undefined in every resample: these rows are too few or alike"
+        )
     low, high = around(difference, found)
     p = min(1.0, 2 * (min((found <= 0).sum(), (found >= 0).sum()) + 1) / (len(found) + 1))
     return float(difference), low, high, float(p)

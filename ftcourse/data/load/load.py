@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = [
     "KEYWORDS", "by_position", "data_cache", "changed_keywords", "listed", "check_keywords", "checked_cut",
-    "load_task", "as_task", "task_to_score"
+    "load_task", "as_task", "refuse_reading", "task_to_score"
 ]
 
 # %% ../../../nbs/lessons/02_data.ipynb #e01105ef
@@ -228,7 +228,22 @@ def as_task(
     **how,  # its arguments
 ) -> Task:
     "A task from anything that can be one; a Task is returned as it is."
-    return x if isinstance(x, Task) else load_task(x, **how)
+    if not isinstance(x, Task):
+        return load_task(x, **how)
+    refuse_reading(x, how)
+    return x
+
+
+def refuse_reading(task: Task, how: dict) -> None:
+    "Raise `CourseError` for arguments that say how rows are read, where a Task has read them."
+    told = dict(text=task.text, label=(task.label,), kind=(task.kind,))
+    for name, read in told.items():
+        given = how.get(name)
+        if given is not None and tuple(map(str, listed(given))) != tuple(read):
+            raise CourseError(
+                f"{name}={shown(given)}: {task.name} is a Task, read with {name}="
+                f"{shown(read[0] if len(read) == 1 else read)}. Pass {name}= to load_task"
+            )
 
 
 def task_to_score(
@@ -246,7 +261,7 @@ def task_to_score(
     that the model was trained on, these are read, whatever others are called.
     """
     if isinstance(x, Task):
-        return x
+        return as_task(x, **how)
     if not is_one_table(x):
         return load_task(x, **how)
     if model_kind != "classify":
