@@ -77,7 +77,7 @@ def test_a_right_model_is_not_blamed_for_labels_that_are_nowhere():
     model = says("abc", [5, -5, -5], "multilabel")
     report = evaluate_model(model, rows([["a"]] * 60))
     assert report["macro_f1"] == report["micro_f1"] == 1
-    assert "macro F1 is over the 1 labels that occur" in "\n".join(report.notes)
+    assert "macro F1 is over the one that does" in "\n".join(report.notes)
     assert report.interval("macro_f1")[1] == 1
 
 
@@ -452,3 +452,23 @@ def test_pieces_of_a_text_are_said_to_be_pieces():
     assert any("pieces of 1 text," in x for x in report.notes)
     short = evaluate_model(model, [{"text": f"the soup was cold {i}"} for i in range(9)])
     assert not any("pieces" in x for x in short.notes)
+
+
+def test_what_is_asked_of_reports_is_checked():
+    report = evaluate_model(says(["neg", "pos"], [1, 0]), rows(["neg", "pos"] * 9))
+    assert len(report.hardest(0)) == 0
+    for n in (-1, "5", 2.0, None):
+        with pytest.raises(CourseError, match="rows to show"):
+            report.hardest(n)
+    with pytest.raises(CourseError, match="resamples to draw"):
+        compare(report, report, "mcc", n=0)
+    with pytest.raises(CourseError, match="names"):
+        compare(report, report, names=("one",))
+
+
+def test_rows_without_any_label_are_said_to_give_no_f1():
+    model = says("ab", [-5, -5], "multilabel")
+    data = [{"text": f"film {i}", "a": 0, "b": 0} for i in range(60)]
+    report = evaluate_model(model, data, label=["a", "b"])
+    assert report["subset_accuracy"] == 1
+    assert any("F1 is then 0 by convention" in x for x in report.notes)

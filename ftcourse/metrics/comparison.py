@@ -126,6 +126,10 @@ def compare(
     """
     if not isinstance(a, Report) or not isinstance(b, Report):
         raise CourseError("compare takes two reports, as evaluate_model returns them")
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
+        raise CourseError(f"n={n!r}: give how many resamples to draw, such as 1000")
+    if isinstance(names, str) or len(names) != 2:
+        raise CourseError(f"names={names!r}: give two, one for each report")
     named, (a, b) = (a, b), aligned(a, b)
     same = (
         a.kind == b.kind

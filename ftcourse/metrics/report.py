@@ -179,10 +179,11 @@ def label_notes(
             f"{str(labels[i])!r} {n:,}×" for i, n in list(zip(absent, claims))[:8] if n
         )
         note += f", and the model gave {times}: that counts as wrong"
-    return [
-        f"{note}; macro F1 is over the {k - int((claims == 0).sum())} labels that occur or were "
-        "predicted"
-    ]
+    left = k - int((claims == 0).sum())
+    if not left:
+        return [f"{note}, and the model gave none: F1 is then 0 by convention, and says nothing"]
+    over = f"the {left} labels that occur or were predicted" if left > 1 else "the one that does"
+    return [f"{note}; macro F1 is over {over}"]
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #a09ab8bd
 SCORE_NAMES = {
@@ -359,6 +360,8 @@ def hardest(report, n: int = 5) -> Hardest:
             return report.labels[int(values[i])]
         return values[i].item() if hasattr(values[i], "item") else values[i]
 
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 0:
+        raise CourseError(f"n={n!r}: give how many rows to show, such as 5")
     worst = np.argsort(-np.nan_to_num(report.losses, nan=-np.inf), kind="stable")[:n].tolist()
     return Hardest(
         dict(
