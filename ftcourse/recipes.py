@@ -116,6 +116,7 @@ def set_up(
     if task.kind == "regress":
         model.info["label_mean"] = float(task.label_ids("train").mean())
     hp = fit_max_length(hp, model)
+    model.info["max_length"] = hp.max_length  # it answers on as much as it is trained on
     batches, hp = shrink_to_memory(
         model, batches_of(task, model.quick_tokenizer, hp), hp, loss=task.loss
     )
@@ -149,7 +150,7 @@ def fine_tune_model(
 
     hp = HyperParams.from_kwargs(seed=seed, **hyper)
     task = as_task(task, text=text, label=label, kind=kind, on_bad=on_bad)
-    if rows:
+    if rows is not None:
         task = task.take(rows, seed=seed)
     setup = set_up(model, task, hp)
     setup.model.history = fit(**setup.arguments(), run=run, progress=progress)
@@ -182,7 +183,7 @@ def evaluate_model(
     if not isinstance(model, Model):
         model = load_model(model)
     how = dict(text=text, label=label, kind=kind, on_bad=on_bad)
-    task = task_to_score(test_set, split, model.kind, **how)
+    task = task_to_score(test_set, split, model.kind, model.text, **how)
     return evaluate(model, task, split=split, rows=rows, batch_size=batch_size)
 
 # %% ../nbs/lessons/01_fine_tuning.ipynb #d31319c8
@@ -220,7 +221,7 @@ def train_model(
         )
     hp = HyperParams.from_kwargs(**{"lr": 1e-3, "epochs": 1, "seed": seed, "head_lr": 1.0} | hyper)
     task = as_task(D_pre, kind="lm")
-    if rows:
+    if rows is not None:
         task = task.take(rows, seed=seed)
     if tokenizer is None:
         tokenizer = (
