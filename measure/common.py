@@ -6,6 +6,7 @@ import os
 import platform
 import resource
 import sys
+import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
@@ -184,6 +185,35 @@ def stamp(weights, arm="pretrained"):
     read = {"bag of words": (), "random": names[:2]}.get(arm, names)
     files = [assets() / "world.toml", *(folder / name for name in read)]
     return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:12]
+
+
+def networks(name, vocabulary=None):
+    """A Model to begin with: the shipped encoder, or a 22M-parameter BERT with random weights.
+
+    The words of the latter are w0, w1, … unless a file of word pieces is given.
+    """
+    from ftcourse import load_model
+
+    if name == "tiny":
+        return load_model("tiny-bert", head="classify", labels=["left", "right"], seed=0)
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from tokenizers.implementations import BertWordPieceTokenizer
+    from transformers import BertConfig, PreTrainedTokenizerFast
+
+    if vocabulary:
+        words = Tokenizer.from_str(BertWordPieceTokenizer(str(vocabulary), lowercase=True).to_str())
+        special = dict(pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]")
+    else:
+        words = Tokenizer(models.WordLevel({f"w{i}": i for i in range(30522)}, "w1"))
+        words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+        words.post_processor = processors.TemplateProcessing("w2 $A w3", special_tokens=[("w2", 2), ("w3", 3)])
+        special = dict(pad_token="w0", unk_token="w1", cls_token="w2", sep_token="w3")
+    with tempfile.TemporaryDirectory() as folder:
+        BertConfig(
+            hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536, vocab_size=30522
+        ).save_pretrained(folder)
+        PreTrainedTokenizerFast(tokenizer_object=words, **special).save_pretrained(folder)
+        return load_model(folder, head="classify", labels=["left", "right"], random=True, seed=0)
 
 
 def threads_from(args):
