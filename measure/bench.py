@@ -19,8 +19,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import races
+from cold import cold, cold_written
 from common import HERE, described, machine, save, table, threads_from, verdict
 from loading import loading, loading_written
+from memory import memory, memory_written
+from prediction import predict, predict_written
 from pretraining import pretraining, pretraining_written
 
 IMPORT_AIM = 0.1
@@ -181,6 +184,9 @@ def reports_written(found):
 
 PARTS = {  # measured and written
     "pretraining": (pretraining, pretraining_written),
+    "predict": (predict, predict_written),
+    "cold": (cold, cold_written),
+    "memory": (memory, memory_written),
     "reports": (reports, reports_written),
     "loading": (loading, loading_written),
 }

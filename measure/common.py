@@ -1,5 +1,6 @@
 "What the measurements share: a fresh process a run, the machine's description, a table in Markdown."
 
+import csv
 import hashlib
 import json
 import os
@@ -190,7 +191,7 @@ def stamp(weights, arm="pretrained"):
 def networks(name, vocabulary=None):
     """A Model to begin with: the shipped encoder, or a 22M-parameter BERT with random weights.
 
-    The words of the latter are w0, w1, … unless a file of word pieces is given.
+    The words of the latter are w4, w5, … unless a file of word pieces is given.
     """
     from ftcourse import load_model
 
@@ -200,20 +201,43 @@ def networks(name, vocabulary=None):
     from tokenizers.implementations import BertWordPieceTokenizer
     from transformers import BertConfig, PreTrainedTokenizerFast
 
+    special = dict(pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]")
     if vocabulary:
         words = Tokenizer.from_str(BertWordPieceTokenizer(str(vocabulary), lowercase=True).to_str())
-        special = dict(pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]")
     else:
-        words = Tokenizer(models.WordLevel({f"w{i}": i for i in range(30522)}, "w1"))
+        known = [*special.values(), *(f"w{i}" for i in range(4, 30522))]
+        words = Tokenizer(models.WordLevel({word: i for i, word in enumerate(known)}, "[UNK]"))
         words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-        words.post_processor = processors.TemplateProcessing("w2 $A w3", special_tokens=[("w2", 2), ("w3", 3)])
-        special = dict(pad_token="w0", unk_token="w1", cls_token="w2", sep_token="w3")
+        ends = [("[CLS]", 2), ("[SEP]", 3)]
+        words.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", special_tokens=ends)
     with tempfile.TemporaryDirectory() as folder:
         BertConfig(
             hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536, vocab_size=30522
         ).save_pretrained(folder)
         PreTrainedTokenizerFast(tokenizer_object=words, **special).save_pretrained(folder)
         return load_model(folder, head="classify", labels=["left", "right"], random=True, seed=0)
+
+
+def real_texts():
+    "Sentences of SST-2 and news of AG News, in turns; nothing where they are absent."
+    from ftcourse.core.settings import data_folder
+
+    folder = data_folder()
+    files = folder and (folder / "glue" / "SST-2" / "dev.tsv", folder / "ag_news" / "test_sample.csv")
+    if not files or not all(f.exists() for f in files):
+        return []
+    sentences = [line.split("\t")[0].strip() for line in files[0].read_text(encoding="utf-8").splitlines()[1:]]
+    with open(files[1], encoding="utf-8", newline="") as f:
+        news = [f"{title}. {text}" for _, title, text in csv.reader(f)]
+    return [text for pair in zip(sentences, news) for text in pair]
+
+
+def word_pieces():
+    "BERT's vocabulary, where it is."
+    from ftcourse.core.settings import data_folder
+
+    file = data_folder() and data_folder() / "bert_repo" / "vocab_uncased_30522.txt"
+    return file if file and file.exists() else None
 
 
 def threads_from(args):
