@@ -65,7 +65,7 @@ def cold(quick=False):
         what = commands(model)
         tasks = {(name, arm): (c, b) for name, c in what.items() for arm, b in (("before", before), ("now", ROOT))}
         tasks |= {(name, "floor"): ([sys.executable, "-c", code], ROOT) for name, code in FLOORS.items()}
-        if quick:
+        if quick:  # the command is left out
             for left_out in (("predict, command", "before"), ("predict, command", "now")):
                 del tasks[left_out]
         else:

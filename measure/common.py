@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import resource
 import sys
 import tempfile
@@ -238,6 +239,35 @@ def word_pieces():
 
     file = data_folder() and data_folder() / "bert_repo" / "vocab_uncased_30522.txt"
     return file if file and file.exists() else None
+
+
+def product_share(run):
+    "Share of the time of `run()` that goes into matrix products and attention, from torch's profiler."
+    from torch.profiler import ProfilerActivity, profile
+
+    with profile(activities=[ProfilerActivity.CPU]):
+        pass  # the first start takes seconds
+    with profile(activities=[ProfilerActivity.CPU]) as p:
+        began = time.perf_counter()
+        run()
+        seconds = time.perf_counter() - began
+    products = re.compile(r"aten::(addmm|mm|bmm|baddbmm)_?|.*(dot_product_flash|linear_pointwise|mkldnn_linear).*")
+    own = sum(e.self_cpu_time_total for e in p.key_averages() if products.fullmatch(e.key))
+    return round(own / 1e6 / seconds, 3)
+
+
+def products_said(
+    mine,  # `product_share` of our arm
+    other,  # of another
+    ratio,  # how many times faster ours is
+    name,  # of the other
+):
+    "How much of the quotient the matrix products allow."
+    return (
+        f"matrix products take {mine:.0%} of our time and {other:.0%} of that of the {name}, "
+        f"{mine / other / ratio:.2f} times its seconds: with nothing else to do, ours would be {ratio / mine:.1f} "
+        "times as fast"
+    )
 
 
 def threads_from(args):

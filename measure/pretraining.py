@@ -10,11 +10,11 @@ import copy
 import re
 import statistics
 
+from common import product_share, products_said
 from races import BATCH, compared, hf_trainer, in_turns, race_written, settings
 
 AIM = 3.0
 ROWS, HELD_OUT, EPOCHS, LR, RATE, ROUNDS = 1600, 200, 1, 1e-3, 0.15, 5
-WHY = ()
 
 
 def documents(rows):
@@ -86,7 +86,7 @@ def pretraining(quick=False):
     "Both arms in turns -> a record."
     from ftcourse.models.pretraining import new_model
 
-    n = ROWS // 8 if quick else ROWS
+    n = ROWS // 16 if quick else ROWS
     train, test, tokenizer = documents(n)
     few = train.select(range(3 * BATCH))
     arms = {
@@ -96,7 +96,7 @@ def pretraining(quick=False):
             r, train if r else few, test, tokenizer, train_sampling_strategy="group_by_length"
         ),
     }
-    rounds = 2 if quick else ROUNDS
+    rounds = 1 if quick else ROUNDS
     results = in_turns(arms, rounds, n * EPOCHS, "pretraining")
     return {
         "model": "tiny",
@@ -107,10 +107,13 @@ def pretraining(quick=False):
         "rounds": rounds,
         "mean_tokens": round(statistics.mean(map(int, train.lengths)), 1),
         "arms": results,
+        "products": {arm: product_share(arms[arm](1)) for arm in ("ours", "Trainer")},
     } | compared(results, n * EPOCHS)
 
 
 def pretraining_written(r):
     "The record as Markdown."
-    title, *rest = race_written(r, "Pretraining, tiny", AIM, "loss of other documents", WHY)
+    shares = r["products"]["ours"], r["products"]["Trainer"]
+    why = f"Why: {products_said(*shares, r['ratio']['cpu'], 'Trainer')}."
+    title, *rest = race_written(r, "Pretraining, tiny", AIM, "loss of other documents", [why])
     return [title, re.sub(r"\s+", " ", __doc__.split("\n\n")[1]).strip(), *rest]

@@ -177,7 +177,8 @@ def compared(results, examples):
     ratio = {clock: round(s["ours"] / s["Trainer"], 2) for clock, s in speed.items()}
     pairs = list(zip(results["ours"], results["Trainer"]))
     gaps = [a["loss"] - b["loss"] for a, b in pairs]
-    allowed = max(0.02, 3 * statistics.stdev(gaps) / math.sqrt(len(gaps)))
+    spread = statistics.stdev(gaps) if len(gaps) > 1 else 0.0
+    allowed = max(0.02, 3 * spread / math.sqrt(len(gaps)))
     return {
         "speed": speed,
         "ratio": ratio,
