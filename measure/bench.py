@@ -1,4 +1,4 @@
-"""Our loop against the Hugging Face Trainer: `make bench`.
+"""What training and predicting cost, beside the Trainer, the pipeline and an earlier build: `make bench`.
 
 Writes measure/bench.md and measure/bench.json.
 
@@ -196,7 +196,7 @@ def written(record):
     "The record as Markdown."
     i = record["import"]
     parts = [
-        "# Speed of the loop",
+        "# Speed and memory",
         f"`make bench`. {described(record['machine'])}",
         races.__doc__.split("\n\n")[1].strip().replace("\n", " "),
     ]

@@ -6,6 +6,7 @@ the tiny encoder before that pays for what is imported and made once.
 """
 
 import re
+import warnings
 
 from common import alone, networks, real_texts, table, verdict, word_pieces
 from races import BATCH, data, hf_trainer, padded, settings
@@ -63,6 +64,7 @@ def training(arm, kind, n, steps):
     from ftcourse.core.machine import set_threads
 
     set_threads(1)
+    warnings.filterwarnings("ignore")
     make = {"ours": ours, "Trainer": trainer}[arm]
     tiny = networks("tiny")
     make(tiny, data(BATCH, tiny.network.config.vocab_size), 1)()

@@ -10,7 +10,7 @@ import copy
 import re
 import statistics
 
-from common import product_share, products_said
+from common import product_share
 from races import BATCH, compared, hf_trainer, in_turns, race_written, settings
 
 AIM = 3.0
@@ -113,7 +113,5 @@ def pretraining(quick=False):
 
 def pretraining_written(r):
     "The record as Markdown."
-    shares = r["products"]["ours"], r["products"]["Trainer"]
-    why = f"Why: {products_said(*shares, r['ratio']['cpu'], 'Trainer')}."
-    title, *rest = race_written(r, "Pretraining, tiny", AIM, "loss of other documents", [why])
+    title, *rest = race_written(r, "Pretraining, tiny", AIM, "loss of other documents")
     return [title, re.sub(r"\s+", " ", __doc__.split("\n\n")[1]).strip(), *rest]

@@ -12,7 +12,7 @@ import statistics
 import tempfile
 import time
 
-from common import networks, table, verdict
+from common import networks, product_share, products_said, table, verdict
 
 AIMS = {"tiny": 3.0, "22M": 2.3}
 SIZES = {"tiny": (2048, 1, 1e-3, 7), "22M": (512, 1, 1e-4, 5)}  # rows, epochs, learning rate, rounds
@@ -165,6 +165,9 @@ def race(name, n, epochs, lr, rounds):
         "rounds": rounds,
         "mean_tokens": round(statistics.mean(len(r["input_ids"]) for r in rows), 1),
         "arms": results,
+        "products": {
+            arm: product_share(ARMS[arm](model, rows[: n // 4], epochs, lr, 1)) for arm in ("ours", "Trainer")
+        },
     } | compared(results, n * epochs)
 
 
@@ -189,8 +192,13 @@ def compared(results, examples):
     }
 
 
-def race_written(r, title=None, aim=None, loss="loss of the last epoch", why=()):
-    "A record as Markdown; `why` is what stands behind a missed aim."
+def why(r):
+    "What the profile shows."
+    return f"Why: {products_said(r['products']['ours'], r['products']['Trainer'], r['ratio']['cpu'], 'Trainer')}."
+
+
+def race_written(r, title=None, aim=None, loss="loss of the last epoch"):
+    "A record as Markdown; a missed aim is said with what the profile shows."
     wall, busy, aim = r["speed"]["seconds"], r["speed"]["cpu"], aim or AIMS[r["model"]]
     rows = [
         {
@@ -212,7 +220,7 @@ def race_written(r, title=None, aim=None, loss="loss of the last epoch", why=())
         f"Aim {aim} times {verdict(r['ratio']['cpu'] >= aim)}: {r['ratio']['cpu']:.2f} by CPU time, "
         f"{r['ratio']['seconds']:.2f} by the clock; "
         f"median of the rounds {r['median_ratio']['cpu']:.2f} and {r['median_ratio']['seconds']:.2f}.",
-        *(why if r["ratio"]["cpu"] < aim else ()),
+        *([why(r)] if r["ratio"]["cpu"] < aim and "products" in r else []),
         f"Losses {'agree' if r['losses_agree'] else '**do not agree**'}: ours is {r['loss_gap']:+.4f} nats from the "
         "Trainer's on average; "
         f"up to {r['loss_gap_allowed']:.4f} (three standard errors of the rounds, at least 0.02) is the noise of "
