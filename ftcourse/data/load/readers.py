@@ -357,7 +357,8 @@ def header_of(first, columns, path, line):
     cells = [x.strip() for x in first]
     if columns is True:
         usual = {"text", "label", "sentence", "labels", "class", "review", "target"}
-        if len(usual & {x.lower() for x in cells}) > 1:
+        numbers = [str(i) for i in range(len(cells))]  # as pandas names columns without names
+        if len(usual & {x.lower() for x in cells}) > 1 or cells == numbers:
             raise CourseError(
                 f"{path}:{line} is a header ({', '.join(map(repr, cells))}). Pass text=\"…\" and "
                 "label=\"…\" by name, not by position"
