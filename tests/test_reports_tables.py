@@ -150,3 +150,146 @@ def test_a_text_that_was_asked_for_stays_in_the_cure():
     message = refused(rows, text="words")
     assert "Pass text='words', label='mood'" in message
     assert content(followed(rows, message)) == sorted(ROWS)
+
+
+# T6, T40: lines above the header, other separators, lines quoted whole
+
+LINES = ["words,mood", *(f"{a},{b}" for a, b in ROWS)]
+
+
+@pytest.mark.parametrize(
+    "above",
+    [["# export v2"], ["Customer feedback export,"], ["# by me, today", "# 60 rows", ""], ["Made by the shop", ""]],
+)
+@pytest.mark.parametrize("sep", [",", ";", "\t"])
+def test_lines_above_the_header_are_named_and_without_them_it_is_read(tmp_path, above, sep):
+    file = tmp_path / ("x.tsv" if sep == "\t" else "x.csv")
+    lines = [*above, *LINES]
+    written(file, [x.replace(",", sep) if x in LINES else x for x in lines])
+    message = refused(file)
+    if "Pass sep=" in message:
+        message = refused(file, sep=sep)
+    n = len(above) + 1
+    assert f"{file}:{n} seems to be the header ('words', 'mood')" in message
+    assert f"Remove line{'s 1 to' if n > 2 else ''} {n - 1} above it" in message
+    written(file, [x.replace(",", sep) for x in LINES])
+    assert content(load_task(file, text="words", label="mood")) == sorted(ROWS)
+
+
+def test_a_title_above_the_header_of_a_sheet_is_named(tmp_path):
+    pytest.importorskip("openpyxl")
+    file = tmp_path / "x.xlsx"
+    pd.DataFrame([["Feedback of May", None], [None, None], ["words", "mood"], *ROWS]).to_excel(
+        file, index=False, header=False
+    )
+    assert f"{file}:3 seems to be the header ('words', 'mood')" in refused(file)
+    pd.DataFrame(ROWS, columns=["words", "mood"]).to_excel(file, index=False)
+    assert content(load_task(file, text="words", label="mood")) == sorted(ROWS)
+
+
+def test_rows_of_more_fields_than_the_header_keep_their_problems(tmp_path):
+    texts = [f"hello, {a},{b}" for a, b in ROWS]
+    assert "Put quotes around a text" in refused(written(tmp_path / "x.csv", ["comentario,clase", *texts]))
+    counted = [f'"{i}","{a}","{b}"' for i, (a, b) in enumerate(ROWS, 1)]
+    file = written(tmp_path / "r.csv", ['"words","mood"', *counted])  # as R's write.table
+    assert "Begin line 1 with a name for it: row,…" in refused(file)
+    written(file, ['row,"words","mood"', *counted])
+    assert content(load_task(file, text="words", label="mood")) == sorted(ROWS)
+
+
+@pytest.mark.parametrize("header", ["text,label", "words,mood", None])
+@pytest.mark.parametrize("sep", ["^", "~", "\x01", "\t"])
+def test_a_separator_that_was_not_found_is_proposed_and_never_a_language_model(tmp_path, header, sep):
+    lines = [*([header] if header else []), *LINES[1:]]
+    file = written(tmp_path / "x.csv", [x.replace(",", sep) for x in lines])
+    how = {"sep": ";"} if sep == "\t" else {}
+    message = refused(file, **how)
+    assert "lm" not in message
+    how = eval(f"dict({re.search('sep=.*', message)[0]})")
+    if header is None:
+        how |= {"text": 0, "label": 1}
+    if header == "words,mood":
+        how |= {"text": "words", "label": "mood"}
+    assert content(load_task(file, **how)) == sorted(ROWS)
+
+
+def test_lines_that_are_quoted_whole_are_said_and_the_command_mends_them(tmp_path):
+    import subprocess
+
+    rows = [(f"{a}, they said" * (i % 3 == 0) or a, b) for i, (a, b) in enumerate(ROWS)]
+    quoted = ['"text,label"', *(f'"""{a}"",{b}"' if "," in a else f'"{a},{b}"' for a, b in rows)]
+    written(tmp_path / "old", quoted).rename(tmp_path / "x.csv")
+    message = refused(tmp_path / "x.csv")
+    assert "each line stands in quotes as a whole" in message
+    command = message.partition("away: ")[2].replace("old > new", "x.csv > new.csv")
+    subprocess.run(command, shell=True, check=True, cwd=tmp_path)
+    assert content(load_task(tmp_path / "new.csv")) == sorted(rows)
+
+
+def test_a_column_of_texts_alone_is_still_one(tmp_path):
+    file = written(tmp_path / "x.csv", ["comment", *(f'"Well, {t}; so."' for t in TEXTS)])
+    assert load_task(file, kind="lm").kind == "lm"
+    assert 'kind="lm"' in refused(file)
+
+
+def test_the_command_line_takes_the_separator():
+    from ftcourse.course.cli.main import build_parser, in_flags
+
+    options = build_parser().parse_args(["fine-tune", "x.csv", "--sep", "\\t"])
+    assert options.sep == "\t"
+    assert in_flags('Pass sep="^"', options.parser) == 'Pass --sep "^"'
+
+
+# T39, T41: commas at the end, spaces before quotes, single quotes
+
+
+def test_a_comma_at_the_end_of_every_row_is_no_field(tmp_path):
+    rows = [*ROWS, ("two\nlines, and a comma", "negative")]
+    lines = [f'"{a}",{b},' for a, b in rows]
+    file = written(tmp_path / "x.csv", ["text,label", *lines])
+    assert content(load_task(file)) == sorted(rows)
+    written(file, ["text,label", *lines, "hello, you,negative,"])
+    assert "x.csv:64: 4 fields, expected 2" in refused(file)
+    written(file, lines)
+    assert content(load_task(file, columns=["text", "label"])) == sorted(rows)
+
+
+@pytest.mark.parametrize("header", ['"text", "label"', "text, label", "text,label"])
+@pytest.mark.parametrize("n", [3, 60])
+def test_a_space_before_a_quote_is_passed_by(tmp_path, header, n):
+    rows = [(f"{a}, they said", b) for a, b in ROWS[:n]]
+    file = written(tmp_path / "x.csv", [header, *(f'"{a}", "{b}"' for a, b in rows)])
+    assert content(load_task(file)) == sorted(rows)
+    labels = written(tmp_path / "y.csv", ["label, text", *(f'{b}, "{a}"' for a, b in rows)])
+    assert content(load_task(labels)) == sorted(rows)
+
+
+def test_a_space_before_a_quote_of_one_row_is_a_problem(tmp_path):
+    file = written(tmp_path / "x.csv", ["text,label", *LINES[1:], 'a fine day, "negative"', "a day, positive"])
+    assert "x.csv:62: a space stands before the quote that opens a field. Take the space away" in refused(file)
+    assert len(load_task(file, on_bad="skip").problems) == 1
+
+
+@pytest.mark.parametrize("sep", [",", ";"])
+def test_single_quotes_are_refused_and_both_cures_work(tmp_path, sep):
+    rows = [(f"{a}{sep} they said", b) for a, b in ROWS]
+    file = written(tmp_path / "x.csv", [f"'text'{sep}'label'", *(f"'{a}'{sep}'{b}'" for a, b in rows)])
+    message = refused(file)
+    assert "fields stand in single quotes" in message
+    form = re.search(r"read_csv\((.*?)\);", message)[1]
+    assert content(load_task(eval(f"pd.read_csv({form})".replace("'x.csv'", "file")))) == sorted(rows)
+    said = written(tmp_path / "y.csv", ["text,label", *(f"'{a}',{b}" for a, b in ROWS)])
+    assert "pass quoted=False" in refused(said)
+    assert content(load_task(said, quoted=False)) == sorted((f"'{a}'", b) for a, b in ROWS)
+
+
+# T12
+
+
+def test_a_number_among_the_texts_of_a_sheet_has_a_cure_for_sheets(tmp_path):
+    pytest.importorskip("openpyxl")
+    file = tmp_path / "x.xlsx"
+    pd.DataFrame([*ROWS, (5, "negative")], columns=["text", "label"]).to_excel(file, index=False)
+    assert "or in a sheet an apostrophe before it: '5" in refused(file)
+    pd.DataFrame([*ROWS, ("5", "negative")], columns=["text", "label"]).to_excel(file, index=False)
+    assert len(content(load_task(file))) == 61

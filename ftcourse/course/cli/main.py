@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = [
     "PRETRAINING", "SPOKEN", "add_hyperparameters", "number_or_none", "hyperparameters", "profile_default", "count",
-    "add_data_flags", "labels_flag", "column_flags", "read_task", "progress_bar", "model_folder",
+    "add_data_flags", "sign", "labels_flag", "column_flags", "read_task", "progress_bar", "model_folder",
     "refuse_unwritable", "refuse_unscorable", "fine_tune_command", "evaluate_command", "predict_command",
     "answered", "prediction_line", "prediction_file", "write_predictions", "texts_of", "text_columns",
     "usable_rows", "lines_of_input", "pretrain_command", "push_command", "doctor_command", "lessons_folder",
@@ -120,6 +120,14 @@ def add_data_flags(parser: argparse.ArgumentParser) -> None:
         "--columns", nargs="+", metavar="NAME", help="names of the columns of a file without them"
     )
     parser.add_argument("--pattern", metavar="REGEX", help="regular expression for each line")
+    parser.add_argument(
+        "--sep", type=sign, metavar="SIGN", help="what stands between fields (default: found out)"
+    )
+
+
+def sign(text: str) -> str:
+    "A separator as `--sep` gives it: a tab may be written as a backslash and t."
+    return text.encode().decode("unicode_escape") if text[:1] == "\\" else text
 
 
 def labels_flag(names: list[str] | None):
@@ -145,6 +153,7 @@ def read_task(options, source, model=None):
         load = partial(task_to_score, split=options.split, model_kind=model.kind)
     how = dict(kind=options.kind, on_bad=options.on_bad, labels=labels_flag(options.labels))
     how |= dict(columns=options.columns, pattern=options.pattern, encoding=options.encoding)
+    how |= dict(sep=options.sep)
     names = [*(options.text or []), *([options.label] if options.label else [])]
     try:
         task = load(source, **column_flags(options, str), **how)

@@ -423,7 +423,8 @@ def text_problem(
         return f"{column!r} is null", "Write a text, or take the row out"
     if not isinstance(x, str):
         if isinstance(x, (int, float)) and not isinstance(x, bool):
-            return f"{column!r} is not a string (number)", f'Put quotes around it: "{x}"'
+            cure = f'Put quotes around it: "{x}", or in a sheet an apostrophe before it: \'{x}'
+            return f"{column!r} is not a string (number)", cure
         return f"{column!r} is not a string ({type_in_words(x)})", "Write a text"
     if not x:
         return f"{column!r} is empty", "Write a text, or take the row out"
