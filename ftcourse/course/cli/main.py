@@ -303,7 +303,7 @@ def evaluate_command(options) -> dict:
 
     model = load_model(options.model)
     task = read_task(options, options.data, model)
-    report = evaluate_model(model, task, split=options.split)
+    report = evaluate_model(model, task, split=options.split, on_bad=options.on_bad)
     if not options.json:
         print(told(report, options.parser), told(report.hardest(options.hardest)), sep="\n")
     return report.to_dict() | {"hardest": list(report.hardest(options.hardest))}
