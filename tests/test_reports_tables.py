@@ -293,3 +293,34 @@ def test_a_number_among_the_texts_of_a_sheet_has_a_cure_for_sheets(tmp_path):
     assert "or in a sheet an apostrophe before it: '5" in refused(file)
     pd.DataFrame([*ROWS, ("5", "negative")], columns=["text", "label"]).to_excel(file, index=False)
     assert len(content(load_task(file))) == 61
+
+
+def test_rows_that_stand_under_a_key_are_pointed_at(tmp_path):
+    file = tmp_path / "x.json"
+    file.write_text(json.dumps({"count": 60, "results": [{"text": a, "label": b} for a, b in ROWS]}))
+    assert "stand under 'results'" in refused(file)
+    assert content(load_task(json.loads(file.read_text())["results"])) == sorted(ROWS)
+
+
+def test_a_cure_for_scores_names_numbers():
+    rows = [{"words": a, "mood": b, "measured": i % 5} for i, (a, b) in enumerate(ROWS)]
+    message = refused(rows, kind="regress")
+    assert "Pass text='words', label='measured'" in message
+    assert load_task(rows, text="words", label="measured", kind="regress").kind == "regress"
+
+
+def test_the_command_line_follows_the_cure_for_a_file_without_a_header(tmp_path):
+    from contextlib import redirect_stderr, redirect_stdout
+    from io import StringIO
+
+    from ftcourse import load_model
+    from ftcourse.course.cli.main import main
+
+    folder = load_model("tiny-bert", head="classify", labels=CLASSES, seed=1).save(tmp_path / "m")
+    file = written(tmp_path / "h.csv", [f"{a},{b}" for a, b in ROWS])
+    said, complained = StringIO(), StringIO()
+    with redirect_stdout(said), redirect_stderr(complained):
+        assert main(["evaluate", str(folder), str(file)]) == 1
+        flags = re.search(r"positions (--text=\d --label=\d)", complained.getvalue().replace(",", ""))[1]
+        assert main(["evaluate", str(folder), str(file), *flags.split()]) == 0
+    assert "60 rows" in said.getvalue()

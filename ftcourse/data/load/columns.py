@@ -249,6 +249,8 @@ def proposal(
         return usual, different < 2, different, -list(cells).index(c)
 
     labels = [c for c in cells if c not in given and can_be_label(c, cells[c])]
+    if kind == "regress":
+        labels = [c for c in labels if all(parse_number(x) is not None for x in cells[c] if x)]
     labels = sorted((c for c in labels if cells[c] not in used), key=rank)
     if not labels:
         return f"text={text!r}", False
@@ -298,6 +300,12 @@ def suggest_call(columns, sample, kind, where, text=None):
             )
     if enough:
         return f"Pass {said}"
+    rows = lambda x: isinstance(x, list) and bool(x) and all(isinstance(r, dict) for r in x)
+    nested = next((c for c in columns if len(sample) == 1 and any(map(rows, cells[c]))), None)
+    if nested is not None:
+        return (
+            f"The rows seem to stand under {nested!r}: load the file with json and pass that list"
+        )
     if not said:
         return (
             "None of them holds texts or labels as they are, such as 'a fine day' and 'good': pass "
