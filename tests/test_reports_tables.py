@@ -324,3 +324,11 @@ def test_the_command_line_follows_the_cure_for_a_file_without_a_header(tmp_path)
         flags = re.search(r"positions (--text=\d --label=\d)", complained.getvalue().replace(",", ""))[1]
         assert main(["evaluate", str(folder), str(file), *flags.split()]) == 0
     assert "60 rows" in said.getvalue()
+
+
+def test_a_cure_names_no_label_with_one_value_and_says_how_several_in_a_cell_are_read():
+    shop = [{"words": a, "shop": "north", "tags": ("a;b", "a", "b")[i % 3]} for i, a in enumerate(TEXTS)]
+    message = refused(shop)
+    assert "label='tags', kind=\"multilabel\"" in message
+    assert followed(shop, message).labels == ["a", "b"]
+    assert "none like a label" in refused([{"words": a, "shop": "north"} for a in TEXTS])

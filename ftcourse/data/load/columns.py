@@ -196,6 +196,9 @@ def can_be_label(column, cells: list) -> bool:
     filled = [x for x in cells if x is not None and x != ""]
     several = any(isinstance(x, (list, tuple)) for x in filled)
     different = len(set(map(str, filled)))
+    # of a hundred rows more may follow, with other values
+    if different < 2 and 10 <= len(cells) < 100 and not set(LABELS) & set(words_of_name(column)):
+        return False
     return len(filled) < 10 or different <= len(filled) / 2 or several or are_scores(filled)
 
 
@@ -258,6 +261,8 @@ def proposal(
     said = f"text={text!r}, label={label!r}"
     if kind is None and are_scores(cells[label]):
         said += ', kind="regress"'
+    elif kind is None and seem_several([x for x in set(map(str, cells[label])) if x]):
+        said += ', kind="multilabel"'
     if others and rank(label)[0] and rank(others[0])[:2] == (rank(label)[0], False):
         said += f", or label={others[0]!r} if that is what is to be predicted"
     return said, True

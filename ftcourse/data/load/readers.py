@@ -585,7 +585,8 @@ class Table:
         names = self.names
         for line, row in rows:
             unnamed = len(row) == self.width and not any(map(str.strip, row[len(names) :]))
-            if self.quoted and any(x[:2] == ' "' and x.find('"', 2) == len(x) - 1 for x in row):
+            odd = [x for x in row if x[:2] == ' "'] if self.quoted else ()
+            if any(x.find('"', 2) == len(x) - 1 for x in odd):
                 what = "a space stands before the quote that opens a field"
                 problems.append(Problem(self.path.name, line, what, "Take the space away"))
                 continue
