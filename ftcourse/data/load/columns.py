@@ -259,9 +259,10 @@ def proposal(
         return f"text={text!r}", False
     label, *others = labels
     said = f"text={text!r}, label={label!r}"
+    apart = sorted({str(x) for x in cells[label] if x is not None and x != ""})
     if kind is None and are_scores(cells[label]):
         said += ', kind="regress"'
-    elif kind is None and seem_several([x for x in set(map(str, cells[label])) if x]):
+    elif kind is None and seem_several([x for x in apart if not written_list(x)]):
         said += ', kind="multilabel"'
     if others and rank(label)[0] and rank(others[0])[:2] == (rank(label)[0], False):
         said += f", or label={others[0]!r} if that is what is to be predicted"
