@@ -32,7 +32,7 @@ from pathlib import Path
 
 from ...core.errors import CourseError
 from .annotations import annotated_rows
-from .columns import LABELS, TEXTS, parse_number, type_in_words
+from .columns import LABELS, TEXTS, type_in_words
 from ..problems import Problem
 
 # %% ../../../nbs/toolkit/rows.ipynb #6dc19083
@@ -433,7 +433,7 @@ def are_names(cells, below) -> bool:
     names = [x.strip() for x in cells]
     if not all(names) or len(set(names)) < len(names) or max(map(len, names)) > 40:
         return False
-    if any(parse_number(x) is not None for x in names):
+    if any(re.fullmatch(r"[-+\d.,% ]+", x) for x in names):
         return False
     return bool(below) and not any(a == b.strip() for row in below for a, b in zip(names, row))
 
