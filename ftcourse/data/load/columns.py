@@ -7,10 +7,10 @@ __all__ = [
     "PAIRS", "TEXTS", "LABELS", "BLANK", "NOT_LABELS", "ENDINGS", "MONTH", "NO_LABEL", "TABLES", "ITEM",
     "NUMPY_LIST", "SEPARATORS", "HASH", "ANSWER_FORM", "usual_texts", "span_columns", "quoted_columns",
     "parse_number", "words_of_name", "can_be_suggested", "can_be_text", "can_be_label", "are_scores",
-    "names_are_data", "proposal", "suggest_call", "find_columns", "type_in_words", "coding_problem", "text_problem",
-    "label_problem", "label_value", "sort_labels", "spelled", "written_list", "signs_in", "split_cells",
-    "split_cell", "seem_several", "letters", "name_classes", "truth", "listed", "read_answers", "places_of",
-    "piece_like", "place_cure", "answer_problem", "look_up", "find_answers"
+    "names_are_data", "several_in", "proposal", "suggest_call", "find_columns", "type_in_words", "coding_problem",
+    "text_problem", "label_problem", "label_value", "sort_labels", "spelled", "written_list", "signs_in",
+    "split_cells", "split_cell", "seem_several", "letters", "name_classes", "truth", "listed", "read_answers",
+    "places_of", "piece_like", "place_cure", "answer_problem", "look_up", "find_answers"
 ]
 
 # %% ../../../nbs/toolkit/columns.ipynb #2d48f4dc
@@ -229,6 +229,11 @@ def names_are_data(
     return None if again or sentence else False
 
 
+def several_in(cells: list) -> bool:
+    "Whether some cells seem to hold several labels each."
+    return bool(seem_several(sorted({str(x) for x in cells if x is not None and x != ""})))
+
+
 def proposal(
     cells: dict,  # {column, by name or position: some of its cells}
     kind,  # as the caller said
@@ -259,10 +264,10 @@ def proposal(
         return f"text={text!r}", False
     label, *others = labels
     said = f"text={text!r}, label={label!r}"
-    apart = sorted({str(x) for x in cells[label] if x is not None and x != ""})
+    parted = {str(x) for x in cells[label] if set("|;,#") & set(str(x))}
     if kind is None and are_scores(cells[label]):
         said += ', kind="regress"'
-    elif kind is None and seem_several([x for x in apart if not written_list(x)]):
+    elif kind is None and any(not written_list(x) for x in parted) and several_in(cells[label]):
         said += ', kind="multilabel"'
     if others and rank(label)[0] and rank(others[0])[:2] == (rank(label)[0], False):
         said += f", or label={others[0]!r} if that is what is to be predicted"
