@@ -254,7 +254,7 @@ def proposal(
     def rank(c):
         usual = 0 if str(c).lower() in LABELS else 1 if set(LABELS) & set(words_of_name(c)) else 2
         different = len(set(map(str, cells[c])))
-        return usual, different < 2, different, -list(cells).index(c)
+        return usual, different < 2, different, size[c], -list(cells).index(c)
 
     labels = [c for c in cells if c not in given and can_be_label(c, cells[c])]
     if kind == "regress":
