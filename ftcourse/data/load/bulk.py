@@ -243,7 +243,7 @@ def read_in_bulk(
                 break
         else:
             return
-        if table.width != len(table.names) or not is_plain_sign(table.sep):
+        if table.width != len(table.names) or table.spaced or not is_plain_sign(table.sep):
             yield from rows
             return
         while True:

@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = [
-    "PAIRS", "TEXTS", "LABELS", "BLANK", "NOT_LABELS", "ENDINGS", "MONTH", "NO_LABEL", "ITEM", "NUMPY_LIST",
-    "SEPARATORS", "HASH", "ANSWER_FORM", "MissingColumns", "usual_texts", "span_columns", "quoted_columns",
-    "parse_number", "words_of_name", "can_be_suggested", "suggest_call", "find_columns", "type_in_words",
+    "PAIRS", "TEXTS", "LABELS", "BLANK", "NOT_LABELS", "ENDINGS", "MONTH", "NO_LABEL", "TABLES", "ITEM",
+    "NUMPY_LIST", "SEPARATORS", "HASH", "ANSWER_FORM", "MissingColumns", "usual_texts", "span_columns",
+    "quoted_columns", "parse_number", "words_of_name", "can_be_suggested", "can_be_text", "can_be_label",
+    "are_scores", "names_are_data", "several_in", "proposal", "suggest_call", "find_columns", "type_in_words",
     "coding_problem", "text_problem", "label_problem", "label_value", "sort_labels", "spelled", "written_list",
     "signs_in", "split_cells", "split_cell", "seem_several", "letters", "label_places", "name_classes", "truth",
     "listed", "read_answers", "places_of", "piece_like", "place_cure", "answer_problem", "look_up", "find_answers"
@@ -93,6 +94,11 @@ def span_columns(columns, where, text, label, known):
         names = tuple(text)
     label = label or known.get("answers") or known.get("answer") or "answers"
     missing = [c for c in (*names, label) if c not in columns]
+    if not missing and len({*names, label}) < 3 <= len(names) + 1:
+        raise CourseError(
+            f"{where}: question, context and answers are three columns. Pass different ones of "
+            f"{quoted_columns(columns)}"
+        )
     if missing or len(names) != 2:
         raise MissingColumns(
             f"{where}: a span task needs question, context and answers; "
@@ -135,7 +141,7 @@ NO_LABEL = re.compile(  # a cell that is a date, an id or an address
     r"|(19|20)\d\d[01]\d[0-3]\d|1\d{9}(\d{3})?"  # 20150831, and seconds since 1970
     rf"|([a-z]{{3,9}},? )?(\d{{1,2}}[a-z]{{0,2}}[ -])?{MONTH}[ -](.{{0,24}} )?\d{{4}}"
     r"|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16,}|\d{1,3}([.]\d{1,3}){3}"
-    r"|[^\s@]*@[^\s@]+|https?://.*|(/|[a-z]:\\)\S+",
+    r"|[^\s@]*@[^\s@]+|[a-z][a-z0-9]+://.*|(/|[a-z]:\\)\S+",
     re.IGNORECASE,
 )
 
@@ -153,9 +159,10 @@ def can_be_suggested(
     empty = lambda x: x is None or isinstance(x, (str, list, tuple)) and not x
     filled = [x for x in cells if not empty(x)]
     words = words_of_name(column)
-    if len(words) <= 3 and NOT_LABELS & {*words[:1], *words[-1:]} or cells and not filled:
+    named = NOT_LABELS & {*words[:1], *words[-1:]} and not set(LABELS) & set(words)
+    if len(words) <= 3 and named or cells and not filled:
         return False
-    if ENDINGS & {*words[-1:]}:
+    if len(words) <= 4 and ENDINGS & {*words[-1:]}:
         return False
     for x in filled:
         written = spelled(x) if isinstance(x, str) and x[:1] in ("[", "{") else None
@@ -172,51 +179,163 @@ def can_be_suggested(
     return not (token and len(said) >= 10 and len(set(said)) == len(said))
 
 
-def suggest_call(columns, sample, kind, where):
-    """The call that would probably read these columns; where several columns could be the label,
-    the next best is named too.
+def can_be_text(column, cells: list) -> bool:
+    "Whether a column can be proposed as a text: strings, no numbers, lists or a few short words."
+    filled = [x for x in cells if x is not None and x != ""]
+    if not can_be_suggested(column, cells) or str(column).strip().lower() in LABELS:
+        return False
+    if not all(isinstance(x, str) for x in filled):
+        return False
+    if filled and all(parse_number(x) is not None or x[0] + x[-1] == "[]" for x in filled):
+        return False
+    if len(filled) < 10 or len(set(filled)) > len(filled) / 5:
+        return True
+    return max(map(len, filled)) >= 40
+
+
+def can_be_label(column, cells: list) -> bool:
+    "Whether a column can be proposed as a label: its values are not too many for loading."
+    if not can_be_suggested(column, cells):
+        return False
+    filled = [x for x in cells if x is not None and x != ""]
+    several = any(isinstance(x, (list, tuple)) for x in filled)
+    different = len(set(map(str, filled)))
+    # of a hundred rows more may follow, with other values
+    if different < 2 and 10 <= len(cells) < 100 and not set(LABELS) & set(words_of_name(column)):
+        return False
+    return len(filled) < 10 or different <= len(filled) / 2 or several or are_scores(filled)
+
+
+def are_scores(cells: list) -> bool:
+    "Whether cells are numbers of which some are not whole, or most rows have their own."
+    filled = [x for x in cells if x is not None and x != ""]
+    numbers = [None if isinstance(x, (bool, list, tuple)) else parse_number(x) for x in filled]
+    if not filled or None in numbers:
+        return False
+    whole = all(x.is_integer() for x in numbers)
+    return not whole or len(filled) >= 10 and len(set(numbers)) > len(filled) / 2
+
+
+def names_are_data(
+    columns: list,  # what a header names
+    sample,  # rows below it
+) -> bool | None:  # None: it may be
+    "Whether a header seems to be a row of data: a number, a sentence, a class that comes again."
+    names = [str(c).strip() for c in columns]
+    if {x.lower() for x in names} & {*TEXTS, *LABELS}:
+        return False
+    rows = [r for r in sample if [str(r.get(c)).strip() for c in columns] != names]
+    again = any(x and str(r.get(c)).strip() == x for c, x in zip(columns, names) for r in rows)
+    words = max(len(x.split()) for x in names)
+    if any(parse_number(x) is not None for x in names) or again and words > 2:
+        return True
+    sentence = words > 4 or any(len(x) > 40 or x[-1:] in (".", "!") for x in names)
+    return None if again or sentence else False
+
+
+def several_in(cells: list) -> bool:
+    "Whether some cells seem to hold several labels each."
+    return bool(seem_several(sorted({str(x) for x in cells if x is not None and x != ""})))
+
+
+def proposal(
+    cells: dict,  # {column, by name or position: some of its cells}
+    kind,  # as the caller said
+    text=None,  # text columns that the caller said
+) -> tuple[str, bool]:  # arguments of `load_task`; whether they are all that is needed
+    "The arguments that would probably read some columns; where two could be the label, both."
+    size = {c: sum(len(str(x)) for x in cells[c]) / max(1, len(cells[c])) for c in cells}
+    texts = [c for c in cells if can_be_text(c, cells[c])]
+    if not text:
+        text = max(texts, key=size.get, default=None)
+    if text is None:
+        return "", False
+    given = text if isinstance(text, tuple) else (text,)
+    if kind == "lm":
+        return f"text={text!r}", True
+    used = [cells[c] for c in given if c in cells]
+
+    def rank(c):
+        usual = 0 if str(c).lower() in LABELS else 1 if set(LABELS) & set(words_of_name(c)) else 2
+        different = len(set(map(str, cells[c])))
+        return usual, different < 2, different, size[c], -list(cells).index(c)
+
+    labels = [c for c in cells if c not in given and can_be_label(c, cells[c])]
+    if kind == "regress":
+        labels = [c for c in labels if all(parse_number(x) is not None for x in cells[c] if x)]
+    labels = sorted((c for c in labels if cells[c] not in used), key=rank)
+    if not labels:
+        return f"text={text!r}", False
+    label, *others = labels
+    said = f"text={text!r}, label={label!r}"
+    parted = {str(x) for x in cells[label] if set("|;,#") & set(str(x))}
+    if kind is None and are_scores(cells[label]):
+        said += ', kind="regress"'
+    elif kind is None and any(not written_list(x) for x in parted) and several_in(cells[label]):
+        said += ', kind="multilabel"'
+    if others and rank(label)[0] and rank(others[0])[:2] == (rank(label)[0], False):
+        said += f", or label={others[0]!r} if that is what is to be predicted"
+    return said, True
+
+
+TABLES = re.compile(r"[.](csv|tsv|txt|xlsx|zip)([.](gz|zip))?$", re.IGNORECASE)
+
+
+def suggest_call(columns, sample, kind, where, text=None):
+    """The call that would probably read these columns, or positions where the header seems to be
+    data; where several columns could be the label, the next best is named too.
     """
     if not columns:
         return "It has no rows"
-    able = [c for c in columns if can_be_suggested(c, [r.get(c) for r in sample])]
-    cells = {c: [str(r.get(c, "")) for r in sample] for c in able}
-    if not able:
+    cells = {c: [r.get(c) for r in sample] for c in columns}
+    said, enough = proposal(cells, kind, text)
+    table = bool(TABLES.search(where))
+    numbers = list(map(str, columns)) == list(map(str, range(len(columns))))
+    numbered = numbers and bool(text or not table)  # else the header names them so
+    is_data = False
+    if not numbers and (table or "." not in where):
+        is_data = names_are_data(columns, sample)
+    if is_data is not False or numbered:
+        below = {i: ([] if numbered else [c]) + cells[c] for i, c in enumerate(columns)}
+        alone = ', kind="lm"' * (len(columns) == 1 and kind is None)
+        places, found = proposal(below, "lm" if len(columns) == 1 else kind)
+        places = places.partition(", or ")[0] + alone
+        if found and numbered:
+            return f"Pass {places}"
+        if found and is_data and table:
+            return (
+                f"These look like data, so the file has no header: pass positions, {places}, or "
+                f"columns=[…] with {len(columns)} names"
+            )
+        if found and is_data:
+            return f"These look like data: read the file with header=None, and pass {places}"
+        if found and table and said and (enough or alone):
+            return (
+                f"If they are the header, pass {said}{alone}; if they are data, positions: {places}"
+            )
+    if enough:
+        return f"Pass {said}"
+    rows = lambda x: isinstance(x, list) and bool(x) and all(isinstance(r, dict) for r in x)
+    nested = next((c for c in columns if len(sample) == 1 and any(map(rows, cells[c]))), None)
+    if nested is not None:
+        return (
+            f"The rows seem to stand under {nested!r}: load the file with json and pass that list"
+        )
+    if not said:
         return (
             "None of them holds texts or labels as they are, such as 'a fine day' and 'good': pass "
             "a list of rows such as {'text': '…', 'label': '…'}"
         )
-    size = {c: sum(map(len, x)) / max(1, len(x)) for c, x in cells.items()}
-    text = max(able, key=size.get)
-    rest = [c for c in able if c != text]
-    if kind == "lm":
-        return f"Pass text={text!r}"
-    if not rest and len(columns) == 1:
+    if len(columns) == 1:
         lines = ""
         if where.endswith(".txt"):
             lines = ', or pattern="(?P<label>…) (?P<text>…)" if each line has a label'
-        return f'Pass text={text!r}, kind="lm" to learn the language of these texts{lines}'
-    if not rest:
-        return (
-            f"Of these only {text!r} looks like a text and none like a label: pass "
-            f"text={text!r}, label=… if one is, or kind=\"lm\" to learn the language of the texts"
-        )
-
-    def rank(c):
-        usual = 0 if str(c).lower() in LABELS else 1 if set(LABELS) & set(words_of_name(c)) else 2
-        different = len(set(cells[c]))
-        return usual, different < 2, different, -columns.index(c)
-
-    label, *others = sorted(rest, key=rank)
-    if any(parse_number(c) is not None or len(str(c)) > 40 for c in columns):
-        return (
-            "These look like data, so the file has no header: pass positions, "
-            f"text={columns.index(text)}, label={columns.index(label)}, "
-            f"or columns=[…] with {len(columns)} names"
-        )
-    second = ""
-    if others and rank(label)[0] and rank(others[0])[:2] == (rank(label)[0], False):
-        second = f", or label={others[0]!r} if that is what is to be predicted"
-    return f"Pass text={text!r}, label={label!r}{second}"
+        return f'Pass {said}, kind="lm" to learn the language of these texts{lines}'
+    name = said.removeprefix("text=")
+    return (
+        f"Of these {name} looks most like a text, and none like a label: pass {said}, label=… if "
+        'one is, or kind="lm" to learn the language of the texts'
+    )
 
 # %% ../../../nbs/toolkit/columns.ipynb #3f2b5d93
 def find_columns(
@@ -248,11 +367,24 @@ def find_columns(
     if label is None and kind != "lm":
         lost.append("no column has a usual name for the label")
     if lost:
-        cure = suggest_call(columns, sample, kind, where)
+        asked_text = texts if text and set(texts) <= set(columns) else ()
+        kept = (texts[0] if len(texts) == 1 else texts) if asked_text else None
+        cure = suggest_call(columns, sample, kind, where, kept)
         if not texts and given and set(given) <= set(columns):  # only the text is asked for
             cure = suggest_call([c for c in columns if c not in given], sample, "lm", where)
         raise MissingColumns(
             f"{where}: {'; '.join(lost)}. Its columns are {quoted_columns(columns)}. {cure}"
+        )
+    many_texts = len(set(texts)) < len(texts)
+    if many_texts or many and len(set(label)) < len(label):
+        raise CourseError(
+            f"{where}: {'text' if many_texts else 'label'} names a column twice. Pass different "
+            f"columns of {quoted_columns(columns)}"
+        )
+    if many and kind == "regress":
+        raise CourseError(
+            f"{where}: label names {len(label)} columns, and kind=\"regress\" predicts one number. "
+            f"Pass the column that holds it, such as label={label[0]!r}"
         )
     if len(texts) > 2:
         raise CourseError(
@@ -314,7 +446,8 @@ def text_problem(
         return f"{column!r} is null", "Write a text, or take the row out"
     if not isinstance(x, str):
         if isinstance(x, (int, float)) and not isinstance(x, bool):
-            return f"{column!r} is not a string (number)", f'Put quotes around it: "{x}"'
+            cure = f'Put quotes around it: "{x}", or in a sheet an apostrophe before it: \'{x}'
+            return f"{column!r} is not a string (number)", cure
         return f"{column!r} is not a string ({type_in_words(x)})", "Write a text"
     if not x:
         return f"{column!r} is empty", "Write a text, or take the row out"

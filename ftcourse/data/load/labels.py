@@ -520,7 +520,10 @@ def refuse_unseen_labels(prep, p, said):
         near = alike.get(letters(said[code]))
         if near:
             what += f". It differs from {near!a} only in capitals, spaces or what does not show"
-        prep.problems.append(Problem(p.piece.name, line, what, cure, p.piece.unit))
+        mend = cure
+        if prep.kind == "classify" and seem_several([said[code], *prep.labels]) == said[code]:
+            mend = 'Pass kind="multilabel" where a text may have several labels; else write one'
+        prep.problems.append(Problem(p.piece.name, line, what, mend, p.piece.unit))
 
 # %% ../../../nbs/toolkit/prepare.ipynb #b68e394c
 def labels_hidden(prep, fixing):

@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = [
-    "FORMATS", "PACKED", "HEAD_CHARS", "MAX_FIELD", "PACK_ERRORS", "READ_AS", "member_of", "inner_name",
-    "open_bytes", "reading_as", "encoding_of", "physical_lines", "is_quoted", "tabs_everywhere", "separator",
-    "bare_rows", "open_at_end", "swallowed", "quote_problem", "quoted_rows", "header_of", "Table", "read_table",
-    "text_is_table", "format_of", "json_columns", "is_whole", "unit_of", "not_json", "json_lines", "read_json",
-    "named_cells", "list_rows", "squad_list", "squad_rows", "split_rows", "unique_questions", "read_whole_json",
-    "blank_inside", "read_text", "read_pattern", "class_names", "declared_names", "open_columns", "read_columns",
-    "read_sheet", "read_rows"
+    "FORMATS", "PACKED", "HEAD_CHARS", "MAX_FIELD", "PACK_ERRORS", "READ_AS", "TOP", "SIGNS", "member_of",
+    "inner_name", "open_bytes", "reading_as", "encoding_of", "physical_lines", "is_quoted", "tabs_everywhere",
+    "separator", "bare_rows", "open_at_end", "swallowed", "quote_problem", "quoted_rows", "header_of", "top_rows",
+    "is_spaced", "extent", "is_usual_header", "are_names", "refuse_lines_above", "hidden_separator",
+    "in_single_quotes", "are_numbered", "Table", "read_table", "text_is_table", "format_of", "json_columns",
+    "is_whole", "unit_of", "not_json", "json_lines", "read_json", "named_cells", "list_rows", "squad_list",
+    "squad_rows", "split_rows", "unique_questions", "read_whole_json", "blank_inside", "read_text", "read_pattern",
+    "class_names", "declared_names", "open_columns", "read_columns", "read_sheet", "read_rows"
 ]
 
 # %% ../../../nbs/toolkit/rows.ipynb #ad5ff6a0
@@ -253,20 +254,20 @@ def bare_rows(lines, sep, before=0):
 # %% ../../../nbs/toolkit/rows.ipynb #a93625a9
 def open_at_end(
     line: str,  # a line of a table
-    sep: str,  # what stands between fields
+    form: dict,  # how fields are written: arguments of csv.reader
 ) -> int:  # how many fields it has begun; 0 where no quote is open at its end
     "Whether a row that begins with this line goes on in the next one."
     try:
-        next(csv.reader([line], delimiter=sep, strict=True))
+        next(csv.reader([line], strict=True, **form))
     except csv.Error as e:
         if "end of data" in str(e):
-            return len(next(csv.reader([line], delimiter=sep)))
+            return len(next(csv.reader([line], **form)))
     return 0
 
 
 def swallowed(
     lines: list,  # lines that a quote opened above them has swallowed
-    sep: str,  # what stands between fields
+    form: dict,  # how fields are written: arguments of csv.reader
     wrong: str,  # what was wrong at their end; "": nothing but the number of fields
 ) -> list[tuple]:  # (line, (wrong, fields begun from here on)), the last line first
     """What every row would come to that opens a quote right above one of these lines.
@@ -277,7 +278,7 @@ def swallowed(
     done = []
     for line in reversed(lines):
         if not wrong:
-            n += len(next(csv.reader(['"' + line], delimiter=sep), [""])) - 1
+            n += len(next(csv.reader(['"' + line], **form), [""])) - 1
         done.append((line, (wrong, n)))
     return done
 
@@ -304,12 +305,13 @@ def quote_problem(
     return Problem(name, n, f"{what} ({why})", cure)
 
 
-def quoted_rows(lines, sep, name, problems, width, before=0):
+def quoted_rows(lines, sep, name, problems, width, before=0, spaced=False):
     """(line, fields) of a table, `before` lines into its file; a quoted field may run over lines.
 
     What a quote that is never closed has swallowed is read again, row by row.
     """
     csv.field_size_limit(MAX_FIELD)
+    form = {"delimiter": sep, "skipinitialspace": spaced}
     waiting = []  # lines to read again, with what is known of them: see `swallowed`
     taken = []  # lines of this row; `before` counts those before it
 
@@ -318,10 +320,10 @@ def quoted_rows(lines, sep, name, problems, width, before=0):
             taken.append(line)
             yield line
 
-    reader = csv.reader(feed(), delimiter=sep, strict=True)
+    reader = csv.reader(feed(), strict=True, **form)
     while True:
         taken.clear()
-        if len(waiting) > 1 and (begun := open_at_end(waiting[-1][0], sep)):
+        if len(waiting) > 1 and (begun := open_at_end(waiting[-1][0], form)):
             wrong, more = waiting[-2][1]
             if wrong or begun + more != width:
                 why = wrong or f"{begun + more} fields, expected {width}"
@@ -338,9 +340,9 @@ def quoted_rows(lines, sep, name, problems, width, before=0):
         if wrong or len(taken) > 1 and len(row) != width:
             why = wrong or f"{len(row)} fields, expected {width}"
             problems.append(quote_problem(name, before + 1, taken[0], why))
-            waiting.extend(swallowed(taken[1:], sep, wrong))
+            waiting.extend(swallowed(taken[1:], form, wrong))
             del taken[1:]
-            row, reader = [], csv.reader(feed(), delimiter=sep, strict=True)
+            row, reader = [], csv.reader(feed(), strict=True, **form)
         before += len(taken)
         if row:
             yield before - len(taken) + 1, row
@@ -354,10 +356,12 @@ def header_of(first, columns, path, line):
     """
     if columns and columns is not True:
         return list(columns)
-    cells = [x.strip() for x in first]
+    # quotes that a space kept from enclosing a name
+    cells = [x.strip().strip('"') if x[:1] == " " else x.strip() for x in first]
     if columns is True:
         usual = {"text", "label", "sentence", "labels", "class", "review", "target"}
-        if len(usual & {x.lower() for x in cells}) > 1:
+        numbers = [str(i) for i in range(len(cells))]  # as pandas names columns without names
+        if len(usual & {x.lower() for x in cells}) > 1 or cells == numbers:
             raise CourseError(
                 f"{path}:{line} is a header ({', '.join(map(repr, cells))}). Pass text=\"…\" and "
                 "label=\"…\" by name, not by position"
@@ -375,6 +379,124 @@ def header_of(first, columns, path, line):
     return cells
 
 # %% ../../../nbs/toolkit/rows.ipynb #49962090
+TOP = 20  # rows of a table from which is seen how it is written
+SIGNS = re.compile(
+    r"[,;|\t^~`\\§¦¬\x00-\x08\x0b\x0c\x0e-\x1f]"
+)  # what parts fields, and texts seldom
+
+
+def top_rows(
+    head: str,  # the beginning of a table
+    sep: str,  # what stands between fields
+    quoted: bool,  # whether quotes enclose fields
+    spaced: bool = False,  # whether spaces before a field are none of it
+) -> list[tuple]:  # (line, fields)
+    "The first rows of a table, whatever is wrong with their quotes."
+    file = io.StringIO(head, newline="")
+    if not quoted:
+        return list(islice(bare_rows(file, sep), TOP))
+    csv.field_size_limit(MAX_FIELD)
+    reader = csv.reader(file, delimiter=sep, skipinitialspace=spaced)
+    rows = []
+    line = 1
+    while len(rows) < TOP:
+        try:
+            row = next(reader)
+        except (StopIteration, csv.Error):
+            break
+        rows += [(line, row)] if row else []
+        line = reader.line_num + 1
+    return rows
+
+
+def is_spaced(rows) -> bool:
+    "Whether a space stands before every field below the header, and before a quote that opens one."
+    later = [x for _, row in rows for x in row[1:]]
+    below = [x for _, row in rows[1:] for x in row[1:]]
+    quoted = any(re.match(' +"', x) for x in later)
+    return quoted and bool(below) and all(x[:1] in ("", " ") for x in below)
+
+
+def extent(row) -> int:
+    "How many fields a row has, without empty ones behind the last."
+    return max((i for i, x in enumerate(row, 1) if x.strip()), default=0)
+
+
+def is_usual_header(cells) -> bool:
+    "Whether cells name a text and a label as people usually do."
+    names = {x.strip().strip("\"'").lower() for x in cells}
+    return bool(names & set(TEXTS) and names & set(LABELS))
+
+
+def are_names(cells, below) -> bool:
+    "Whether cells can be names of the columns of some rows below them."
+    names = [x.strip() for x in cells]
+    if not all(names) or len(set(names)) < len(names) or max(map(len, names)) > 40:
+        return False
+    if any(re.fullmatch(r"[-+\d.,% ]+", x) for x in names):
+        return False
+    return bool(below) and not any(a == b.strip() for row in below for a, b in zip(names, row))
+
+
+def refuse_lines_above(path, rows) -> None:
+    "Raise `CourseError` where the header of a table stands below other lines."
+    first = rows[0][1]
+    if is_usual_header(first):
+        return
+    sizes = [0 if row[0].startswith("# ") else extent(row) for _, row in rows]
+    begins = sizes.index(max(sizes))
+    below = [row for _, row in rows[begins + 1 :]]
+    known = {x.strip().lower() for x in first} & {*TEXTS, *LABELS}
+    same = len({len(row) for row in [rows[begins][1], *below]}) == 1
+    usual = (i for i, (_, row) in enumerate(rows[1:], 1) if is_usual_header(row))
+    at = next(usual, None)
+    if at is None and not known and begins and same and are_names(rows[begins][1], below):
+        at = begins
+    if at is None:
+        return
+    n, cells = rows[at]
+    above = f"line {rows[0][0]}" if n == rows[0][0] + 1 else f"lines {rows[0][0]} to {n - 1}"
+    raise CourseError(
+        f"{path}:{n} seems to be the header ({', '.join(map(repr, cells[:8]))}), and it does not "
+        f"stand first. Remove {above} above it"
+    )
+
+
+def hidden_separator(rows) -> str | None:
+    "The sign that seems to part the fields of a table whose rows were read as one field each."
+    title = max((i for i, row in enumerate(rows[:5], 1) if len(row) > 1), default=0)
+    cells = [row[0] for row in rows[title:]]
+    if title == len(rows) or any(len(row) > 1 for row in rows[5:]):
+        return None
+    for i, name in enumerate(cells[:5]):
+        below = cells[i + 1 :]
+        for sign in dict.fromkeys(re.findall(r"[^\w\s]|[\t\x1c-\x1f]", name)):
+            n = name.count(sign)
+            alike = len(below) > 2 and all(x.count(sign) == n for x in below)
+            if i:  # a header below a title
+                alike = alike and are_names(name.split(sign), [x.split(sign) for x in below])
+            if is_usual_header(name.split(sign)) or alike and SIGNS.match(sign):
+                return sign
+
+
+def in_single_quotes(rows) -> bool:
+    "Whether single quotes seem to enclose the fields of some rows."
+    if len(rows) < 3 or min(map(len, rows)) < 2:
+        return False
+    around = lambda x, y: x[:1] == y[-1:] == "'"
+    columns = zip(*rows)
+    return all(around(row[0], row[-1]) for row in rows) or any(
+        all(len(x) > 1 and around(x, x) for x in cells) for cells in columns
+    )
+
+
+def are_numbered(rows, width: int) -> bool:
+    "Whether rows of so many fields begin with 0, 1, 2, … or 1, 2, 3, …"
+    first = [row[0] for row in rows if len(row) == width]
+    counted = [list(map(str, range(start, start + len(rows)))) for start in (0, 1)]
+    return len(rows) > 1 and first in counted
+
+
 class Table:
     "How a CSV or TSV file is written, and the columns that its header names."
 
@@ -393,24 +515,81 @@ class Table:
             sep = said[1]  # Excel's way of naming it
             self.skip = 1
         self.sep = sep or separator(path, head)
+        self.found_out = quoted is None
         if quoted is None:
             quoted = is_quoted(head[: head.rfind("\n") + 1] or head, self.sep)
         self.quoted = quoted
         self.names = []
+        below = head.partition("\n")[2] if self.skip else head
+        self.top = top_rows(below, self.sep, quoted)
+        # whether spaces stand before fields, also before the quotes that enclose them
+        self.spaced = quoted and is_spaced(self.top)
+        if self.spaced:
+            self.top = top_rows(below, self.sep, quoted, True)
         # fields of a row, as soon as it is known
-        self.width = len(columns) if isinstance(columns, (list, tuple)) else 0
+        self.width = self.full_width(len(columns) if isinstance(columns, (list, tuple)) else 0)
+
+    def full_width(self, named: int) -> int:
+        "Fields of a row where each has empty ones behind its last name; else as many as are named."
+        rows = self.top if named else self.top[1:]
+        names = named or (extent(self.top[0][1]) if self.top else 0)
+        sizes = {len(row) for _, row in rows}
+        extra = len(rows) > 1 and len(sizes) == 1 and max(sizes) > names
+        return max(sizes) if extra and all(extent(r) <= names for _, r in rows) else named
+
+    def check_top(self):
+        "Raise `CourseError` for what is seen from the first rows, and would spoil all of them."
+        rows = [row for _, row in self.top]
+        if self.found_out and in_single_quotes(rows if self.columns else rows[1:]):
+            form = f"{self.path.name!r}, quotechar=\"'\""
+            form += "" if self.sep == "," else f", sep={self.sep!r}"
+            raise CourseError(
+                f"{self.path}: fields stand in single quotes, and only double quotes enclose "
+                f"fields. Write it with double quotes, or pass pandas.read_csv({form}); pass "
+                "quoted=False if the quotes belong to the texts"
+            )
+        if self.columns or len(rows) < 2:
+            return
+        line = self.top[0][0] + self.skip
+        sign = hidden_separator(rows)
+        if sign == self.sep:
+            raise CourseError(
+                f"{self.path}:{line}: each line stands in quotes as a whole, so it is one field. "
+                "Take these quotes away: "
+                """sed -E 's/^"(.*)"\\r?$/\\1/; s/""/"/g' old > new"""
+            )
+        if sign:
+            sign = sign.encode("unicode_escape").decode()
+            raise CourseError(
+                f"{self.path}:{line}: each line is one field, and {sign!r} seems to part it. Pass "
+                f'sep="{sign}"'
+            )
+        refuse_lines_above(self.path, [(n + self.skip, row) for n, row in self.top])
+        n = len(rows[0])
+        if are_numbered(rows[1:], n + 1):
+            raise CourseError(
+                f"{self.path}:{line} names {n} columns, and each row below has {n + 1} fields, of "
+                f"which the first counts the rows. Begin line {line} with a name for it: "
+                f"row{self.sep}…"
+            )
 
     def fields(self, lines, problems, before):
         "(line, fields) of lines that stand `before` lines into the file."
         if not self.quoted:
             return bare_rows(lines, self.sep, before)
-        return quoted_rows(lines, self.sep, self.path.name, problems, self.width, before)
+        about = self.path.name, problems, self.width, before, self.spaced
+        return quoted_rows(lines, self.sep, *about)
 
     def named(self, rows, problems):
         "(line, row). A row with too many or too few fields is a problem, never a shifted label."
         names = self.names
         for line, row in rows:
             unnamed = len(row) == self.width and not any(map(str.strip, row[len(names) :]))
+            odd = [x for x in row if x[:2] == ' "'] if self.quoted else ()
+            if any(x.find('"', 2) == len(x) - 1 for x in odd):
+                what = "a space stands before the quote that opens a field"
+                problems.append(Problem(self.path.name, line, what, "Take the space away"))
+                continue
             if len(row) == len(names) or unnamed:
                 yield line, dict(zip(names, row))
                 continue
@@ -427,8 +606,9 @@ class Table:
         first = next(rows, None)
         if first is None:
             return
+        self.check_top()
         self.names = header_of(first[1], self.columns, self.path, first[0])
-        self.width = len(self.names) if self.columns else len(first[1])
+        self.width = max(self.width, len(self.names) if self.columns else len(first[1]))
         yield from self.named(chain([first] if self.columns else [], rows), problems)
 
 
@@ -886,7 +1066,12 @@ def read_sheet(
             f"{path} has {len(filled)} sheets with rows ({', '.join(map(repr, filled))}). Save the "
             "one you mean as CSV UTF-8"
         )
-    rows = enumerate(next(iter(filled.values())), 1)
+    (sheet,) = filled.values()
+    written = ((n, ["" if x is None else str(x) for x in row]) for n, row in enumerate(sheet, 1))
+    top = list(islice((item for item in written if any(item[1])), TOP))
+    if not columns and len(top) > 1:
+        refuse_lines_above(path, top)
+    rows = enumerate(sheet, 1)
     number, first = next((n, row) for n, row in rows if any(x is not None for x in row))
     names = header_of(["" if x is None else str(x) for x in first], columns, path, number)
     if columns and any(x is not None for x in first[len(names) :]):

@@ -255,10 +255,13 @@ def split_files(folder, files, how):
         if len(several) > 1 and not all(
             re.search(r"\d+-of-\d+$", f.name.split(".")[0]) for f in several
         ):
+            chosen = ", ".join(f'"{s}": "{fs[0]}"' for s, fs in named.items())
+            ending = "".join(several[0].suffixes)
             raise CourseError(
                 f"{folder} has {len(several)} files for {split}: "
                 f"{', '.join(f.name for f in several)}. Pass the one you mean: "
-                f'load_task({{"train": …, "{split}": "{several[0]}"}})'
+                f"load_task({{{chosen}}}); or, to read all, call them "
+                f"{split}-1-of-{len(several)}{ending}, {split}-2-of-{len(several)}{ending}, …"
             )
     return [source_from_file(f, split, how) for split in named for f in named[split]]
 
