@@ -341,6 +341,13 @@ def label_problem(
             "Labels of spans (token classification) are not learned here. Write one class for the "
             "text, or a list of classes",
         )
+    part = next((v for v in x if isinstance(v, float) and not (v.is_integer() or v != v)), None)
+    if part is not None:
+        return (
+            f"{column!r} holds {part} in a list, which is neither a flag (0 or 1) nor a class",
+            "Write 1 for each class that the text has and 0 for the others, or the names of its "
+            "classes; shares and probabilities are not learned here",
+        )
     found = (coding_problem(v, column) for v in x if isinstance(v, str))
     return next(filter(None, found), None)
 

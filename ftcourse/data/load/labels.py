@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = [
-    "MANY_VALUES", "NO_ROWS", "NOTHING", "Preparation", "read_score", "multi_hot_labels", "read_label",
+    "MANY_VALUES", "NO_ROWS", "NOTHING", "FLAGS", "Preparation", "read_score", "multi_hot_labels", "read_label",
     "read_labels", "add_chunk", "one_by_one", "read_piece", "read_pieces", "meaning_of", "one_spelling",
-    "read_values", "names_of", "understand_values", "hide_silent_splits", "refuse_scores", "refuse_free_text",
-    "refuse_several", "note_alike", "class_ids", "multilabel_ids", "refuse_unseen_labels", "labels_hidden",
-    "decide_labels"
+    "read_values", "names_of", "understand_values", "number_anew", "hide_silent_splits", "refuse_scores",
+    "refuse_free_text", "refuse_several", "note_alike", "class_ids", "width_of_flags", "read_flags",
+    "multilabel_ids", "refuse_unseen_labels", "labels_hidden", "count_codes", "decide_labels"
 ]
 
 # %% ../../../nbs/toolkit/prepare.ipynb #0cc027d3
@@ -57,6 +57,7 @@ class Preparation:
     wanted: object = None  # labels=… of the caller
     labels: list = field(default_factory=list)
     vectors: object = None  # multilabel: (combinations, labels) of 0s and 1s
+    flags: int | None = None  # multilabel: how many 0s and 1s a list has, where lists are flags
     problems: list = field(default_factory=list)
     notes: list = field(default_factory=list)
     hidden: dict = field(default_factory=dict)  # {split: why it cannot be scored}
@@ -114,6 +115,7 @@ def read_label(prep, row, texts, piece):
         x, wrong = multi_hot_labels(row, prep.label)
     else:
         x = row.get(prep.label)
+        x = x.tolist() if hasattr(x, "tolist") else x  # of numpy and torch
         wrong = label_problem(x, prep.label)
     if wrong:
         return 0, None, None, wrong
@@ -329,8 +331,14 @@ def understand_values(prep):
     meaning = read_values(prep)
     if all(v is x for v, x in meaning.items()):
         return
+    number_anew(prep, meaning)
+
+
+def number_anew(prep, meaning):
+    "Number what values mean, a class or as `meaning_of`; what is wrong is a problem of its rows."
     before, prep.codes = prep.codes, {}
-    table = np.full(len(before) + 1, -1, np.int32)
+    table = np.full(len(before) + 2, -1, np.int32)
+    table[-2] = -2
     wrong = {}
     for v, code in before.items():
         x = meaning[v]
@@ -341,7 +349,7 @@ def understand_values(prep):
             table[code] = prep.codes.setdefault(x, len(prep.codes))
     for p in prep.parts:
         said, p.codes = p.codes, table[p.codes]
-        rows = np.flatnonzero(p.codes == -2)
+        rows = np.flatnonzero((p.codes == -2) & (said != -2))
         for i, line in zip(rows, p.lines(rows)):
             what, cure = wrong[said[i]]
             prep.problems.append(Problem(p.piece.name, line, what, cure, p.piece.unit))
@@ -455,6 +463,59 @@ def class_ids(prep, counts):
         )
     return table, {c: v for v, c in named.items()}
 
+# %% ../../../nbs/toolkit/prepare.ipynb #c0ffeea1
+FLAGS = {"0": 0, "1": 1, "False": 0, "True": 1, "false": 0, "true": 1, "FALSE": 0, "TRUE": 1}
+
+
+def width_of_flags(
+    prep,
+    rows: dict,  # {tuple of the label column: rows of train that have it}
+) -> int | None:  # how many flags a list has; None: lists are names of classes
+    """Whether the lists of a column are flags, such as [0, 1, 1], one for each class.
+
+    A list of classes names each once, and in some order: most lists are of 0 and 1, and one
+    repeats them, spells them true and false, or has them in both orders. Raises `CourseError`
+    where names that were given are of another number.
+    """
+    flags = {v: n for v, n in rows.items() if len(v) > 1 and set(v) <= set(FLAGS)}
+    if 2 * sum(flags.values()) <= sum(rows.values()):
+        return None
+    widths = Counter()
+    for v, n in flags.items():
+        widths[len(v)] += n
+    width = max(widths, key=widths.get)
+    names = prep.wanted or next(filter(None, (names_of(prep, p) for p in prep.parts)), None)
+    if names and len(names) == width:
+        return width
+    sure = any(len(set(v)) < len(v) or not set(v) <= {"0", "1"} for v in flags)
+    if names and sure:
+        raise CourseError(
+            f"{prep.src.name}: column {prep.label!r} holds lists of {width} flags, and labels= "
+            f"names {len(names)} classes. Give {width} names, in the order of the flags"
+        )
+    both = {("0", "1"), ("1", "0")} <= set(flags)
+    return width if not names and (sure or both or len(flags) == len(rows)) else None
+
+
+def read_flags(prep, rows):
+    "Tuples of 0s and 1s in place of flags as they were written; any other list is a problem."
+    prep.flags = width_of_flags(prep, rows)
+    if prep.flags is None:
+        return
+    meaning = {}
+    for v in prep.codes:
+        if len(v) == prep.flags and set(v) <= set(FLAGS):
+            meaning[v] = tuple(str(FLAGS[x]) for x in v)
+            continue
+        shown = f"[{', '.join(v)}]"
+        shown = shown if len(shown) <= 60 else f"a list of {len(v)}"
+        what = f"{prep.label!r} is {shown}, and other rows have {prep.flags} flags, each 0 or 1"
+        cure = f"Write {prep.flags} flags, or give the names of all classes as labels=[…]"
+        if "-1" in v:
+            cure = "Write 0 or 1 for each class, or -1 for all where a row is not labelled"
+        meaning[v] = [what, cure]
+    number_anew(prep, meaning)
+
 # %% ../../../nbs/toolkit/prepare.ipynb #981a03e9
 def multilabel_ids(prep, counts):
     """Ids of a task with any number of classes a row; `prep.vectors` has 0s and 1s for each
@@ -464,18 +525,10 @@ def multilabel_ids(prep, counts):
     by_columns = isinstance(prep.label, tuple)
     declared = next(filter(None, (names_of(prep, p) for p in prep.parts)), None)
     wanted = prep.wanted or (list(prep.label) if by_columns else declared)
-    lengths = {len(v) for v in values}
-    repeats = any(len(set(v)) < len(v) for v in values)
-    binary = (  # [0, 1, 1], not class names
-        not by_columns
-        and len(lengths) == 1
-        and max(lengths) > 1
-        and all(set(v) <= {"0", "1"} for v in values)
-        and (len(wanted) in lengths if wanted else repeats)
-    )
-    if binary:
-        prep.labels = [str(x) for x in wanted or range(max(lengths))]
-        prep.vectors = np.array([[int(x) for x in v] for v in values], np.int8)
+    if prep.flags:
+        names = wanted.values() if isinstance(wanted, dict) else wanted or range(prep.flags)
+        prep.labels = [str(x) for x in names]
+        prep.vectors = np.array(values or [[0] * prep.flags]).astype(np.int8)
         return np.append(np.arange(len(values)), -1), {}
     own = sort_labels({x for v, n in zip(values, counts) if n for x in v})
     prep.labels, rename = name_classes(own, wanted, prep.src.name)
@@ -537,6 +590,14 @@ def labels_hidden(prep, fixing):
         hide_silent_splits(prep, code, why, SPLITS[1:])
 
 
+def count_codes(prep, parts):
+    "How many rows of some parts have each value of the label column."
+    counts = np.zeros(len(prep.codes) + 1, int)  # the first: of rows without a label
+    for p in parts:
+        counts += np.bincount(p.codes[p.codes > -2] + 1, minlength=len(counts))
+    return counts[1:]
+
+
 def decide_labels(
     prep: Preparation,
 ) -> None:
@@ -567,10 +628,9 @@ def decide_labels(
     prep.kind = prep.kind or ("multilabel" if lists else None)
     fixing = [p for p in prep.parts if p.piece.split in ("train", None)] or prep.parts
     labels_hidden(prep, fixing)
-    counts = np.zeros(len(prep.codes) + 1, int)  # the first: of rows without a label
-    for p in fixing:
-        counts += np.bincount(p.codes[p.codes > -2] + 1, minlength=len(counts))
-    counts = counts[1:]
+    if prep.kind == "multilabel" and isinstance(prep.label, str):
+        read_flags(prep, {v: n for v, n in zip(prep.codes, count_codes(prep, fixing)) if n})
+    counts = count_codes(prep, fixing)
     number = multilabel_ids if prep.kind == "multilabel" else class_ids
     table, said = number(prep, counts)
     for p in prep.parts:

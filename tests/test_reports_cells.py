@@ -1,0 +1,103 @@
+"What a cell, a header or a column may mean that is read another way than it was meant (issue 13, kinds 2 and 3)."
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ftcourse import load_task
+from ftcourse.core.errors import CourseError
+
+
+def refused(*args, **how):
+    with pytest.raises(CourseError) as e:
+        load_task(*args, **how)
+    return str(e.value)
+
+
+def written(path, *lines, name="x.csv"):
+    "A file of these lines."
+    (path / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return path / name
+
+
+def noted(task, *words):
+    "Whether one note has all these words."
+    return any(all(w in n for w in words) for n in task.notes)
+
+
+# ---------------------------------------------------------------- lists of flags
+
+
+def flagged(*lists, n=12):
+    "Rows of different texts with these lists, over and over."
+    return [{"text": f"text {i}", "label": lists[i % len(lists)]} for i in range(n)]
+
+
+@pytest.mark.parametrize(
+    "lists",
+    [
+        [[0, 1], [1, 0]],
+        [[False, True], [True, False]],
+        [["[0, 1]"], ["[1, 0]"]],
+        [np.array([0, 1]), np.array([1, 0])],
+        [np.array([False, True]), np.array([True, False])],
+        [[0.0, 1.0], [1.0, 0.0]],
+    ],
+)
+def test_t8_two_flags_are_flags(lists):
+    lists = [x[0] if isinstance(x[0], str) else x for x in lists]
+    task = load_task(flagged(*lists), split="train", kind="multilabel")
+    assert [task.labels, task.train["label"][:2]] == [["0", "1"], [[0, 1], [1, 0]]]
+    named = load_task(flagged(*lists), split="train", kind="multilabel", labels=["bad", "slow"])
+    assert [named.labels, named.train["label"][:2]] == [["bad", "slow"], [[0, 1], [1, 0]]]
+
+
+def test_t8_a_list_of_fixed_size_in_parquet(tmp_path):
+    flags = pa.array([[0, 1], [1, 0]] * 6, pa.list_(pa.int8(), 2))
+    pq.write_table(pa.table({"text": [f"text {i}" for i in range(12)], "label": flags}), tmp_path / "x.parquet")
+    task = load_task(tmp_path / "x.parquet", split="train")
+    assert [task.kind, task.labels, task.train["label"][:2]] == ["multilabel", ["0", "1"], [[0, 1], [1, 0]]]
+
+
+@pytest.mark.parametrize("cell", [list, str])
+def test_t15_truth_values_are_flags(cell):
+    lists = [cell([True, False, True]), cell([False, False, True]), cell([True, True, False])]
+    task = load_task(flagged(*lists), split="train", kind="multilabel")
+    assert task.labels == ["0", "1", "2"]
+    assert task.train["label"][:3] == [[1, 0, 1], [0, 0, 1], [1, 1, 0]]
+
+
+@pytest.mark.parametrize(
+    ("odd", "said"),
+    [
+        ([0, 1, 1, 1], "is [0, 1, 1, 1], and other rows have 3 flags"),
+        ([1], "is [1], and other rows have 3 flags"),
+        ([], "is [], and other rows have 3 flags"),
+        ([0, 2, 1], "is [0, 2, 1], and other rows have 3 flags"),
+        ([0, -1, 1], "-1 for all where a row is not labelled"),
+        ([0.5, 0, 1], "holds 0.5 in a list"),
+    ],
+)
+def test_t15_one_odd_row_is_named_and_the_others_stay_flags(odd, said):
+    given = flagged([1, 0, 0], [0, 1, 1], [0, 0, 0], n=40)
+    given[7]["label"] = odd
+    assert "data row 7: " in refused(given)
+    assert said in refused(given)
+    task = load_task(given, split="train", on_bad="skip")
+    assert [task.labels, len(task.train), len(task.problems)] == [["0", "1", "2"], 39, 1]
+    assert task.train["label"][:3] == [[1, 0, 0], [0, 1, 1], [0, 0, 0]]
+    given[7]["label"] = [-1, -1, -1]
+    assert len(load_task(given, split="train").unlabelled) == 1
+
+
+def test_t15_probabilities_are_refused_and_so_are_too_few_names():
+    assert "shares and probabilities are not learned" in refused(flagged([0.2, 0.3, 0.5], [0.1, 0.8, 0.1]))
+    assert "Give 3 names" in refused(flagged([0, 1, 1], [1, 0, 0]), labels=["a", "b"])
+
+
+def test_t15_lists_of_numbers_that_are_classes_stay_classes():
+    task = load_task(flagged([0, 1], [1], [0, 3], [2]), split="train")
+    assert [task.labels, task.train["label"][:2]] == [["0", "1", "2", "3"], [[1, 1, 0, 0], [0, 1, 0, 0]]]
+    task = load_task(flagged([0, 1], [1, 0], [2, 3]), split="train", labels=["0", "1", "2", "3"])
+    assert task.train["label"][:3] == [[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 1]]
