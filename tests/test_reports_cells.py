@@ -7,6 +7,7 @@ import pytest
 
 from ftcourse import load_task
 from ftcourse.core.errors import CourseError
+from ftcourse.course.cli.main import main
 
 
 def refused(*args, **how):
@@ -101,3 +102,39 @@ def test_t15_lists_of_numbers_that_are_classes_stay_classes():
     assert [task.labels, task.train["label"][:2]] == [["0", "1", "2", "3"], [[1, 1, 0, 0], [0, 1, 0, 0]]]
     task = load_task(flagged([0, 1], [1, 0], [2, 3]), split="train", labels=["0", "1", "2", "3"])
     assert task.train["label"][:3] == [[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 1]]
+
+
+# ---------------------------------------------------------------- names for numbers
+
+
+def stars(*numbers, n=24):
+    return [{"text": f"text {i}", "label": numbers[i % len(numbers)]} for i in range(n)]
+
+
+@pytest.mark.parametrize("numbers", [(1, 2, 3, 4), (2, 3), ("1", "4")])
+def test_t27_names_of_numbers_that_begin_at_0_or_at_1_are_asked_about(numbers):
+    names = list("abcde")
+    said = refused(stars(*numbers), labels=names)
+    assert "whether the first name is 0 or 1" in said
+    assert "labels={1: 'a', 2: 'b', 3: 'c', …}" in said
+    task = load_task(stars(*numbers), labels=dict(enumerate(names, 1)), split="train")  # the cure
+    assert task.labels == names
+    assert [names[i] for i in task.train["label"][: len(numbers)]] == [names[int(x) - 1] for x in numbers]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "first"), [((0, 1, 2), 0), ((0, 4), 0), ((1, 2, 3, 4, 5), 1), ((4, 1), 0), ((3, 4), 1)]
+)
+def test_t27_where_a_number_shows_it_nothing_is_asked(numbers, first):
+    names = list("abcde")
+    test = [{"text": f"test {i}", "label": x} for i, x in enumerate((first * 5, *numbers))]
+    task = load_task({"train": stars(*numbers), "test": test}, labels=names, validation=0)
+    assert [names[i] for i in task.train["label"][: len(numbers)]] == [names[x - first] for x in numbers]
+    assert load_task(stars(1), labels=["neg", "pos"], split="test").test["label"][:2] == [1, 1]
+
+
+def test_t27_on_the_command_line_the_cure_has_its_flag(tmp_path, capsys):
+    file = written(tmp_path, "text,label", *(f"text {i},{i % 4 + 1}" for i in range(24)))
+    assert main(["fine-tune", str(file), "--labels", *"abcde"]) != 0
+    said = capsys.readouterr()
+    assert "--labels 1=a 2=b 3=c …" in said.out + said.err

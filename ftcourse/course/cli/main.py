@@ -768,6 +768,12 @@ def in_flags(
     for python, line in SPOKEN.items():
         message = message.replace(python, line)
 
+    def names_of_values(found):
+        pairs = re.findall(r"(\w+): '([^']*)'", found[1])
+        return " ".join(["--labels", *(f"{k}={word(v)}" for k, v in pairs), "…"])
+
+    message = re.sub(r"(?<![\w.\-])labels=\{(\w+: '[^{}]*)\}", names_of_values, message)
+
     def flag(found):
         name, value = flags[found["name"]], found["value"]
         if not value:

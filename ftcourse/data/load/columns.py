@@ -499,10 +499,12 @@ def name_classes(
     found: list,  # class names that train has, sorted
     wanted,  # labels=…: None, a list of names, or {value in the data: name}
     where: str,
+    elsewhere=(),  # class names that other splits have
 ) -> tuple[list, dict]:  # the labels; {value in the data: label}
     """The labels of a task, and how values of the data map to them.
 
-    Raises `CourseError` when names and values do not fit.
+    Raises `CourseError` when names and values do not fit, and where whole numbers may be counted
+    from 0 or from 1.
     """
     if wanted is None:
         return found, {n: n for n in found}
@@ -521,8 +523,20 @@ def name_classes(
     by_name = {n: n for n in names} | {label_value(n): n for n in names}
     if not found or any(n in by_name for n in found):
         return names, by_name  # a value that has no name is a problem of its rows
-    if all(n.isdigit() and int(n) < len(names) for n in found):
-        return names, {str(i): n for i, n in enumerate(names)}
+    every = {*found, *elsewhere}
+    from_0 = {str(i): n for i, n in enumerate(names)}
+    from_1 = {str(i): n for i, n in enumerate(names, 1)}
+    if set(found) <= set(from_0):
+        if "0" not in every and str(len(names)) in every:
+            return names, from_1
+        if "0" not in every and len(names) > 2:
+            pairs = lambda said: ", ".join(f"{k}: {n!r}" for k, n in list(said.items())[:3])
+            raise CourseError(
+                f"{where}: the data has {', '.join(sort_labels(every))}, and {len(names)} names "
+                "were given, so it does not show whether the first name is 0 or 1. Pass "
+                f"labels={{{pairs(from_0)}, …}} or labels={{{pairs(from_1)}, …}}"
+            )
+        return names, from_0
     if len(found) == len(names) and all(parse_number(n) is not None for n in found):
         return names, dict(zip(found, names))
     raise CourseError(

@@ -450,7 +450,7 @@ def class_ids(prep, counts):
     refuse_free_text(prep, own, int(counts.sum()))
     asked, prep.kind = prep.kind, "classify"
     wanted = prep.wanted or next(filter(None, (names_of(prep, p) for p in prep.parts)), None)
-    prep.labels, rename = name_classes(sort_labels(own), wanted, prep.src.name)
+    prep.labels, rename = name_classes(sort_labels(own), wanted, prep.src.name, named)
     table = np.full(len(prep.codes) + 1, -1, np.int32)
     for v, c in named.items():
         table[c] = prep.labels.index(rename[v]) if v in rename else -2
