@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from datasets import Dataset
 
 from ftcourse import load_task
 from ftcourse.core.errors import CourseError
@@ -138,3 +139,45 @@ def test_t27_on_the_command_line_the_cure_has_its_flag(tmp_path, capsys):
     assert main(["fine-tune", str(file), "--labels", *"abcde"]) != 0
     said = capsys.readouterr()
     assert "--labels 1=a 2=b 3=c …" in said.out + said.err
+
+
+# ---------------------------------------------------------------- a column that says the splits
+
+
+def with_splits(*splits, n=60, column="split"):
+    labels = ["neg", "pos"]
+    return [{"text": f"text {i}", "label": labels[i % 2], column: splits[i % len(splits)]} for i in range(n)]
+
+
+@pytest.mark.parametrize("column", ["split", "set", "Fold"])
+@pytest.mark.parametrize("form", ["rows", "csv", "jsonl"])
+def test_t23_a_column_of_splits_is_used_and_said(tmp_path, column, form):
+    given = with_splits("train", "train", "Dev", "test", column=column, n=400)
+    data = Dataset.from_list(given)
+    if form != "rows":
+        getattr(data, {"csv": "to_csv", "jsonl": "to_json"}[form])(given := str(tmp_path / f"x.{form}"))
+    task = load_task(given)
+    assert {s: len(d) for s, d in task.splits.items()} == {"train": 200, "validation": 100, "test": 100}
+    assert set(task.test["text"]) == {f"text {i}" for i in range(3, 400, 4)}
+    assert noted(task, f"column {column!r} says which split", "train 200, validation 100, test 100")
+    assert len(load_task(given, split="test").test) == 100
+
+
+def test_t23_other_values_are_left_out_and_said_and_what_cannot_be_read_is_told_once(tmp_path):
+    task = load_task(with_splits("train", "train", "unused", "test", "train"))
+    assert noted(task, "12 rows left out", "'unused'", "row 2, 7,")
+    assert len(task.test) == 12
+    lines = [f"text {i},{i % 2},{['train', 'test'][i % 3 == 0]}" for i in range(40)]
+    task = load_task(written(tmp_path, "text,label,split", *lines, "a,b,1,train", " ,1,test"), on_bad="skip")
+    assert [p.line for p in task.problems] == [42, 43]
+
+
+def test_t23_a_train_and_dev_column_is_scored_on_dev_and_one_split_alone_is_a_table():
+    task = load_task(with_splits("train", "train", "dev"))
+    assert len(task.test) == 20
+    assert noted(task, "scored as the test split")
+    alone = load_task(with_splits("test"), split="test")
+    assert [len(alone.test), noted(alone, "split")] == [60, False]
+    assert len(load_task(with_splits("train", "tea", "pan"), split="train").train) == 60
+    told = load_task(with_splits("train", "test"), label="split")  # asked for: a label as any other
+    assert told.labels == ["test", "train"]

@@ -5,17 +5,17 @@
 # %% auto #0
 __all__ = [
     "MANY_VALUES", "NO_ROWS", "NOTHING", "FLAGS", "Preparation", "read_score", "multi_hot_labels", "read_label",
-    "read_labels", "add_chunk", "one_by_one", "read_piece", "read_pieces", "meaning_of", "one_spelling",
-    "read_values", "names_of", "understand_values", "number_anew", "hide_silent_splits", "refuse_scores",
-    "refuse_free_text", "refuse_several", "note_alike", "class_ids", "width_of_flags", "read_flags",
-    "multilabel_ids", "refuse_unseen_labels", "labels_hidden", "count_codes", "decide_labels"
+    "read_labels", "add_chunk", "one_by_one", "read_piece", "take_split_column", "read_pieces", "meaning_of",
+    "one_spelling", "read_values", "names_of", "understand_values", "number_anew", "hide_silent_splits",
+    "refuse_scores", "refuse_free_text", "refuse_several", "note_alike", "class_ids", "width_of_flags",
+    "read_flags", "multilabel_ids", "refuse_unseen_labels", "labels_hidden", "count_codes", "decide_labels"
 ]
 
 # %% ../../../nbs/toolkit/prepare.ipynb #0cc027d3
 import json
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from .columns import (
     label_problem,
     label_value,
     letters,
+    listed,
     name_classes,
     parse_number,
     seem_several,
@@ -40,6 +41,7 @@ from .columns import (
     written_list,
 )
 from .readers import FORMATS
+from .sources import pieces_by_column, split_column
 from ..problems import BadRows, Problem
 from ..splits import SPLITS
 from ..task import grades_of
@@ -224,6 +226,19 @@ NO_ROWS = {  # by the values of `FORMATS`
 }
 
 
+def take_split_column(prep, head) -> bool:
+    "Whether the source was one table whose column says the splits, and is a piece for each now."
+    if len(prep.src.pieces) > 1 or prep.src.pieces[0].split:
+        return False
+    asked = [listed(x) or [x] for x in (prep.text, prep.label)]
+    column = split_column(head, [*chain.from_iterable(asked)])
+    pieces, notes = pieces_by_column(prep.src.pieces[0], column) if column else ([], [])
+    if pieces:
+        prep.src = replace(prep.src, pieces=pieces, dev_is_test=True)
+        prep.notes += notes
+    return bool(pieces)
+
+
 def read_pieces(
     prep: Preparation,
 ) -> None:
@@ -235,6 +250,8 @@ def read_pieces(
         found = []
         rows = (piece.read_bulk or piece.read)(found)
         head = list(islice(rows, FIRST))
+        if head and take_split_column(prep, [row for _, row in head]):
+            return read_pieces(prep)
         if head and not prep.parts:
             columns = list(dict.fromkeys(c for _, row in head for c in row))
             asked = prep.text, prep.label, prep.kind
