@@ -181,3 +181,56 @@ def test_t23_a_train_and_dev_column_is_scored_on_dev_and_one_split_alone_is_a_ta
     assert len(load_task(with_splits("train", "tea", "pan"), split="train").train) == 60
     told = load_task(with_splits("train", "test"), label="split")  # asked for: a label as any other
     assert told.labels == ["test", "train"]
+
+
+# ---------------------------------------------------------------- cells that say that they hold nothing
+
+
+def labelled(*labels, n=60):
+    return [{"text": f"text {i}", "label": labels[i % len(labels)]} for i in range(n)]
+
+
+@pytest.mark.parametrize("gap", ["NaN", "nan", "N/A", "#N/A", "null", "NULL", "<NA>", "#REF!", "#VALUE!", "NaT", "\\N"])
+@pytest.mark.parametrize("kind", [None, "multilabel"])
+def test_t4_a_label_that_says_nothing_is_no_label_and_said(gap, kind):
+    task = load_task(labelled("neg", "pos", gap), split="train", kind=kind)
+    assert [task.labels, len(task.train), len(task.unlabelled)] == [["neg", "pos"], 40, 20]
+    assert noted(task, repr(gap), "read as no label", "labels=[…]")
+    assert noted(task, "20 rows without a label set apart (row 2, 5,")
+    assert load_task(labelled("neg", "pos", gap), split="train", labels=["neg", "pos", gap]).labels[2] == gap
+    assert (
+        load_task(labelled("neg", "pos", gap), split="train", labels={"neg": "a", "pos": "b", gap: "c"}).labels[2]
+        == "c"
+    )
+
+
+@pytest.mark.parametrize("gap", ["None", "NA", "?", "-"])
+def test_t4_a_label_that_may_say_nothing_is_a_class_and_said(gap):
+    task = load_task(labelled("neg", "pos", gap), split="train")
+    assert gap in task.labels
+    assert noted(task, f"label {gap!r} (20 rows) is a class like the others")
+    assert not noted(
+        load_task(labelled("neg", "pos", gap), split="train", labels=["neg", "pos", gap]), "like the others"
+    )
+    assert not noted(load_task(labelled("favor", "against", "none"), split="train"), "like the others")
+
+
+def test_t4_in_a_large_file_too(tmp_path):
+    lines = [f"text {i},{['neg', 'pos', '#N/A'][i % 3]}" for i in range(900)]
+    task = load_task(written(tmp_path, "text,label", *lines), split="train")
+    assert [task.labels, len(task.unlabelled)] == [["neg", "pos"], 300]
+
+
+@pytest.mark.parametrize("gap", ["NaN", " n/a", "null", "None", "[deleted]", "[removed]", "#REF!"])
+@pytest.mark.parametrize("n", [40, 900])
+def test_t29_texts_that_say_nothing_are_noted(tmp_path, gap, n):
+    lines = [f"{gap if i % 20 == 7 else f'text {i}'},{['neg', 'pos'][i % 2]}" for i in range(n)]
+    task = load_task(written(tmp_path, "text,label", *lines), split="train")
+    assert noted(task, f"{n // 20} texts are no more than {gap.strip()!r} (line 9, 29")
+    assert not noted(load_task(labelled("neg", "pos"), split="train"), "no more than")
+
+
+@pytest.mark.parametrize("gap", ["N/A", "#N/A", "null", "None", "NaN", "#DIV/0!"])
+def test_t31_a_score_that_says_nothing_is_no_score(gap):
+    task = load_task(labelled("1.5", "2.5", gap), split="train", kind="regress")
+    assert [len(task.train), len(task.unlabelled)] == [40, 20]

@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = [
-    "PAIRS", "TEXTS", "LABELS", "BLANK", "NOT_LABELS", "ENDINGS", "MONTH", "NO_LABEL", "ITEM", "NUMPY_LIST",
-    "SEPARATORS", "HASH", "ANSWER_FORM", "usual_texts", "span_columns", "quoted_columns", "parse_number",
-    "words_of_name", "can_be_suggested", "suggest_call", "find_columns", "type_in_words", "coding_problem",
-    "text_problem", "label_problem", "label_value", "sort_labels", "spelled", "written_list", "signs_in",
-    "split_cells", "split_cell", "seem_several", "letters", "name_classes", "truth", "listed", "read_answers",
-    "places_of", "piece_like", "place_cure", "answer_problem", "look_up", "find_answers"
+    "PAIRS", "TEXTS", "LABELS", "GAPS", "NO_TEXT", "BLANK", "NOT_LABELS", "ENDINGS", "MONTH", "NO_LABEL", "ITEM",
+    "NUMPY_LIST", "SEPARATORS", "HASH", "ANSWER_FORM", "usual_texts", "span_columns", "quoted_columns",
+    "parse_number", "words_of_name", "can_be_suggested", "suggest_call", "find_columns", "type_in_words",
+    "coding_problem", "text_problem", "label_problem", "label_value", "sort_labels", "spelled", "written_list",
+    "signs_in", "split_cells", "split_cell", "seem_several", "letters", "name_classes", "truth", "listed",
+    "read_answers", "places_of", "piece_like", "place_cure", "answer_problem", "look_up", "find_answers"
 ]
 
 # %% ../../../nbs/toolkit/columns.ipynb #2d48f4dc
@@ -70,6 +70,12 @@ LABELS = [
     "intent",
     "y",
 ]
+GAPS = {  # what pandas, R, SQL and Excel write into a cell that holds nothing, or an error
+    *("nan", "-nan", "nat", "<na>", "n/a", "#n/a", "#na", "#n/a n/a", "null", "(null)", "\\n"),
+    *("#ref!", "#value!", "#div/0!", "#name?", "#num!", "#null!", "#spill!", "#calc!"),
+}
+# the same where a text should be
+NO_TEXT = GAPS | {"na", "none", "[deleted]", "[removed]", "[deleted by user]"}
 BLANK = "\ufeff\u200b\u200c\u200d\u2060"  # characters that show nothing and that strip() leaves
 
 # %% ../../../nbs/toolkit/columns.ipynb #b65a7395

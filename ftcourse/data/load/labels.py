@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = [
-    "MANY_VALUES", "NO_ROWS", "NOTHING", "FLAGS", "Preparation", "read_score", "multi_hot_labels", "read_label",
-    "read_labels", "add_chunk", "one_by_one", "read_piece", "take_split_column", "read_pieces", "meaning_of",
-    "one_spelling", "read_values", "names_of", "understand_values", "number_anew", "hide_silent_splits",
-    "refuse_scores", "refuse_free_text", "refuse_several", "note_alike", "class_ids", "width_of_flags",
-    "read_flags", "multilabel_ids", "refuse_unseen_labels", "labels_hidden", "count_codes", "decide_labels"
+    "NOTHING", "MANY_VALUES", "LONGEST_GAP", "NO_ROWS", "UNSURE", "FLAGS", "Preparation", "read_score",
+    "multi_hot_labels", "read_label", "read_labels", "says_nothing", "note_gaps", "add_chunk", "one_by_one",
+    "read_piece", "take_split_column", "read_pieces", "meaning_of", "one_spelling", "read_values", "meanings_of",
+    "names_of", "understand_values", "number_anew", "hide_silent_splits", "refuse_scores", "refuse_free_text",
+    "refuse_several", "note_alike", "note_unsure", "class_ids", "width_of_flags", "read_flags", "multilabel_ids",
+    "refuse_unseen_labels", "labels_hidden", "count_codes", "decide_labels"
 ]
 
 # %% ../../../nbs/toolkit/prepare.ipynb #0cc027d3
@@ -25,6 +26,8 @@ from ...core.errors import CourseError, warn
 from .arrow import Part
 from .bulk import FIRST, Chunk, text_keys
 from .columns import (
+    GAPS,
+    NO_TEXT,
     find_answers,
     find_columns,
     label_problem,
@@ -66,6 +69,9 @@ class Preparation:
     parts: list = field(default_factory=list)
     # {value of the label column: number in order of appearance}
     codes: dict = field(default_factory=dict)
+    gaps: list = field(
+        default_factory=list
+    )  # (line, text) of a piece: texts that say there is none
     temporary: list = field(default_factory=list)
 
     def clean(self):
@@ -76,9 +82,12 @@ class Preparation:
             path.unlink(missing_ok=True)
 
 # %% ../../../nbs/toolkit/prepare.ipynb #09ca552f
+NOTHING = {"nan", "none", "null", "na", "n/a"}  # among numbers, an empty cell
+
+
 def read_score(label, x):
     "A number to be predicted, as (code, number, answers, problem)."
-    if label_value(x) is None or str(x).strip().lower() == "nan":
+    if label_value(x) is None or str(x).strip().lower() in GAPS | NOTHING:
         return -1, np.nan, None, None
     value = parse_number(x)
     if value is None:
@@ -167,8 +176,33 @@ def read_labels(prep, piece, chunk):
     return np.array(codes, np.int32)[which], values
 
 
+LONGEST_GAP = 20  # characters
+
+
+def says_nothing(text):
+    "Whether a text is no more than what is written where there is none, such as NaN."
+    return len(text) <= LONGEST_GAP and text.strip().lower() in NO_TEXT
+
+
+def note_gaps(prep, piece):
+    "Say which texts of a piece are no more than what is written where there is none."
+    gaps, prep.gaps = prep.gaps, []
+    if not gaps:
+        return
+    values = ", ".join(map(repr, dict.fromkeys(x.strip() for _, x in gaps[:1000])))
+    lines = ", ".join(map(str, dict.fromkeys(n for n, _ in gaps[:10])))
+    rows = f"{len(gaps):,} texts are" if len(gaps) > 1 else "1 text is"
+    prep.notes.append(
+        f"{piece.name}: {rows} no more than {values} ({piece.unit} {lines}"
+        f"{', …' * (len(gaps) > 10)}), as is written where there is none. Take out rows without "
+        "a text"
+    )
+
+
 def add_chunk(prep, part, chunk):
     "Whether all rows of a chunk can be used, and are in the part now."
+    import pyarrow.compute as pc
+
     if prep.kind == "span" or isinstance(prep.label, tuple):
         return False
     if not set(prep.text) <= set(chunk.names):
@@ -179,6 +213,12 @@ def add_chunk(prep, part, chunk):
     if labels is None:
         return False
     part.add_columns(chunk.lines, texts, keys, *labels)
+    for column in texts:
+        sizes = pc.binary_length(column).to_numpy(zero_copy_only=False)
+        short = np.flatnonzero(sizes <= LONGEST_GAP)
+        said = column.take(short).to_pylist()
+        lines = chunk.lines[short].tolist()
+        prep.gaps += [(n, x) for n, x in zip(lines, said) if says_nothing(x)]
     return True
 
 
@@ -216,7 +256,9 @@ def read_piece(prep, piece, rows, head, found):
             found.append(Problem(piece.name, line, what, cure, piece.unit))
         else:
             part.add(line, texts, code, value, answers)
+            prep.gaps += [(line, x) for x in texts if says_nothing(x)]
     part.close()
+    note_gaps(prep, piece)
 
 # %% ../../../nbs/toolkit/prepare.ipynb #30711248
 NO_ROWS = {  # by the values of `FORMATS`
@@ -307,9 +349,20 @@ def read_values(prep) -> dict:
 
     What was understood is noted.
     """
-    values = list(prep.codes)
-    texts = [v for v in values if isinstance(v, str)]
     named = set(map(str, prep.wanted or ())) | {n for p in prep.parts for n in names_of(prep, p)}
+    texts = [v for v in prep.codes if isinstance(v, str)]
+    gaps = [v for v in texts if v.lower() in GAPS and v not in named]
+    if gaps:
+        prep.notes.append(
+            f"column {prep.label!r}: {', '.join(map(repr, gaps))} read as no label, like an empty "
+            "cell. If that is a class here, name all classes: labels=[…]"
+        )
+    return meanings_of(prep, [v for v in prep.codes if v not in gaps], named) | dict.fromkeys(gaps)
+
+
+def meanings_of(prep, values, named):
+    "The same of values that are labels; `named` are class names that are known."
+    texts = [v for v in values if isinstance(v, str)]
     lists = {v: meaning_of(prep, v) for v in texts if v not in named}
     lists = {v: x for v, x in lists.items() if x is not v}
     meaning = {v: v for v in values}
@@ -388,9 +441,6 @@ def hide_silent_splits(prep, nothing, why, splits=(*SPLITS, None)):
         warn(said)
 
 # %% ../../../nbs/toolkit/prepare.ipynb #739ea507
-NOTHING = ("nan", "none", "null", "na", "n/a")  # among numbers, an empty cell
-
-
 def refuse_scores(prep, own, values, numeric):
     "A column of scores is not a column of classes: ask instead of building a class for each value."
     if prep.kind is not None:
@@ -450,6 +500,19 @@ def note_alike(prep):
         )
 
 # %% ../../../nbs/toolkit/prepare.ipynb #0ad28484
+UNSURE = {"None", "NA", "?", "-", "--", "."}  # a class, or what is written where there is none
+
+
+def note_unsure(prep, rows):
+    "Say which classes may stand for an empty cell; `rows` is how many rows of train have each."
+    unsure = [f"{v!r} ({n:,} row{'s' * (n > 1)})" for v, n in rows.items() if v in UNSURE]
+    if unsure:
+        prep.notes.append(
+            f"label {', '.join(unsure)} is a class like the others. Where it means that there is "
+            "no label, leave the cell empty"
+        )
+
+
 def class_ids(prep, counts):
     "Ids of a task with one class per row: (code -> id, code -> name for messages)."
     values = {v: parse_number(v) for v in prep.codes}
@@ -472,6 +535,8 @@ def class_ids(prep, counts):
     for v, c in named.items():
         table[c] = prep.labels.index(rename[v]) if v in rename else -2
     note_alike(prep)
+    if not wanted:
+        note_unsure(prep, {v: int(counts[c]) for v, c in named.items() if v in own})
     if asked is None and grades_of(prep.labels, prep.label) is not None:
         prep.notes.append(
             f"column {prep.label!r} holds whole numbers, read as {len(prep.labels)} classes. If "
