@@ -234,3 +234,47 @@ def test_t29_texts_that_say_nothing_are_noted(tmp_path, gap, n):
 def test_t31_a_score_that_says_nothing_is_no_score(gap):
     task = load_task(labelled("1.5", "2.5", gap), split="train", kind="regress")
     assert [len(task.train), len(task.unlabelled)] == [40, 20]
+
+
+# ---------------------------------------------------------------- a header among the rows
+
+
+@pytest.mark.parametrize("n", [40, 900])
+@pytest.mark.parametrize("again", ["text,label", "Text,LABEL", '"text","label"'])
+def test_t38_a_header_that_comes_again_is_named(tmp_path, n, again):
+    lines = [f"text {i},{['neg', 'pos'][i % 2]}" for i in range(n)]
+    file = written(tmp_path, "text,label", *lines, again, *(f"more {x}" for x in lines))
+    said = refused(file)
+    assert f"x.csv:{n + 2}: this row says the names of the columns again (text, label). Take it out" in said
+    task = load_task(file, on_bad="skip", split="train")
+    assert [task.labels, len(task.train), len(task.problems)] == [["neg", "pos"], 2 * n, 1]
+
+
+def test_t38_a_row_that_is_no_header_stays(tmp_path):
+    lines = [f"text {i},{['neg', 'pos'][i % 2]}" for i in range(300)]
+    file = written(tmp_path, "text,label", *lines, "text,neg", "label,pos")
+    assert len(load_task(file, split="train").train) == 302
+    numbers = written(tmp_path, *(f"{i},{i % 2}" for i in range(300)), name="n.csv")
+    assert len(load_task(numbers, text=0, label=1, split="train").train) == 300
+
+
+def test_t38_a_header_that_comes_again_in_a_sheet(tmp_path):
+    pytest.importorskip("openpyxl")
+    from openpyxl import Workbook
+
+    book = Workbook()
+    for row in (("text", "label"), ("a", "neg"), ("b", "pos"), ("text", "label"), ("c", "neg")):
+        book.active.append(row)
+    book.save(tmp_path / "x.xlsx")
+    assert "x.xlsx:4: this row says the names" in refused(tmp_path / "x.xlsx")
+    assert len(load_task(tmp_path / "x.xlsx", on_bad="skip", split="train").train) == 3
+
+
+def test_t17_a_header_beside_columns_is_named(tmp_path):
+    file = written(tmp_path, "text,label", *(f"text {i},{i % 2}" for i in range(20)))
+    assert "x.csv:1: this row is a header (text, label)" in refused(file, columns=["text", "label"])
+    assert "Leave columns= out" in refused(file, columns=["text", "label"])
+    assert "x.csv:1 is a header ('text', 'label')" in refused(
+        file, columns=["words", "stars"], text="words", label="stars"
+    )
+    assert len(load_task(file, split="train").train) == 20

@@ -6,11 +6,11 @@
 __all__ = [
     "FORMATS", "PACKED", "HEAD_CHARS", "MAX_FIELD", "PACK_ERRORS", "READ_AS", "member_of", "inner_name",
     "open_bytes", "reading_as", "encoding_of", "physical_lines", "is_quoted", "tabs_everywhere", "separator",
-    "bare_rows", "open_at_end", "swallowed", "quote_problem", "quoted_rows", "header_of", "Table", "read_table",
-    "text_is_table", "format_of", "json_columns", "is_whole", "unit_of", "not_json", "json_lines", "read_json",
-    "named_cells", "list_rows", "squad_list", "squad_rows", "split_rows", "unique_questions", "read_whole_json",
-    "blank_inside", "read_text", "read_pattern", "class_names", "declared_names", "open_columns", "read_columns",
-    "read_sheet", "read_rows"
+    "bare_rows", "open_at_end", "swallowed", "quote_problem", "quoted_rows", "header_of", "is_header",
+    "header_problem", "Table", "read_table", "text_is_table", "format_of", "json_columns", "is_whole", "unit_of",
+    "not_json", "json_lines", "read_json", "named_cells", "list_rows", "squad_list", "squad_rows", "split_rows",
+    "unique_questions", "read_whole_json", "blank_inside", "read_text", "read_pattern", "class_names",
+    "declared_names", "open_columns", "read_columns", "read_sheet", "read_rows"
 ]
 
 # %% ../../../nbs/toolkit/rows.ipynb #ad5ff6a0
@@ -352,17 +352,17 @@ def header_of(first, columns, path, line):
     Raises `CourseError` for a name used twice, and where a header stands that positions were given
     for.
     """
-    if columns and columns is not True:
-        return list(columns)
     cells = [x.strip() for x in first]
-    if columns is True:
+    if columns:
         usual = {"text", "label", "sentence", "labels", "class", "review", "target"}
-        if len(usual & {x.lower() for x in cells}) > 1:
+        own = columns is not True and is_header(first, list(columns))  # a problem of its row
+        if len(usual & {x.lower() for x in cells}) > 1 and not own:
+            instead = "position" if columns is True else "columns=[…]"
             raise CourseError(
                 f"{path}:{line} is a header ({', '.join(map(repr, cells))}). Pass text=\"…\" and "
-                "label=\"…\" by name, not by position"
+                f"label=\"…\" by name, not by {instead}"
             )
-        return [str(i) for i in range(len(cells))]
+        return [str(i) for i in range(len(cells))] if columns is True else list(columns)
     while len(cells) > 1 and not cells[-1]:
         cells.pop()
     twice = sorted({x for x in cells if cells.count(x) > 1})
@@ -375,6 +375,24 @@ def header_of(first, columns, path, line):
     return cells
 
 # %% ../../../nbs/toolkit/rows.ipynb #49962090
+def is_header(row: list, names: list) -> bool:
+    "Whether a row of a table says the names of its columns once more."
+    if len(names) < 2 or len(row) < len(names) or str(row[0]).strip().lower() != names[0].lower():
+        return False
+    said = [str(x).strip().lower() for x in row if x is not None]
+    return [x for x in said if x] == [x.lower() for x in names if x]
+
+
+def header_problem(name, line, names, columns, unit="line"):
+    "The problem of a row that is a header."
+    what = f"this row says the names of the columns again ({', '.join(names)})"
+    cure = "Take it out: of tables that are put together, the first alone keeps its header"
+    if columns:
+        what = f"this row is a header ({', '.join(names)}), and columns= names the columns, too"
+        cure = "Leave columns= out, or take the row out"
+    return Problem(name, line, what, cure, unit)
+
+
 class Table:
     "How a CSV or TSV file is written, and the columns that its header names."
 
@@ -411,6 +429,9 @@ class Table:
         names = self.names
         for line, row in rows:
             unnamed = len(row) == self.width and not any(map(str.strip, row[len(names) :]))
+            if self.columns is not True and is_header(row, names):
+                problems.append(header_problem(self.path.name, line, names, self.columns))
+                continue
             if len(row) == len(names) or unnamed:
                 yield line, dict(zip(names, row))
                 continue
@@ -857,6 +878,7 @@ def read_columns(path, kind):
 # %% ../../../nbs/toolkit/rows.ipynb #288d538e
 def read_sheet(
     path,  # an Excel file
+    problems: list,  # `Problem`s are added to it
     columns=None,  # names of the columns of a sheet without a header: see `read_table`
 ):
     "(row number as the sheet shows it, row) of an Excel file, where openpyxl is installed."
@@ -895,7 +917,9 @@ def read_sheet(
             "one for each"
         )
     for n, row in chain([(number, first)] if columns else [], rows):
-        if any(x is not None for x in row):
+        if columns is not True and is_header(row, names):
+            problems.append(header_problem(Path(path).name, n, names, columns))
+        elif any(x is not None for x in row):
             yield n, dict(zip(names, row))
 
 # %% ../../../nbs/toolkit/rows.ipynb #475921c7
@@ -929,5 +953,5 @@ def read_rows(
     if kind in ("csv", "text"):
         rows = read_table(path, problems, columns, sep, quoted)
     else:
-        rows = read_sheet(path, columns) if kind == "sheet" else read_columns(path, kind)
+        rows = read_sheet(path, problems, columns) if kind == "sheet" else read_columns(path, kind)
     return annotated_rows(rows, path.name, problems, unit_of(path))
