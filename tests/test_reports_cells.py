@@ -278,3 +278,49 @@ def test_t17_a_header_beside_columns_is_named(tmp_path):
         file, columns=["words", "stars"], text="words", label="stars"
     )
     assert len(load_task(file, split="train").train) == 20
+
+
+# ---------------------------------------------------------------- numbers as people write them
+
+
+def priced(path, *prices, sep=",", n=30):
+    lines = [f'text {i}{sep}"{prices[i % len(prices)]}"' for i in range(n)]
+    return written(path, f"text{sep}price", *lines)
+
+
+@pytest.mark.parametrize(
+    ("cell", "cure"),
+    [
+        ("1,100", "It may be 1100 or 1.100: write 1100, or 1.1"),
+        ("1,100.50", "thousands: 1100.50"),
+        ("1.100,50", "decimal point: 1100.50"),
+        ("$3.50", "Write the number alone: 3.50"),
+        ("€ 3,50", "Write it with a decimal point: 3.50"),
+        ("5%", "Write the number alone: 5"),
+        ("1'100.5", "Write the number alone: 1100.5"),
+        ("(3.50)", "Write the number alone: -3.50"),
+        ("4/5", "Write one number"),
+        ("10 of 12", "Write one number"),
+        ("3,8", "Write it with a decimal point: 3.8"),
+    ],
+)
+def test_t1_the_cure_of_a_number_fits_it(tmp_path, cell, cure):
+    said = refused(priced(tmp_path, "950", cell), label="price", kind="regress")
+    assert cure in said
+    assert "x.csv:3" in said
+
+
+def test_t1_commas_between_thousands_are_not_said_to_be_decimal(tmp_path):
+    said = refused(priced(tmp_path, "1,100", "2,350", "1,100.50"), label="price")
+    assert "decimal" not in said
+    assert "It may be 1100 or 1.100" in said
+    assert "decimal comma" in refused(priced(tmp_path, "1,1", "2,350"), label="price")
+
+
+def test_t2_points_before_three_digits_beside_whole_numbers_are_asked_about(tmp_path):
+    said = refused(priced(tmp_path, "1.100", "950", sep=";"), label="price", kind="regress")
+    assert "'1.100' beside '950'" in said
+    assert "write 1100, or 1.1" in said
+    for prices in (["1100", "950"], ["1.1", "950"], ["1.100", "950.5"], ["0.125", "1"]):
+        assert load_task(priced(tmp_path, *prices, sep=";"), label="price", kind="regress", split="train")
+    assert load_task(priced(tmp_path, "1.100", "950"), label="price", kind="regress", split="train")

@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = [
-    "PAIRS", "TEXTS", "LABELS", "GAPS", "NO_TEXT", "BLANK", "NOT_LABELS", "ENDINGS", "MONTH", "NO_LABEL", "ITEM",
-    "NUMPY_LIST", "SEPARATORS", "HASH", "ANSWER_FORM", "usual_texts", "span_columns", "quoted_columns",
-    "parse_number", "words_of_name", "can_be_suggested", "suggest_call", "find_columns", "type_in_words",
-    "coding_problem", "text_problem", "label_problem", "label_value", "sort_labels", "spelled", "written_list",
-    "signs_in", "split_cells", "split_cell", "seem_several", "letters", "name_classes", "truth", "listed",
-    "read_answers", "places_of", "piece_like", "place_cure", "answer_problem", "look_up", "find_answers"
+    "PAIRS", "TEXTS", "LABELS", "GAPS", "NO_TEXT", "BLANK", "GROUPS", "NOT_LABELS", "ENDINGS", "MONTH", "NO_LABEL",
+    "ITEM", "NUMPY_LIST", "SEPARATORS", "HASH", "ANSWER_FORM", "usual_texts", "span_columns", "quoted_columns",
+    "parse_number", "number_cure", "words_of_name", "can_be_suggested", "suggest_call", "find_columns",
+    "type_in_words", "coding_problem", "text_problem", "label_problem", "label_value", "sort_labels", "spelled",
+    "written_list", "signs_in", "split_cells", "split_cell", "seem_several", "letters", "name_classes", "truth",
+    "listed", "read_answers", "places_of", "piece_like", "place_cure", "answer_problem", "look_up", "find_answers"
 ]
 
 # %% ../../../nbs/toolkit/columns.ipynb #2d48f4dc
@@ -121,6 +121,41 @@ def parse_number(
     return value if math.isfinite(value) else None
 
 # %% ../../../nbs/toolkit/columns.ipynb #1ccc266e
+GROUPS = r"[+-]?[1-9]\d{0,2}"  # what stands in front of a sign between thousands
+
+
+def number_cure(
+    x,  # a cell that is not read as a number
+) -> str:  # with the number that is meant, where that is sure
+    "How to write a number that is written as people or spreadsheets do."
+    cell = str(x)[:80].strip()
+    found = re.findall(r"[+-]?[.,]?\d(?:[\d.,'’\s]*\d)?", cell)
+    words = re.findall(r"[^\W\d_]+", cell)
+    if len(found) != 1 or len(words) > 1:
+        return "Write one number, such as 3.8, or nothing where there is none"
+    bare = found[0]
+    if re.fullmatch(rf"{GROUPS}([,.])\d{{3}}", bare):
+        whole = re.sub("[,.]", "", bare)
+        point = bare.replace(",", ".")
+        return f"It may be {whole} or {point}: write {whole}, or {float(point)}"
+    if re.fullmatch(r"[+-]?\d*,\d+", bare):
+        number = bare.replace(",", ".")
+        start = "Write it with a decimal point: "
+    elif re.fullmatch(rf"{GROUPS}(,\d{{3}})+(\.\d*)?", bare):
+        number = bare.replace(",", "")
+        start = "Leave out what stands between thousands: "
+    elif re.fullmatch(rf"{GROUPS}(\.\d{{3}})+(,\d*)?", bare):
+        number = bare.replace(".", "").replace(",", ".")
+        start = "Leave out what stands between thousands, and write a decimal point: "
+    else:
+        grouped = re.fullmatch(rf"{GROUPS}([\s'’]\d{{3}})+([.,]\d+)?", bare)
+        number = re.sub(r"[\s'’]", "", bare).replace(",", ".") if grouped else bare
+        start = "Write the number alone: "
+    if parse_number(number) is None:
+        return "Write one number, such as 3.8, or nothing where there is none"
+    return f"{start}-{number}" if re.fullmatch(r"\(.*\)", cell) else start + number
+
+
 # first or last words in the names of columns that hold no labels
 NOT_LABELS = {
     *("id", "ids", "uuid", "guid", "key", "index", "url", "uri", "link", "email"),

@@ -7,14 +7,15 @@ __all__ = [
     "NOTHING", "MANY_VALUES", "LONGEST_GAP", "NO_ROWS", "UNSURE", "FLAGS", "Preparation", "read_score",
     "multi_hot_labels", "read_label", "read_labels", "says_nothing", "note_gaps", "add_chunk", "one_by_one",
     "read_piece", "take_split_column", "read_pieces", "meaning_of", "one_spelling", "read_values", "meanings_of",
-    "names_of", "understand_values", "number_anew", "hide_silent_splits", "refuse_scores", "refuse_free_text",
-    "refuse_several", "note_alike", "note_unsure", "class_ids", "width_of_flags", "read_flags", "multilabel_ids",
-    "refuse_unseen_labels", "labels_hidden", "count_codes", "decide_labels"
+    "names_of", "understand_values", "number_anew", "hide_silent_splits", "refuse_thousands", "refuse_scores",
+    "refuse_free_text", "refuse_several", "note_alike", "note_unsure", "class_ids", "width_of_flags", "read_flags",
+    "multilabel_ids", "refuse_unseen_labels", "labels_hidden", "count_codes", "decide_labels"
 ]
 
 # %% ../../../nbs/toolkit/prepare.ipynb #0cc027d3
 import json
 import re
+import reprlib
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
@@ -27,6 +28,7 @@ from .arrow import Part
 from .bulk import FIRST, Chunk, text_keys
 from .columns import (
     GAPS,
+    GROUPS,
     NO_TEXT,
     find_answers,
     find_columns,
@@ -35,6 +37,7 @@ from .columns import (
     letters,
     listed,
     name_classes,
+    number_cure,
     parse_number,
     seem_several,
     sort_labels,
@@ -72,6 +75,8 @@ class Preparation:
     gaps: list = field(
         default_factory=list
     )  # (line, text) of a piece: texts that say there is none
+    # {how a score is written: one of them}: with a point before three digits, another, or whole
+    written: dict = field(default_factory=dict)
     temporary: list = field(default_factory=list)
 
     def clean(self):
@@ -85,14 +90,19 @@ class Preparation:
 NOTHING = {"nan", "none", "null", "na", "n/a"}  # among numbers, an empty cell
 
 
-def read_score(label, x):
+def read_score(prep, x):
     "A number to be predicted, as (code, number, answers, problem)."
     if label_value(x) is None or str(x).strip().lower() in GAPS | NOTHING:
         return -1, np.nan, None, None
     value = parse_number(x)
     if value is None:
-        what = f"{label!r} is {x!r}, not a finite number"
-        return 0, None, None, (what, "Write it with a decimal point, such as 3.8")
+        what = f"{prep.label!r} is {reprlib.repr(x)}, not a finite number"
+        return 0, None, None, (what, number_cure(x))
+    if isinstance(x, str) and "." in x:
+        form = "thousands" if re.fullmatch(rf"{GROUPS}\.\d{{3}}", x.strip()) else "point"
+        prep.written.setdefault(form, x.strip())
+    elif isinstance(x, str):
+        prep.written.setdefault("whole", x.strip())
     return 0, value, None, None
 
 
@@ -131,7 +141,7 @@ def read_label(prep, row, texts, piece):
     if wrong:
         return 0, None, None, wrong
     if prep.kind == "regress":
-        return read_score(prep.label, x)
+        return read_score(prep, x)
     x = label_value(x, (piece.names or {}).get(prep.label))
     if isinstance(x, tuple) and x and set(x) <= {None, "-1"}:
         x = None
@@ -352,6 +362,8 @@ def read_values(prep) -> dict:
     named = set(map(str, prep.wanted or ())) | {n for p in prep.parts for n in names_of(prep, p)}
     texts = [v for v in prep.codes if isinstance(v, str)]
     gaps = [v for v in texts if v.lower() in GAPS and v not in named]
+    if len(texts) - len(gaps) < 2:  # classes to tell apart, whatever they are called
+        gaps = []
     if gaps:
         prep.notes.append(
             f"column {prep.label!r}: {', '.join(map(repr, gaps))} read as no label, like an empty "
@@ -441,17 +453,36 @@ def hide_silent_splits(prep, nothing, why, splits=(*SPLITS, None)):
         warn(said)
 
 # %% ../../../nbs/toolkit/prepare.ipynb #739ea507
+def refuse_thousands(prep):
+    """Scores such as 1.100 and 950 in a file with semicolons, as is written where the comma is the
+    decimal sign: nothing shows whether the point stands between thousands.
+    """
+    seen = prep.written
+    semicolon = any(p.separator and p.separator() == ";" for p in prep.src.pieces)
+    if "thousands" not in seen or "whole" not in seen or "point" in seen or not semicolon:
+        return
+    raise CourseError(
+        f"{prep.src.name}: column {prep.label!r} holds {seen['thousands']!r} beside "
+        f"{seen['whole']!r}, and fields are separated by ';', as where a point stands between "
+        f"thousands. {number_cure(seen['thousands'])}, and all others alike"
+    )
+
+
 def refuse_scores(prep, own, values, numeric):
     "A column of scores is not a column of classes: ask instead of building a class for each value."
     if prep.kind is not None:
         return
-    comma = sorted(v for v in own if re.fullmatch(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+", v))
+    form = r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+|[+-]?\d{1,3}(,\d{3})+(\.\d+)?"
+    comma = sorted(v for v in own if re.fullmatch(form, v))
     words = [v for v in own if v not in comma and values[v] is None and v.lower() not in NOTHING]
     if comma and not words:
+        what, write = "a decimal comma", "Write them with a decimal point"
+        if all(re.fullmatch(rf"{GROUPS}(,\d{{3}})+(\.\d+)?", v) for v in comma):
+            what, write = "commas", number_cure(comma[0])
         raise CourseError(
-            f"{prep.src.name}: column {prep.label!r} holds numbers with a decimal comma, such as "
-            f"{', '.join(map(repr, comma[:3]))}. Scores to predict? Write them with a decimal "
-            'point and pass kind="regress". Several labels in a cell? Pass kind="multilabel". '
+            f"{prep.src.name}: column {prep.label!r} holds numbers with {what}, such as "
+            f"{', '.join(map(repr, comma[:3]))}. Scores to predict? {write} "
+            'and pass kind="regress". Several labels in a cell? Pass kind="multilabel". '
             f"{len(own)} separate classes? Pass kind=\"classify\""
         )
     scores = [v for v in own if values[v] is not None and not values[v].is_integer()]
@@ -505,7 +536,8 @@ UNSURE = {"None", "NA", "?", "-", "--", "."}  # a class, or what is written wher
 
 def note_unsure(prep, rows):
     "Say which classes may stand for an empty cell; `rows` is how many rows of train have each."
-    unsure = [f"{v!r} ({n:,} row{'s' * (n > 1)})" for v, n in rows.items() if v in UNSURE]
+    unsure = [v for v in rows if v in UNSURE or v.lower() in GAPS]
+    unsure = [f"{v!r} ({rows[v]:,} row{'s' * (rows[v] > 1)})" for v in unsure]
     if unsure:
         prep.notes.append(
             f"label {', '.join(unsure)} is a class like the others. Where it means that there is "
@@ -690,6 +722,7 @@ def decide_labels(
         why = 'no question has an answer, and none says "is_impossible": true'
         hide_silent_splits(prep, 1, f"{why}, so they are taken as not labelled")
     if prep.kind == "regress":
+        refuse_thousands(prep)
         for p in prep.parts:  # a code of its own for -1
             p.codes = np.where(np.asarray(p.values) == -1, np.int32(1), p.codes)
         hide_silent_splits(prep, 1, "every score is -1, so they are taken as not labelled")

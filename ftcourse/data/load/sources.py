@@ -31,6 +31,7 @@ from .annotations import annotated_rows
 from .bulk import FIRST, Chunk, read_in_bulk
 from .readers import (
     FORMATS,
+    Table,
     class_names,
     declared_names,
     encoding_of,
@@ -69,6 +70,7 @@ class Piece:
     names: dict | None = None  # of a ClassLabel column: {column: names}
     is_text: bool = False  # plain text, without columns
     read_bulk: Callable | None = None  # the same as `read`, with `Chunk`s among the rows
+    separator: Callable | None = None  # of a table: () -> what stands between its fields
 
 # %% ../../../nbs/toolkit/sources.ipynb #459007e9
 @dataclass
@@ -239,7 +241,8 @@ def source_from_file(path, split, how):
     text = format_of(path) == "text"
     read = lambda problems: read_rows(path, problems, **how)
     read_bulk = lambda problems: read_in_bulk(path, problems, **how)
-    return Piece(split, path.name, read, unit, names, text, read_bulk)
+    sign = (lambda: Table(path, sep=how.get("sep")).sep) if format_of(path) == "csv" else None
+    return Piece(split, path.name, read, unit, names, text, read_bulk, sign)
 
 # %% ../../../nbs/toolkit/sources.ipynb #551f61f4
 def split_files(folder, files, how):
