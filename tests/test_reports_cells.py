@@ -324,3 +324,65 @@ def test_t2_points_before_three_digits_beside_whole_numbers_are_asked_about(tmp_
     for prices in (["1100", "950"], ["1.1", "950"], ["1.100", "950.5"], ["0.125", "1"]):
         assert load_task(priced(tmp_path, *prices, sep=";"), label="price", kind="regress", split="train")
     assert load_task(priced(tmp_path, "1.100", "950"), label="price", kind="regress", split="train")
+
+
+# ---------------------------------------------------------------- lists that are none
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        ("['food', 'dri...", "begins like a list and is not a whole one"),
+        ('["food", "dri', "begins like a list and is not a whole one"),
+        ("[food, dri", "begins like a list and is not a whole one"),
+        ("('drink')", "begins like a list and is not a whole one"),
+        ("{'food': 1, 'drink': 0}", "an object and no list of classes"),
+    ],
+)
+@pytest.mark.parametrize("others", [("['food', 'drink']", "['food']"), ("food", "food|drink")])
+def test_t7_a_cell_that_begins_like_a_list_is_named(cell, said, others):
+    given = labelled(*others)
+    given[7]["label"] = cell
+    assert "data row 7: " in refused(given, kind="multilabel")
+    assert said in refused(given, kind="multilabel")
+    task = load_task(given, kind="multilabel", on_bad="skip", split="train")
+    assert [task.labels, len(task.problems)] == [["drink", "food"], 1]
+
+
+def test_t7_among_lists_of_one_class_too_and_a_class_with_a_bracket_stays():
+    given = labelled("['food']", "['drink']")
+    given[7]["label"] = "['foo"
+    assert "data row 7: 'label' is \"['foo\"" in refused(given)
+    assert load_task(labelled("[draft]", "[draft", "final"), split="train").labels == ["[draft", "[draft]", "final"]
+    assert load_task(labelled("(old) news", "new|(old) news"), kind="multilabel", split="train").labels == [
+        "(old) news",
+        "new",
+    ]
+    named = load_task(labelled("[x", "y"), kind="multilabel", labels=["[x", "y"], split="train")
+    assert named.labels == ["[x", "y"]
+
+
+# ---------------------------------------------------------------- several columns of usual names
+
+
+def wide(*columns, n=30):
+    return [{c: f"{c} {i}" if k < len(columns) - 1 else i % 2 for k, c in enumerate(columns)} for i in range(n)]
+
+
+def test_t19_text_and_text_pair_are_a_pair():
+    task = load_task(wide("text", "text_pair", "label"))
+    assert task.text == ("text", "text_pair")
+    assert load_task(wide("text", "text_pair", "label"), text="text").text == ("text",)
+    assert load_task(wide("text", "text_pair"), kind="lm").text == ("text",)
+
+
+def test_t28_columns_that_could_be_meant_too_are_said():
+    task = load_task(wide("comment", "review", "label"))
+    assert noted(task, "text is 'review'", "'comment' could be one", "text='comment'", "text=('review', 'comment')")
+    assert load_task(wide("comment", "review", "label"), text=("review", "comment")).text == ("review", "comment")
+    assert not noted(load_task(wide("comment", "review", "label"), text="review"), "could be one")
+    given = [row | {"sentiment": i % 3, "topic": i % 5} for i, row in enumerate(wide("text", "x"))]
+    task = load_task(given)
+    assert noted(task, "the label is 'sentiment'", "'topic' could be one", "label='topic'")
+    assert not noted(load_task(given, label="topic"), "could be one")
+    assert not noted(load_task(wide("premise", "hypothesis", "label")), "could be one")

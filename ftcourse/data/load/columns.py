@@ -5,11 +5,12 @@
 # %% auto #0
 __all__ = [
     "PAIRS", "TEXTS", "LABELS", "GAPS", "NO_TEXT", "BLANK", "GROUPS", "NOT_LABELS", "ENDINGS", "MONTH", "NO_LABEL",
-    "ITEM", "NUMPY_LIST", "SEPARATORS", "HASH", "ANSWER_FORM", "usual_texts", "span_columns", "quoted_columns",
-    "parse_number", "number_cure", "words_of_name", "can_be_suggested", "suggest_call", "find_columns",
-    "type_in_words", "coding_problem", "text_problem", "label_problem", "label_value", "sort_labels", "spelled",
-    "written_list", "signs_in", "split_cells", "split_cell", "seem_several", "letters", "name_classes", "truth",
-    "listed", "read_answers", "places_of", "piece_like", "place_cure", "answer_problem", "look_up", "find_answers"
+    "ITEM", "NUMPY_LIST", "SEPARATORS", "HASH", "ANSWER_FORM", "usual_texts", "not_taken", "span_columns",
+    "quoted_columns", "parse_number", "number_cure", "words_of_name", "can_be_suggested", "suggest_call",
+    "find_columns", "type_in_words", "coding_problem", "text_problem", "label_problem", "label_value",
+    "sort_labels", "spelled", "written_list", "signs_in", "split_cells", "split_cell", "seem_several", "letters",
+    "name_classes", "truth", "listed", "read_answers", "places_of", "piece_like", "place_cure", "answer_problem",
+    "look_up", "find_answers"
 ]
 
 # %% ../../../nbs/toolkit/columns.ipynb #2d48f4dc
@@ -24,6 +25,7 @@ from ...core.errors import CourseError
 
 # %% ../../../nbs/toolkit/columns.ipynb #d3e4f5f6
 PAIRS = [
+    ("text", "text_pair"),
     ("sentence1", "sentence2"),
     ("question1", "question2"),
     ("premise", "hypothesis"),
@@ -83,11 +85,37 @@ def usual_texts(known, label, kind):
     "Text columns by their usual names: a pair where there is one, unless a column is called text."
     pair = next((p for p in PAIRS if p[0] in known and p[1] in known), None)
     one = next((t for t in TEXTS if t in known and known[t] != label), None)
-    if pair and one != "text" and kind != "lm":
+    if pair and (one != "text" or "text" in pair) and kind != "lm":
         return tuple(known[c] for c in pair)
     return (known[one],) if one else ()
 
 # %% ../../../nbs/toolkit/columns.ipynb #b83f37be
+def not_taken(
+    columns: list,  # names of the columns there are
+    asked: tuple,  # text and label, as the caller said
+    taken: tuple,  # the text columns and the label column that are read
+) -> list[str]:  # a note for the texts, one for the labels
+    "Say which columns with a usual name are not read, where the caller chose none."
+    text, label = taken
+    mine = {*text, label} if not isinstance(label, tuple) else {*text, *label}
+    rest = {c: str(c).strip().lower() for c in columns if c not in mine}
+    notes = []
+    texts = [c for c, name in rest.items() if name in TEXTS]
+    if texts and not asked[0]:
+        both = f", or text=({text[0]!r}, {texts[0]!r}) for both" if len(text) == 1 else ""
+        notes.append(
+            f"text is {' and '.join(map(repr, text))}; {quoted_columns(texts)} could be one and is "
+            f"not read. Pass text={texts[0]!r} if it is meant{both}"
+        )
+    labels = [c for c, name in rest.items() if name in LABELS]
+    if labels and label is not None and asked[1] is None:
+        notes.append(
+            f"the label is {label!r}; {quoted_columns(labels)} could be one and is not read. Pass "
+            f"label={labels[0]!r} if it is meant"
+        )
+    return notes
+
+
 def span_columns(columns, where, text, label, known):
     "Question, context and answers."
     names = (known.get("question", "question"), known.get("context", "context"))

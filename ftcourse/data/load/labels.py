@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = [
-    "NOTHING", "MANY_VALUES", "LONGEST_GAP", "NO_ROWS", "UNSURE", "FLAGS", "Preparation", "read_score",
-    "multi_hot_labels", "read_label", "read_labels", "says_nothing", "note_gaps", "add_chunk", "one_by_one",
-    "read_piece", "take_split_column", "read_pieces", "meaning_of", "one_spelling", "read_values", "meanings_of",
-    "names_of", "understand_values", "number_anew", "hide_silent_splits", "refuse_thousands", "refuse_scores",
-    "refuse_free_text", "refuse_several", "note_alike", "note_unsure", "class_ids", "width_of_flags", "read_flags",
-    "multilabel_ids", "refuse_unseen_labels", "labels_hidden", "count_codes", "decide_labels"
+    "NOTHING", "MANY_VALUES", "LONGEST_GAP", "NO_ROWS", "LIST_BEGINS", "UNSURE", "FLAGS", "Preparation",
+    "read_score", "multi_hot_labels", "read_label", "read_labels", "says_nothing", "note_gaps", "add_chunk",
+    "one_by_one", "read_piece", "take_split_column", "read_pieces", "meaning_of", "broken_list", "one_spelling",
+    "read_values", "meanings_of", "names_of", "understand_values", "number_anew", "hide_silent_splits",
+    "refuse_thousands", "refuse_scores", "refuse_free_text", "refuse_several", "note_alike", "note_unsure",
+    "class_ids", "width_of_flags", "read_flags", "multilabel_ids", "refuse_unseen_labels", "labels_hidden",
+    "count_codes", "decide_labels"
 ]
 
 # %% ../../../nbs/toolkit/prepare.ipynb #0cc027d3
@@ -37,10 +38,12 @@ from .columns import (
     letters,
     listed,
     name_classes,
+    not_taken,
     number_cure,
     parse_number,
     seem_several,
     sort_labels,
+    spelled,
     split_cells,
     text_problem,
     truth,
@@ -309,6 +312,8 @@ def read_pieces(
             asked = prep.text, prep.label, prep.kind
             settled = find_columns(columns, piece.name, *asked, [row for _, row in head])
             prep.text, prep.label, prep.kind = settled
+            if prep.kind != "span":
+                prep.notes += not_taken(columns, asked, settled[:2])
         if head:
             read_piece(prep, piece, chain(head, rows), [row for _, row in head], found)
         else:
@@ -344,6 +349,22 @@ def meaning_of(prep, value):
     return names
 
 
+LIST_BEGINS = re.compile(r"[\[{]|\(['\"]")
+
+
+def broken_list(prep, value):
+    "What is wrong with a cell that begins like a list and is none, and the cure; None: nothing."
+    if not LIST_BEGINS.match(value):
+        return None
+    shown = value if len(value) <= 60 else f"{value[:59]}…"
+    what = f"{prep.label!r} is {shown!r}, which begins like a list and is not a whole one"
+    cure = "Write the whole list, such as ['a', 'b']: programs cut long cells off"
+    if isinstance(spelled(value), dict):
+        what = f"{prep.label!r} is {shown!r}, an object and no list of classes"
+        cure = "Write a list of the classes that the text has, such as ['a', 'b']"
+    return [what, cure]
+
+
 def one_spelling(values):
     "{value: value} that makes one of True, true and 1, where a column holds truth values alone."
     said = {v: truth(v) for v in values}
@@ -362,7 +383,7 @@ def read_values(prep) -> dict:
     named = set(map(str, prep.wanted or ())) | {n for p in prep.parts for n in names_of(prep, p)}
     texts = [v for v in prep.codes if isinstance(v, str)]
     gaps = [v for v in texts if v.lower() in GAPS and v not in named]
-    if len(texts) - len(gaps) < 2:  # classes to tell apart, whatever they are called
+    if len(prep.codes) - len(gaps) < 2:  # classes to tell apart, whatever they are called
         gaps = []
     if gaps:
         prep.notes.append(
@@ -378,6 +399,9 @@ def meanings_of(prep, values, named):
     lists = {v: meaning_of(prep, v) for v in texts if v not in named}
     lists = {v: x for v, x in lists.items() if x is not v}
     meaning = {v: v for v in values}
+    if prep.kind == "multilabel" or any(isinstance(x, tuple) for x in lists.values()):
+        begun = {v: broken_list(prep, v) for v in texts if v not in lists and v not in named}
+        lists |= {v: wrong for v, wrong in begun.items() if wrong}
     if prep.kind == "multilabel":
         rest = [v for v in texts if v not in lists]
         apart, said = split_cells(rest, named, f"{prep.src.name}: column {prep.label!r}")
