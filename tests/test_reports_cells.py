@@ -386,3 +386,52 @@ def test_t28_columns_that_could_be_meant_too_are_said():
     assert noted(task, "the label is 'sentiment'", "'topic' could be one", "label='topic'")
     assert not noted(load_task(given, label="topic"), "could be one")
     assert not noted(load_task(wide("premise", "hypothesis", "label")), "could be one")
+
+
+# ---------------------------------------------------------------- labels that are almost one
+
+
+@pytest.mark.parametrize(
+    "alike",
+    [
+        ("non-toxic", "non\u2013toxic", "non toxic", "non_toxic"),
+        ("very_good", "very good"),
+        ("don't", "don\u2019t"),
+        ("good", "good."),
+        ("a &amp; b", "a & b"),
+        ("01", "1"),
+        ("+1", "1"),
+    ],
+)
+def test_t30_labels_that_differ_only_in_marks_are_noted(alike):
+    task = load_task(labelled(*alike, "other"), split="train")
+    assert noted(task, *map(repr, alike), "differ only in marks", "separate classes")
+    assert not noted(load_task(labelled(*alike, "other"), split="train", labels=[*alike, "other"]), "in marks")
+
+
+def test_t30_labels_that_differ_in_more_are_not_noted():
+    for labels in (("C", "C++", "C#"), ("-1", "1", "0"), ("1.5 stars", "2 stars"), ("?", "-", "x"), ("a", "b")):
+        assert not noted(load_task(labelled(*labels), split="train"), "differ only")
+
+
+@pytest.mark.parametrize("mixed", [("yes", "no", "1", "0"), ("Y", "YES", "n", "No"), ("yes", "no", "y")])
+def test_t3_yes_and_no_in_several_ways_are_noted(mixed):
+    assert noted(load_task(labelled(*mixed), split="train"), "say yes or no in several ways")
+    assert not noted(load_task(labelled("yes", "no"), split="train"), "several ways")
+    assert not noted(load_task(labelled("yes", "no", "maybe", "y"), split="train"), "several ways")
+
+
+def test_t30_t5_a_slip_and_a_total_are_named():
+    given = labelled("positive", "negative")
+    given[7]["label"] = "postive"
+    assert noted(load_task(given), "label 'postive' (1 row) is almost 'positive' (30 rows)")
+    given[7]["label"] = "Total"
+    assert noted(load_task(given), "1 of 3 labels are not in it ('Total')")
+    many = [{"text": f"text {i}", "labels": ["positive", ["long", "lomg"][i == 9]]} for i in range(40)]
+    assert noted(load_task(many), "label 'lomg' (1 row)") is False  # too short to tell
+    many[9]["labels"] = ["positve"]
+    assert noted(load_task(many), "label 'positve' (1 row) is almost 'positive'")
+    for near in (("class 10", "class 11"), ("entailment", "not_entailment")):
+        given = labelled(near[0], "other")
+        given[7]["label"] = near[1]
+        assert not noted(load_task(given), "is almost")

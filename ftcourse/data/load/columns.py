@@ -5,21 +5,23 @@
 # %% auto #0
 __all__ = [
     "PAIRS", "TEXTS", "LABELS", "GAPS", "NO_TEXT", "BLANK", "GROUPS", "NOT_LABELS", "ENDINGS", "MONTH", "NO_LABEL",
-    "ITEM", "NUMPY_LIST", "SEPARATORS", "HASH", "ANSWER_FORM", "usual_texts", "not_taken", "span_columns",
-    "quoted_columns", "parse_number", "number_cure", "words_of_name", "can_be_suggested", "suggest_call",
-    "find_columns", "type_in_words", "coding_problem", "text_problem", "label_problem", "label_value",
-    "sort_labels", "spelled", "written_list", "signs_in", "split_cells", "split_cell", "seem_several", "letters",
-    "name_classes", "truth", "listed", "read_answers", "places_of", "piece_like", "place_cure", "answer_problem",
-    "look_up", "find_answers"
+    "ITEM", "NUMPY_LIST", "SEPARATORS", "HASH", "MARKS", "SAME", "ANSWER_FORM", "usual_texts", "not_taken",
+    "span_columns", "quoted_columns", "parse_number", "number_cure", "words_of_name", "can_be_suggested",
+    "suggest_call", "find_columns", "type_in_words", "coding_problem", "text_problem", "label_problem",
+    "label_value", "sort_labels", "spelled", "written_list", "signs_in", "split_cells", "split_cell",
+    "seem_several", "letters", "bare_name", "same_answers", "slips", "name_classes", "truth", "listed",
+    "read_answers", "places_of", "piece_like", "place_cure", "answer_problem", "look_up", "find_answers"
 ]
 
 # %% ../../../nbs/toolkit/columns.ipynb #2d48f4dc
 import ast
+import html
 import json
 import math
 import re
 import reprlib
 import unicodedata
+from difflib import get_close_matches
 
 from ...core.errors import CourseError
 
@@ -562,6 +564,45 @@ def letters(
     "A name without capitals, accents' two forms, spaces at its ends, and what does not show."
     shown = "".join(c for c in label if unicodedata.category(c) != "Cf" and c not in BLANK)
     return " ".join(unicodedata.normalize("NFKC", shown).casefold().split())
+
+
+MARKS = re.compile(r"[\s'’‘`\"“”_.,:;!?\u2010-\u2015-]+")  # not +, # and *: C, C++ and C# differ
+
+
+def bare_name(
+    label: str,  # a class name
+) -> str:  # the same for names that differ in marks, HTML's forms, or the form of a number
+    "A name without what stands between its letters; a number by its value."
+    name = letters(html.unescape(label))
+    number = parse_number(name)
+    return f"{number:g}" if number is not None else MARKS.sub("", name) or name
+
+
+SAME = ({"yes", "y", "true", "t", "1"}, {"no", "n", "false", "f", "0"})
+
+
+def same_answers(labels) -> list[str]:
+    "Of classes that all say yes or no, those that say it several ways."
+    said = {x: x.casefold() for x in labels}
+    if not all(s in SAME[0] | SAME[1] for s in said.values()):
+        return []
+    groups = [[x for x, s in said.items() if s in words] for words in SAME]
+    return [x for group in groups if len({said[x] for x in group}) > 1 for x in group]
+
+
+def slips(
+    rows: dict,  # {class name: its rows}
+) -> list[tuple]:  # (a name of few rows, that of many which it probably is)
+    "Names that are almost those of another class, and so rare that they may be slips."
+    few = [x for x, n in rows.items() if 0 < n <= 3 and len(x) >= 5][:50]
+    digits = lambda x: re.sub(r"\D", "", x)
+    found = []
+    for x in few:
+        many = [y for y, n in rows.items() if n >= 10 * rows[x] and abs(len(x) - len(y)) < 3]
+        many = [y for y in many if digits(x) == digits(y)][:500]
+        near = get_close_matches(x.casefold(), [y.casefold() for y in many], 1, 0.85)
+        found += [(x, y) for y in many if near and y.casefold() == near[0] != x.casefold()][:1]
+    return found
 
 # %% ../../../nbs/toolkit/columns.ipynb #839a2910
 def name_classes(

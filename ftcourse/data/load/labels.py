@@ -31,6 +31,7 @@ from .columns import (
     GAPS,
     GROUPS,
     NO_TEXT,
+    bare_name,
     find_answers,
     find_columns,
     label_problem,
@@ -41,7 +42,9 @@ from .columns import (
     not_taken,
     number_cure,
     parse_number,
+    same_answers,
     seem_several,
+    slips,
     sort_labels,
     spelled,
     split_cells,
@@ -541,8 +544,8 @@ def refuse_several(prep, own):
         )
 
 # %% ../../../nbs/toolkit/prepare.ipynb #c0ffee84
-def note_alike(prep):
-    "Say which labels a reader would take for one."
+def note_alike(prep, rows):
+    "Say which labels a reader would take for one; `rows` is how many rows of train have each."
     lower = Counter(map(letters, prep.labels))
     alike = [x for x in prep.labels if lower[letters(x)] > 1]
     if alike:
@@ -552,6 +555,26 @@ def note_alike(prep):
         shown = map(repr if visible else ascii, alike)
         prep.notes.append(
             f"labels {', '.join(shown)} differ only in {how}; they are separate classes"
+        )
+    if prep.wanted or any(names_of(prep, p) for p in prep.parts):
+        return  # names that were given
+    forms = {}
+    for x in prep.labels:
+        forms.setdefault(bare_name(x), []).append(x)
+    marks = [x for group in forms.values() if len(set(map(letters, group))) > 1 for x in group]
+    several = same_answers(prep.labels)
+    for names, what in (
+        (marks, "differ only in marks, spaces or the form of a number"),
+        (several, "say yes or no in several ways"),
+    ):
+        if names:
+            shown = ", ".join(map(repr, names[:12])) + ", …" * (len(names) > 12)
+            prep.notes.append(f"labels {shown} {what}; they are separate classes")
+    for x, y in slips(rows):
+        has = f"{rows[x]} row{'s' * (rows[x] > 1)}"
+        prep.notes.append(
+            f"label {x!r} ({has}) is almost {y!r} ({rows[y]:,} rows); they are separate classes. "
+            "Correct it if it is a slip"
         )
 
 # %% ../../../nbs/toolkit/prepare.ipynb #0ad28484
@@ -590,7 +613,11 @@ def class_ids(prep, counts):
     table = np.full(len(prep.codes) + 1, -1, np.int32)
     for v, c in named.items():
         table[c] = prep.labels.index(rename[v]) if v in rename else -2
-    note_alike(prep)
+    rows = Counter()
+    for c in named.values():
+        if table[c] >= 0:
+            rows[prep.labels[table[c]]] += int(counts[c])
+    note_alike(prep, rows)
     if not wanted:
         note_unsure(prep, {v: int(counts[c]) for v, c in named.items() if v in own})
     if asked is None and grades_of(prep.labels, prep.label) is not None:
@@ -674,9 +701,11 @@ def multilabel_ids(prep, counts):
     renamed = [{rename.get(x) for x in v} for v in values]
     place = {name: i for i, name in enumerate(prep.labels)}
     prep.vectors = np.zeros((len(values), len(prep.labels)), np.int8)
+    rows = Counter()
     for i, names in enumerate(renamed):
+        rows.update(dict.fromkeys(names, int(counts[i])))
         prep.vectors[i, [place[name] for name in names if name in place]] = 1
-    note_alike(prep)
+    note_alike(prep, {name: rows[name] for name in prep.labels})
     if by_columns:
         prep.label = "labels"
     elif () in prep.codes:
