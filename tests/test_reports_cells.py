@@ -1,5 +1,8 @@
 "What a cell, a header or a column may mean that is read another way than it was meant (issue 13, kinds 2 and 3)."
 
+import json
+from datetime import date, datetime
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -435,3 +438,101 @@ def test_t30_t5_a_slip_and_a_total_are_named():
         given = labelled(near[0], "other")
         given[7]["label"] = near[1]
         assert not noted(load_task(given), "is almost")
+
+
+# ---------------------------------------------------------------- what programs write
+
+
+PRODIGY = {"_input_hash": 1, "_task_hash": 2, "_session_id": None}
+
+
+@pytest.mark.parametrize("form", ["label", "accept"])
+@pytest.mark.parametrize("hashes", [PRODIGY, {}])
+def test_t25_what_was_rejected_or_ignored_in_prodigy_is_no_label(tmp_path, form, hashes):
+    answers = ["accept", "reject", "accept", "ignore"]
+    labels = ["neg", "pos", "pos"]
+    given = [
+        {"text": f"text {i}", form: labels[i % 3] if form == "label" else [labels[i % 3]], "answer": answers[i % 4]}
+        | hashes
+        for i in range(60)
+    ]
+    file = written(tmp_path, *map(json.dumps, given), name="x.jsonl")
+    for source in (file, given):
+        task = load_task(source, split="train")
+        assert [task.labels, len(task.train), len(task.unlabelled)] == [["neg", "pos"], 30, 30]
+        assert noted(task, "30 rows that were rejected or ignored in Prodigy")
+    told = load_task(file, label="answer", split="train")
+    assert [told.labels, noted(told, "Prodigy")] == [["accept", "ignore", "reject"], False]
+
+
+def test_t25_an_answer_of_another_kind_is_a_column():
+    given = [{"text": f"text {i}", "label": i % 2, "answer": ["yes", "no"][i % 2]} for i in range(20)]
+    task = load_task(given, split="train")
+    assert [len(task.train), task.unlabelled] == [20, None]
+
+
+@pytest.mark.parametrize("form", ["{}\n{}", "[{}, {}]"])
+def test_t9_a_key_that_comes_twice_is_named(tmp_path, form):
+    good, bad = '{"text": "a", "label": "x"}', '{"text": "b", "label": "x", "label": "y"}'
+    name = "x.jsonl" if form[0] == "{" else "x.json"
+    said = refused(written(tmp_path, form.format(good, bad), name=name), split="train")
+    assert "the key 'label' twice" in said
+    assert ("x.jsonl:2" if form[0] == "{" else "element 1") in said
+
+
+def test_t14_an_enum_of_polars_keeps_its_classes():
+    polars = pytest.importorskip("polars")
+    kind = polars.Enum(["positive", "negative", "x"])
+    frame = polars.DataFrame(
+        {"text": [f"text {i}" for i in range(20)], "label": ["negative", "positive"] * 10},
+        schema_overrides={"label": kind},
+    )
+    assert load_task(frame, split="train").labels == ["positive", "negative", "x"]
+
+
+def test_t20_a_label_of_its_own_for_each_row_is_no_class():
+    given = [{"text": ["neg", "pos"][i % 2], "label": f"a review of its own, number {i}"} for i in range(40)]
+    assert "40 different values in 40 rows" in refused(given)
+    assert len(load_task(given, kind="classify", split="train").labels) == 40
+    assert load_task(given[:8], split="train").kind == "classify"
+
+
+def test_t18_the_cure_for_numbered_files_works(tmp_path):
+    for i in (1, 2):
+        lines = [f"text {i} {k},{k % 2}" for k in range(20)]
+        written(tmp_path, "text,label", *lines, name=f"train_{i}.csv")
+    said = refused(tmp_path)
+    assert "train-1-of-2.csv" in said
+    assert said.count('{"train": ') == 1
+    assert '"test": …' in said
+    for i in (1, 2):
+        (tmp_path / f"train_{i}.csv").rename(tmp_path / f"train-{i}-of-2.csv")
+    assert sum(map(len, load_task(tmp_path).splits.values())) == 40
+
+
+def sheet(path, *rows):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    book.save(path / "x.xlsx")
+    return path / "x.xlsx"
+
+
+def test_t11_a_date_in_the_place_of_a_label_is_named(tmp_path):
+    file = sheet(tmp_path, ("text", "label"), ("a", datetime(2024, 2, 1)), ("b", "3-5"), ("c", "1-2"), ("d", "3-5"))
+    assert "x.xlsx:2: 'label' is a date or time (2024-02-01 00:00:00)" in refused(file)
+    assert load_task(file, on_bad="skip", split="train").labels == ["1-2", "3-5"]
+    rows = [{"text": f"text {i}", "label": date(2024, 2, 1 + i % 2)} for i in range(12)]
+    assert "is a date or time (2024-02-01)" in refused(rows)
+
+
+def test_t10_a_formula_without_its_value_is_named(tmp_path):
+    rows = [(f"text {i}", "neg" if i % 2 else "pos", f"=ROW({i})") for i in range(10)]
+    assert len(load_task(sheet(tmp_path, ("text", "label", "n"), *rows), split="train").train) == 10
+    rows[3] = ("text 3", '="ne" & "g"', None)
+    rows[5] = ('="text" & 5', "neg", None)
+    said = refused(sheet(tmp_path, ("text", "label", "n"), *rows))
+    assert "x.xlsx:5: 'label' is a formula (cell B5) whose value is not in the file" in said
+    assert "x.xlsx:7: 'text' is a formula (cell A7)" in said
+    assert "Open the file in Excel" in said

@@ -7,7 +7,7 @@ __all__ = [
     "PAIRS", "TEXTS", "LABELS", "GAPS", "NO_TEXT", "BLANK", "GROUPS", "NOT_LABELS", "ENDINGS", "MONTH", "NO_LABEL",
     "ITEM", "NUMPY_LIST", "SEPARATORS", "HASH", "MARKS", "SAME", "ANSWER_FORM", "usual_texts", "not_taken",
     "span_columns", "quoted_columns", "parse_number", "number_cure", "words_of_name", "can_be_suggested",
-    "suggest_call", "find_columns", "type_in_words", "coding_problem", "text_problem", "label_problem",
+    "suggest_call", "find_columns", "Formula", "type_in_words", "coding_problem", "text_problem", "label_problem",
     "label_value", "sort_labels", "spelled", "written_list", "signs_in", "split_cells", "split_cell",
     "seem_several", "letters", "bare_name", "same_answers", "slips", "name_classes", "truth", "listed",
     "read_answers", "places_of", "piece_like", "place_cure", "answer_problem", "look_up", "find_answers"
@@ -21,6 +21,7 @@ import math
 import re
 import reprlib
 import unicodedata
+from dataclasses import dataclass
 from difflib import get_close_matches
 
 from ...core.errors import CourseError
@@ -335,6 +336,20 @@ def find_columns(
     return texts, tuple(label) if many else label, kind
 
 # %% ../../../nbs/toolkit/columns.ipynb #e5763781
+@dataclass(frozen=True)
+class Formula:
+    "A cell of a spreadsheet whose value is not in the file: a program wrote it, not Excel."
+
+    place: str  # such as B7
+
+    def problem(self, column):
+        "(what, cure)."
+        return (
+            f"{column!r} is a formula (cell {self.place}) whose value is not in the file",
+            "Open the file in Excel or LibreOffice, save it there, and load it again",
+        )
+
+
 def type_in_words(x) -> str:
     "What a value is that stands where another should."
     if x is None:
@@ -379,6 +394,8 @@ def text_problem(
     x = row[column]
     if x is None:
         return f"{column!r} is null", "Write a text, or take the row out"
+    if isinstance(x, Formula):
+        return x.problem(column)
     if not isinstance(x, str):
         if isinstance(x, (int, float)) and not isinstance(x, bool):
             return f"{column!r} is not a string (number)", f'Put quotes around it: "{x}"'
@@ -402,6 +419,14 @@ def label_problem(
         return what, "Write a class, a number or a list of classes"
     if isinstance(x, str):
         return coding_problem(x, column)
+    if isinstance(x, Formula):
+        return x.problem(column)
+    if hasattr(x, "isoformat") and x == x:  # NaT is no date
+        return (
+            f"{column!r} is a date or time ({x})",
+            "Spreadsheets make dates of labels such as 1-2: make the cells text and write the "
+            "labels again. Dates that are meant are written as text",
+        )
     if not isinstance(x, (list, tuple)):
         return None
     inner = next((v for v in x if isinstance(v, (list, tuple, dict, bytes))), None)

@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from ...core.errors import CourseError, warn
+from .annotations import is_prodigy
 from .arrow import Part
 from .bulk import FIRST, Chunk, text_keys
 from .columns import (
@@ -260,7 +261,10 @@ def read_piece(prep, piece, rows, head, found):
         )
     if isinstance(prep.label, str) and not any(prep.label in row for row in head):
         prep.notes.append(f"{piece.name}: no column {prep.label!r}")
+    refused = []
     for line, row in one_by_one(prep, part, rows):
+        if is_prodigy(row) and row["answer"] != "accept" and prep.label != "answer":
+            refused.append(line)
         wrong = next(filter(None, (text_problem(row, c) for c in prep.text)), None)
         if wrong is None:
             texts = [row[c] for c in prep.text]
@@ -275,6 +279,13 @@ def read_piece(prep, piece, rows, head, found):
             prep.gaps += [(line, x) for x in texts if says_nothing(x)]
     part.close()
     note_gaps(prep, piece)
+    if refused:
+        lines = ", ".join(map(str, refused[:10])) + ", …" * (len(refused) > 10)
+        prep.notes.append(
+            f"{piece.name}: {len(refused):,} row{'s' * (len(refused) > 1)} that were rejected or "
+            f"ignored in Prodigy are taken as not labelled ({piece.unit} {lines}). Pass "
+            'label="answer" to predict the answer'
+        )
 
 # %% ../../../nbs/toolkit/prepare.ipynb #30711248
 NO_ROWS = {  # by the values of `FORMATS`
@@ -523,7 +534,8 @@ def refuse_scores(prep, own, values, numeric):
 
 def refuse_free_text(prep, own, n):
     "A column with another value in most of its rows is not a column of classes."
-    if prep.kind is None and n >= 50 and len(own) > n / 2:
+    different = n >= 20 and len(own) == n
+    if prep.kind is None and (n >= 50 and len(own) > n / 2 or different):
         raise CourseError(
             f"{prep.src.name}: column {prep.label!r} holds {len(own)} different values in {n} "
             "rows, too many for classes. Pass another label=…, "

@@ -8,9 +8,9 @@ __all__ = [
     "open_bytes", "reading_as", "encoding_of", "physical_lines", "is_quoted", "tabs_everywhere", "separator",
     "bare_rows", "open_at_end", "swallowed", "quote_problem", "quoted_rows", "header_of", "is_header",
     "header_problem", "Table", "read_table", "text_is_table", "format_of", "json_columns", "is_whole", "unit_of",
-    "not_json", "json_lines", "read_json", "named_cells", "list_rows", "squad_list", "squad_rows", "split_rows",
-    "unique_questions", "read_whole_json", "blank_inside", "read_text", "read_pattern", "class_names",
-    "declared_names", "open_columns", "read_columns", "read_sheet", "read_rows"
+    "not_json", "object_of", "json_lines", "read_json", "named_cells", "list_rows", "squad_list", "squad_rows",
+    "split_rows", "unique_questions", "read_whole_json", "blank_inside", "read_text", "read_pattern", "class_names",
+    "declared_names", "open_columns", "read_columns", "with_formulas", "read_sheet", "read_rows"
 ]
 
 # %% ../../../nbs/toolkit/rows.ipynb #ad5ff6a0
@@ -31,7 +31,7 @@ from pathlib import Path
 
 from ...core.errors import CourseError
 from .annotations import annotated_rows
-from .columns import LABELS, TEXTS, type_in_words
+from .columns import LABELS, TEXTS, Formula, type_in_words
 from ..problems import Problem
 
 # %% ../../../nbs/toolkit/rows.ipynb #6dc19083
@@ -543,6 +543,16 @@ def not_json(e):
     return str(e)
 
 
+def object_of(pairs: list[tuple]) -> dict:
+    "An object of JSON. Raises `ValueError` for one that has a key twice."
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [k for k, _ in pairs]
+        twice = next(k for k in keys if keys.count(k) > 1)
+        raise ValueError(f"an object has the key {twice!r} twice")
+    return found
+
+
 def json_lines(path, problems):
     "(line, row) of a file with one object a line."
     name, cure = Path(path).name, 'Each line is one object, such as {"text": "…", "label": 1}'
@@ -550,7 +560,7 @@ def json_lines(path, problems):
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = json.loads(line, object_pairs_hook=object_of)
         except (ValueError, RecursionError) as e:
             problems.append(Problem(name, n, f"not JSON ({not_json(e)})", cure))
             continue
@@ -594,7 +604,7 @@ def list_rows(text, name, problems, columns=None):
     # ijson 3.6 is not used: it turns half a character into "?", and one bad byte refuses the whole
     # file.
     # It would be lighter: 98 MB take 0.5 s and no memory, here 1.2 s and 224 MiB.
-    decode = json.JSONDecoder()
+    decode = json.JSONDecoder(object_pairs_hook=object_of)
     gap = re.compile(r"[\s,]*")
     names = None  # of the columns, where elements are lists
     cure = 'Each element is one object, such as {"text": "…", "label": 1}'
@@ -703,7 +713,7 @@ def read_whole_json(
         if text.lstrip()[0] == "[":
             yield from list_rows(text, Path(path).name, problems, columns)
             return
-        whole = json.loads(text)
+        whole = json.loads(text, object_pairs_hook=object_of)
         if isinstance(whole.get("data"), list):
             rows = squad_rows(split_rows(whole, path))
             if any(isinstance(x, dict) and "paragraphs" in x for x in whole["data"]):
@@ -876,6 +886,17 @@ def read_columns(path, kind):
                 yield n, row
 
 # %% ../../../nbs/toolkit/rows.ipynb #288d538e
+def with_formulas(load_workbook, held: bytes, title: str, rows: list) -> list:
+    "The rows of a sheet, with a `Formula` where a value was never worked out."
+    if not any(x is None for row in rows for x in row):
+        return rows
+    sheet = load_workbook(io.BytesIO(held), read_only=True)[title]
+    known = lambda x, cell: (
+        Formula(cell.coordinate) if x is None and getattr(cell, "data_type", "") == "f" else x
+    )
+    return [tuple(map(known, row, cells)) for row, cells in zip(rows, sheet.iter_rows())]
+
+
 def read_sheet(
     path,  # an Excel file
     problems: list,  # `Problem`s are added to it
@@ -892,8 +913,12 @@ def read_sheet(
         ) from None
     try:
         with open_bytes(path) as f:
-            book = load_workbook(io.BytesIO(f.read()), read_only=True, data_only=True)
-            sheets = {s.title: list(s.values) for s in book.worksheets}
+            held = f.read()
+            book = load_workbook(io.BytesIO(held), read_only=True, data_only=True)
+            sheets = {
+                s.title: with_formulas(load_workbook, held, s.title, list(s.values))
+                for s in book.worksheets
+            }
     except CourseError:
         raise
     except Exception as e:

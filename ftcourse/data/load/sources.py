@@ -143,8 +143,9 @@ def source_from_frame(frame, split, name):
             f"{name} has several columns named {', '.join(map(repr, twice))}. Rename all but one"
         )
     names = {}
-    for c, kind in zip(columns, frame.dtypes if hasattr(frame, "iloc") else ()):
-        categories = list(getattr(kind, "categories", ()))
+    for c, kind in zip(columns, frame.dtypes):
+        declared = hasattr(frame, "iloc") or type(kind).__name__ == "Enum"  # of polars
+        categories = list(getattr(kind, "categories", ())) if declared else []
         if categories and all(isinstance(x, str) for x in categories):
             names[c] = categories
 
@@ -260,10 +261,12 @@ def split_files(folder, files, how):
         if len(several) > 1 and not all(
             re.search(r"\d+-of-\d+$", f.name.split(".")[0]) for f in several
         ):
+            other = "test" if split == "train" else "train"
             raise CourseError(
                 f"{folder} has {len(several)} files for {split}: "
-                f"{', '.join(f.name for f in several)}. Pass the one you mean: "
-                f'load_task({{"train": …, "{split}": "{several[0]}"}})'
+                f"{', '.join(f.name for f in several)}. Are they parts of one table? Call them "
+                f"{split}-1-of-{len(several)}{several[0].suffix} and so on. Else pass the one you "
+                f'mean: load_task({{"{split}": "{several[0]}", "{other}": …}})'
             )
     return [source_from_file(f, split, how) for split in named for f in named[split]]
 
