@@ -533,6 +533,6 @@ def test_t10_a_formula_without_its_value_is_named(tmp_path):
     rows[3] = ("text 3", '="ne" & "g"', None)
     rows[5] = ('="text" & 5', "neg", None)
     said = refused(sheet(tmp_path, ("text", "label", "n"), *rows))
-    assert "x.xlsx:5: 'label' is a formula (cell B5) whose value is not in the file" in said
-    assert "x.xlsx:7: 'text' is a formula (cell A7)" in said
+    assert "x.xlsx:5: 'label' is the formula '=\"ne\" & \"g\"', whose value is not in the file" in said
+    assert "x.xlsx:7: 'text' is the formula" in said
     assert "Open the file in Excel" in said

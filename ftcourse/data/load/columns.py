@@ -340,12 +340,12 @@ def find_columns(
 class Formula:
     "A cell of a spreadsheet whose value is not in the file: a program wrote it, not Excel."
 
-    place: str  # such as B7
+    written: str  # such as =A1 & B1
 
     def problem(self, column):
         "(what, cure)."
         return (
-            f"{column!r} is a formula (cell {self.place}) whose value is not in the file",
+            f"{column!r} is the formula {self.written[:60]!r}, whose value is not in the file",
             "Open the file in Excel or LibreOffice, save it there, and load it again",
         )
 

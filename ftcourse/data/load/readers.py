@@ -886,15 +886,10 @@ def read_columns(path, kind):
                 yield n, row
 
 # %% ../../../nbs/toolkit/rows.ipynb #288d538e
-def with_formulas(load_workbook, held: bytes, title: str, rows: list) -> list:
+def with_formulas(values: list, written: list) -> list:
     "The rows of a sheet, with a `Formula` where a value was never worked out."
-    if not any(x is None for row in rows for x in row):
-        return rows
-    sheet = load_workbook(io.BytesIO(held), read_only=True)[title]
-    known = lambda x, cell: (
-        Formula(cell.coordinate) if x is None and getattr(cell, "data_type", "") == "f" else x
-    )
-    return [tuple(map(known, row, cells)) for row, cells in zip(rows, sheet.iter_rows())]
+    known = lambda x, y: Formula(str(y)) if x is None and y is not None else x
+    return [tuple(map(known, *rows)) for rows in zip(values, written)]
 
 
 def read_sheet(
@@ -915,10 +910,11 @@ def read_sheet(
         with open_bytes(path) as f:
             held = f.read()
             book = load_workbook(io.BytesIO(held), read_only=True, data_only=True)
-            sheets = {
-                s.title: with_formulas(load_workbook, held, s.title, list(s.values))
-                for s in book.worksheets
-            }
+            sheets = {s.title: list(s.values) for s in book.worksheets}
+            if any(x is None for rows in sheets.values() for row in rows for x in row):
+                book = load_workbook(io.BytesIO(held), read_only=True)
+                for s in book.worksheets:
+                    sheets[s.title] = with_formulas(sheets[s.title], list(s.values))
     except CourseError:
         raise
     except Exception as e:

@@ -143,7 +143,7 @@ def source_from_frame(frame, split, name):
             f"{name} has several columns named {', '.join(map(repr, twice))}. Rename all but one"
         )
     names = {}
-    for c, kind in zip(columns, frame.dtypes):
+    for c, kind in zip(columns, getattr(frame, "dtypes", ())):
         declared = hasattr(frame, "iloc") or type(kind).__name__ == "Enum"  # of polars
         categories = list(getattr(kind, "categories", ())) if declared else []
         if categories and all(isinstance(x, str) for x in categories):
