@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import Dataset
 
-from ftcourse import load_task
+from ftcourse import evaluate_model, load_model, load_task
 from ftcourse.core.errors import CourseError
 from ftcourse.course.cli.main import main
 
@@ -102,6 +102,9 @@ def test_t15_probabilities_are_refused_and_so_are_too_few_names():
 
 
 def test_t15_lists_of_numbers_that_are_classes_stay_classes():
+    said = refused(flagged([0, 1], [1, 0], [0, 1], [2, 3]))
+    assert "is [2, 3], and other rows have 2 flags" in said
+    assert "name all classes, labels=[…]" in said  # the cure, below
     task = load_task(flagged([0, 1], [1], [0, 3], [2]), split="train")
     assert [task.labels, task.train["label"][:2]] == [["0", "1", "2", "3"], [[1, 1, 0, 0], [0, 1, 0, 0]]]
     task = load_task(flagged([0, 1], [1, 0], [2, 3]), split="train", labels=["0", "1", "2", "3"])
@@ -179,6 +182,11 @@ def test_t23_a_train_and_dev_column_is_scored_on_dev_and_one_split_alone_is_a_ta
     task = load_task(with_splits("train", "train", "dev"))
     assert len(task.test) == 20
     assert noted(task, "scored as the test split")
+    with pytest.warns(UserWarning, match="column 'split' says which split a row is of"):
+        report = evaluate_model(
+            load_model("tiny-bert", head="classify", labels=["neg", "pos"]), with_splits("train", "train", "test")
+        )
+    assert report.rows == 20
     alone = load_task(with_splits("test"), split="test")
     assert [len(alone.test), noted(alone, "split")] == [60, False]
     assert len(load_task(with_splits("train", "tea", "pan"), split="train").train) == 60

@@ -305,6 +305,7 @@ def take_split_column(prep, head) -> bool:
     if pieces:
         prep.src = replace(prep.src, pieces=pieces, dev_is_test=True)
         prep.notes += notes
+        warn(". ".join(notes))
     return bool(pieces)
 
 
@@ -679,6 +680,8 @@ def read_flags(prep, rows):
     prep.flags = width_of_flags(prep, rows)
     if prep.flags is None:
         return
+    twice = any(len(set(v)) < len(v) for v in prep.codes)  # as no list of classes
+    named = "" if twice else ", or name all classes, labels=[…], if these are numbers of classes"
     meaning = {}
     for v in prep.codes:
         if len(v) == prep.flags and set(v) <= set(FLAGS):
@@ -687,7 +690,7 @@ def read_flags(prep, rows):
         shown = f"[{', '.join(v)}]"
         shown = shown if len(shown) <= 60 else f"a list of {len(v)}"
         what = f"{prep.label!r} is {shown}, and other rows have {prep.flags} flags, each 0 or 1"
-        cure = f"Write {prep.flags} flags, or give the names of all classes as labels=[…]"
+        cure = f"Write {prep.flags} flags, each 0 or 1{named}"
         if "-1" in v:
             cure = "Write 0 or 1 for each class, or -1 for all where a row is not labelled"
         meaning[v] = [what, cure]

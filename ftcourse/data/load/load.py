@@ -236,9 +236,9 @@ def task_to_score(
 ) -> Task:
     """A task whose split is to be scored: a file, Dataset or list of rows is that split, whole.
 
-    Anything with splits of its own is read as `load_task` reads it. One table alone may not say
-    whether whole numbers are classes or scores, or rows with one label each of a multilabel task:
-    the model says it, where `kind` does not.
+    Anything with splits of its own, a table whose column says them too, is read as `load_task`
+    reads it. One table alone may not say whether whole numbers are classes or scores, or rows with
+    one label each of a multilabel task: the model says it, where `kind` does not.
     """
     if isinstance(x, Task):
         return x

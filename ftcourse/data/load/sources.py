@@ -397,6 +397,7 @@ def pieces_by_column(
                 others.append((line, x))
     if len(found) < 2 or len(others) > sum(found.values()):
         return [], []
+    found = {name: found[name] for name in ("train", "validation", "test") if found[name]}
     said = ", ".join(f"{name} {n:,}" for name, n in found.items())
     notes = [
         f"{piece.name}: its column {column!r} says which split a row is of ({said}). Rename it to "
