@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = [
-    "FORMATS", "PACKED", "HEAD_CHARS", "MAX_FIELD", "PACK_ERRORS", "READ_AS", "member_of", "inner_name",
+    "FORMATS", "PACKED", "HEAD_CHARS", "MAX_FIELD", "PACK_ERRORS", "READ_AS", "USUAL", "member_of", "inner_name",
     "open_bytes", "reading_as", "encoding_of", "physical_lines", "is_quoted", "tabs_everywhere", "separator",
-    "bare_rows", "open_at_end", "swallowed", "quote_problem", "quoted_rows", "header_of", "is_header",
-    "header_problem", "Table", "read_table", "text_is_table", "format_of", "json_columns", "is_whole", "unit_of",
+    "bare_rows", "open_at_end", "swallowed", "quote_problem", "quoted_rows", "is_header", "header_problem",
+    "header_of", "Table", "read_table", "text_is_table", "format_of", "json_columns", "is_whole", "unit_of",
     "not_json", "object_of", "json_lines", "read_json", "named_cells", "list_rows", "squad_list", "squad_rows",
     "split_rows", "unique_questions", "read_whole_json", "blank_inside", "read_text", "read_pattern", "class_names",
     "declared_names", "open_columns", "read_columns", "with_formulas", "read_sheet", "read_rows"
@@ -345,6 +345,34 @@ def quoted_rows(lines, sep, name, problems, width, before=0):
         if row:
             yield before - len(taken) + 1, row
 
+# %% ../../../nbs/toolkit/rows.ipynb #c0ffeeb8
+USUAL = {"text", "label", "sentence", "labels", "class", "review", "target"}
+
+
+def is_header(
+    row: list,  # of a table
+    names: list,  # of its columns
+    given: bool,  # whether columns= names them
+) -> bool:
+    "Whether a row says the names of its columns once more, or where they are given, usual ones."
+    said = [str(x).strip().lower() for x in row if x is not None]
+    if given and len(USUAL & set(said)) > 1:
+        return True
+    if len(names) < 2 or said[:1] != [names[0].lower()]:
+        return False
+    return [x for x in said if x] == [x.lower() for x in names if x]
+
+
+def header_problem(name: str, line: int, row: list, given: bool) -> Problem:
+    "The problem of a row that is a header."
+    names = ", ".join(str(x) for x in row if x is not None)
+    what = f"this row says the names of the columns again ({names})"
+    cure = "Take it out: of tables that are put together, the first alone keeps its header"
+    if given:
+        what = f"this row is a header ({names}), and columns= names the columns, too"
+        cure = "Leave columns= out, or take the row out"
+    return Problem(name, line, what, cure)
+
 # %% ../../../nbs/toolkit/rows.ipynb #56859152
 def header_of(first, columns, path, line):
     """Names of the columns; empty cells behind the last name are none.
@@ -352,17 +380,17 @@ def header_of(first, columns, path, line):
     Raises `CourseError` for a name used twice, and where a header stands that positions were given
     for.
     """
+    if columns and columns is not True:
+        return list(columns)
     cells = [x.strip() for x in first]
-    if columns:
+    if columns is True:
         usual = {"text", "label", "sentence", "labels", "class", "review", "target"}
-        own = columns is not True and is_header(first, list(columns))  # a problem of its row
-        if len(usual & {x.lower() for x in cells}) > 1 and not own:
-            instead = "position" if columns is True else "columns=[…]"
+        if len(usual & {x.lower() for x in cells}) > 1:
             raise CourseError(
                 f"{path}:{line} is a header ({', '.join(map(repr, cells))}). Pass text=\"…\" and "
-                f"label=\"…\" by name, not by {instead}"
+                "label=\"…\" by name, not by position"
             )
-        return [str(i) for i in range(len(cells))] if columns is True else list(columns)
+        return [str(i) for i in range(len(cells))]
     while len(cells) > 1 and not cells[-1]:
         cells.pop()
     twice = sorted({x for x in cells if cells.count(x) > 1})
@@ -375,24 +403,6 @@ def header_of(first, columns, path, line):
     return cells
 
 # %% ../../../nbs/toolkit/rows.ipynb #49962090
-def is_header(row: list, names: list) -> bool:
-    "Whether a row of a table says the names of its columns once more."
-    if len(names) < 2 or len(row) < len(names) or str(row[0]).strip().lower() != names[0].lower():
-        return False
-    said = [str(x).strip().lower() for x in row if x is not None]
-    return [x for x in said if x] == [x.lower() for x in names if x]
-
-
-def header_problem(name, line, names, columns, unit="line"):
-    "The problem of a row that is a header."
-    what = f"this row says the names of the columns again ({', '.join(names)})"
-    cure = "Take it out: of tables that are put together, the first alone keeps its header"
-    if columns:
-        what = f"this row is a header ({', '.join(names)}), and columns= names the columns, too"
-        cure = "Leave columns= out, or take the row out"
-    return Problem(name, line, what, cure, unit)
-
-
 class Table:
     "How a CSV or TSV file is written, and the columns that its header names."
 
@@ -429,8 +439,8 @@ class Table:
         names = self.names
         for line, row in rows:
             unnamed = len(row) == self.width and not any(map(str.strip, row[len(names) :]))
-            if self.columns is not True and is_header(row, names):
-                problems.append(header_problem(self.path.name, line, names, self.columns))
+            if self.columns is not True and is_header(row, names, bool(self.columns)):
+                problems.append(header_problem(self.path.name, line, row, bool(self.columns)))
                 continue
             if len(row) == len(names) or unnamed:
                 yield line, dict(zip(names, row))
@@ -938,8 +948,8 @@ def read_sheet(
             "one for each"
         )
     for n, row in chain([(number, first)] if columns else [], rows):
-        if columns is not True and is_header(row, names):
-            problems.append(header_problem(Path(path).name, n, names, columns))
+        if columns is not True and is_header(row, names, bool(columns)):
+            problems.append(header_problem(Path(path).name, n, row, bool(columns)))
         elif any(x is not None for x in row):
             yield n, dict(zip(names, row))
 

@@ -261,12 +261,10 @@ def split_files(folder, files, how):
         if len(several) > 1 and not all(
             re.search(r"\d+-of-\d+$", f.name.split(".")[0]) for f in several
         ):
-            other = "test" if split == "train" else "train"
             raise CourseError(
                 f"{folder} has {len(several)} files for {split}: "
-                f"{', '.join(f.name for f in several)}. Are they parts of one table? Call them "
-                f"{split}-1-of-{len(several)}{several[0].suffix} and so on. Else pass the one you "
-                f'mean: load_task({{"{split}": "{several[0]}", "{other}": …}})'
+                f"{', '.join(f.name for f in several)}. Pass the one you mean: "
+                f'load_task({{"train": …, "{split}": "{several[0]}"}})'
             )
     return [source_from_file(f, split, how) for split in named for f in named[split]]
 
