@@ -439,11 +439,11 @@ class Table:
         names = self.names
         for line, row in rows:
             unnamed = len(row) == self.width and not any(map(str.strip, row[len(names) :]))
-            if self.columns is not True and is_header(row, names, bool(self.columns)):
-                problems.append(header_problem(self.path.name, line, row, bool(self.columns)))
-                continue
             if len(row) == len(names) or unnamed:
-                yield line, dict(zip(names, row))
+                if self.columns is not True and is_header(row, names, bool(self.columns)):
+                    problems.append(header_problem(self.path.name, line, row, bool(self.columns)))
+                else:
+                    yield line, dict(zip(names, row))
                 continue
             what = f"{len(row)} fields, expected {len(names)} ({', '.join(map(str, names))})"
             if self.quoted and len(row) > len(names):
