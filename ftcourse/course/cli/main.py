@@ -770,7 +770,8 @@ def in_flags(
 
     def names_of_values(found):
         pairs = re.findall(r"(\w+): '([^']*)'", found[1])
-        return " ".join(["--labels", *(f"{k}={word(v)}" for k, v in pairs), "…"])
+        more = ["…"] * found[1].endswith("…")
+        return " ".join(["--labels", *(f"{k}={word(v)}" for k, v in pairs), *more])
 
     message = re.sub(r"(?<![\w.\-])labels=\{(\w+: '[^{}]*)\}", names_of_values, message)
 

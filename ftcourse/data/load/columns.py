@@ -665,11 +665,12 @@ def name_classes(
         if "0" not in every and str(len(names)) in every:
             return names, from_1
         if "0" not in every and len(names) > 2:
-            pairs = lambda said: ", ".join(f"{k}: {n!r}" for k, n in list(said.items())[:3])
+            more = ", …" * (len(names) > 6)
+            pairs = lambda first: ", ".join(f"{i}: {n!r}" for i, n in enumerate(names[:6], first))
             raise CourseError(
                 f"{where}: the data has {', '.join(sort_labels(every))}, and {len(names)} names "
                 "were given, so it does not show whether the first name is 0 or 1. Pass "
-                f"labels={{{pairs(from_0)}, …}} or labels={{{pairs(from_1)}, …}}"
+                f"labels={{{pairs(0)}{more}}} or labels={{{pairs(1)}{more}}}"
             )
         return names, from_0
     if len(found) == len(names) and all(parse_number(n) is not None for n in found):
