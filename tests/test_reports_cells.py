@@ -194,6 +194,14 @@ def test_t23_a_train_and_dev_column_is_scored_on_dev_and_one_split_alone_is_a_ta
     assert told.labels == ["test", "train"]
 
 
+def test_t23_a_column_that_says_another_split_than_was_given_is_said():
+    given = with_splits("train", "train", "test")
+    with pytest.warns(UserWarning, match="its column 'split' says test of 20 rows"):
+        task = load_task({"train": given})
+    assert noted(task, "train is read as train, although its column 'split' says test of 20 rows")
+    assert not noted(load_task({"train": with_splits("train"), "test": with_splits("test")[:9]}), "'split'")
+
+
 # ---------------------------------------------------------------- cells that say that they hold nothing
 
 
@@ -470,6 +478,12 @@ def test_t25_what_was_rejected_or_ignored_in_prodigy_is_no_label(tmp_path, form,
         assert noted(task, "30 rows that were rejected or ignored in Prodigy")
     told = load_task(file, label="answer", split="train")
     assert [told.labels, noted(told, "Prodigy")] == [["accept", "ignore", "reject"], False]
+
+
+def test_t25_one_label_that_was_accepted_or_rejected():
+    given = [{"text": f"text {i}", "label": "POS", "answer": ["accept", "reject"][i % 2], **PRODIGY} for i in range(40)]
+    assert 'pass label="answer" to predict that' in refused(given)
+    assert load_task(given, label="answer", split="train").labels == ["accept", "reject"]
 
 
 def test_t25_an_answer_of_another_kind_is_a_column():

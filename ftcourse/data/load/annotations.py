@@ -90,8 +90,10 @@ def argilla_1(record):
 
 def is_prodigy(row) -> bool:
     "Whether Prodigy wrote a row: somebody accepted, rejected or ignored it."
-    answered = row.get("answer") in ("accept", "reject", "ignore")
-    return answered and bool({"label", "accept", "_task_hash"} & set(row))
+    answer = row.get("answer")
+    if not isinstance(answer, str) or answer not in ("accept", "reject", "ignore"):
+        return False
+    return bool({"label", "accept", "_task_hash"} & set(row))
 
 
 def prodigy(row):

@@ -213,7 +213,8 @@ def check_splits(
     if len(present) == 1:
         raise CourseError(
             f"{prep.src.name}: every row of train has the label {prep.labels[ids[0]]!r}, so there "
-            "is nothing to tell apart. Add rows with another label, or pass another label=…"
+            "is nothing to tell apart. "
+            + (prep.hint or "Add rows with another label, or pass another label=…")
         )
     missing = [x for i, x in enumerate(prep.labels) if i not in present]
     if missing:

@@ -54,7 +54,7 @@ from .columns import (
     written_list,
 )
 from .readers import FORMATS
-from .sources import pieces_by_column, split_column
+from .sources import count_splits, pieces_by_column, split_column
 from ..problems import BadRows, Problem
 from ..splits import SPLITS
 from ..task import grades_of
@@ -84,6 +84,7 @@ class Preparation:
     )  # (line, text) of a piece: texts that say there is none
     # {how a score is written: one of them}: with a point before three digits, another, or whole
     written: dict = field(default_factory=dict)
+    hint: str = ""  # the cure, where train has one class alone
     temporary: list = field(default_factory=list)
 
     def clean(self):
@@ -280,6 +281,7 @@ def read_piece(prep, piece, rows, head, found):
     part.close()
     note_gaps(prep, piece)
     if refused:
+        prep.hint = 'What was rejected in Prodigy has another: pass label="answer" to predict that'
         lines = ", ".join(map(str, refused[:10])) + ", …" * (len(refused) > 10)
         prep.notes.append(
             f"{piece.name}: {len(refused):,} row{'s' * (len(refused) > 1)} that were rejected or "
@@ -295,13 +297,27 @@ NO_ROWS = {  # by the values of `FORMATS`
 }
 
 
-def take_split_column(prep, head) -> bool:
+def take_split_column(prep, piece, head) -> bool:
     "Whether the source was one table whose column says the splits, and is a piece for each now."
-    if len(prep.src.pieces) > 1 or prep.src.pieces[0].split:
-        return False
     asked = [listed(x) or [x] for x in (prep.text, prep.label)]
     column = split_column(head, [*chain.from_iterable(asked)])
-    pieces, notes = pieces_by_column(prep.src.pieces[0], column) if column else ([], [])
+    if column is None:
+        return False
+    if piece.split:  # said by its name, or by the caller
+        found, _ = count_splits(piece, column)
+        rows = lambda n: f"{n:,} row{'s' * (n > 1)}"
+        other = ", ".join(f"{s} of {rows(n)}" for s, n in found.items() if s != piece.split)
+        if other:
+            said = (
+                f"{piece.name} is read as {piece.split}, although its column {column!r} says "
+                f"{other}. Load the file alone to have that column used"
+            )
+            prep.notes.append(said)
+            warn(said)
+        return False
+    if len(prep.src.pieces) > 1:
+        return False
+    pieces, notes = pieces_by_column(piece, column)
     if pieces:
         prep.src = replace(prep.src, pieces=pieces, dev_is_test=True)
         prep.notes += notes
@@ -311,6 +327,7 @@ def take_split_column(prep, head) -> bool:
 
 def read_pieces(
     prep: Preparation,
+    look: bool = True,  # whether a column may say the splits
 ) -> None:
     """Read every piece, train first, since it says which columns there are.
 
@@ -320,8 +337,8 @@ def read_pieces(
         found = []
         rows = (piece.read_bulk or piece.read)(found)
         head = list(islice(rows, FIRST))
-        if head and take_split_column(prep, [row for _, row in head]):
-            return read_pieces(prep)
+        if head and look and take_split_column(prep, piece, [row for _, row in head]):
+            return read_pieces(prep, look=False)
         if head and not prep.parts:
             columns = list(dict.fromkeys(c for _, row in head for c in row))
             asked = prep.text, prep.label, prep.kind
@@ -517,7 +534,7 @@ def refuse_scores(prep, own, values, numeric):
     if comma and not words:
         what, write = "a decimal comma", "Write them with a decimal point"
         if all(re.fullmatch(rf"{GROUPS}(,\d{{3}})+(\.\d+)?", v) for v in comma):
-            what, write = "commas", number_cure(comma[0])
+            what, write = "commas", f"{number_cure(comma[0])}, all others alike,"
         raise CourseError(
             f"{prep.src.name}: column {prep.label!r} holds numbers with {what}, such as "
             f"{', '.join(map(repr, comma[:3]))}. Scores to predict? {write} "

@@ -8,7 +8,7 @@ __all__ = [
     "is_table", "is_dataset", "is_frame", "frame_cell", "frame_rows", "source_from_frame", "unreadable",
     "plain_rows", "batches_of", "source_from_rows", "known_path", "source_from_file", "split_files", "class_rows",
     "is_saved", "load_saved", "source_from_folder", "split_column", "split_of_cell", "cells_of", "rows_of",
-    "pieces_by_column", "not_a_source", "is_columns", "rows_of_columns", "source_from_splits",
+    "count_splits", "pieces_by_column", "not_a_source", "is_columns", "rows_of_columns", "source_from_splits",
     "offline_if_unreachable", "source_from_hub", "named_tasks", "builtin_names", "generated", "built_in",
     "suggest_name", "is_one_table", "open_source"
 ]
@@ -379,11 +379,8 @@ def rows_of(piece, column, split, problems):
             yield from chunk.rows()
 
 
-def pieces_by_column(
-    piece: Piece,  # a table
-    column,  # which may say the split of each row
-) -> tuple:  # (a piece for each split, notes); ([], []) where it does not say two of them
-    "The rows of a table by the split that a column says; it is read once more to find them."
+def count_splits(piece, column) -> tuple[Counter, list]:
+    "How many rows of a piece a column gives to each split; (line, cell) of the others."
     found = Counter()
     others = []
     for item in (piece.read_bulk or piece.read)([]):
@@ -393,6 +390,15 @@ def pieces_by_column(
                 found[name] += 1
             else:
                 others.append((line, x))
+    return found, others
+
+
+def pieces_by_column(
+    piece: Piece,  # a table
+    column,  # which may say the split of each row
+) -> tuple:  # (a piece for each split, notes); ([], []) where it does not say two of them
+    "The rows of a table by the split that a column says; it is read once more to find them."
+    found, others = count_splits(piece, column)
     if len(found) < 2 or len(others) > sum(found.values()):
         return [], []
     found = {name: found[name] for name in ("train", "validation", "test") if found[name]}
