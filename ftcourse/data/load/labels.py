@@ -702,7 +702,8 @@ def read_flags(prep, rows):
     meaning = {}
     for v in prep.codes:
         if len(v) == prep.flags and set(v) <= set(FLAGS):
-            meaning[v] = tuple(str(FLAGS[x]) for x in v)
+            plain = set(v) <= {"0", "1"}  # a copy of thousands of flags costs memory
+            meaning[v] = v if plain else tuple(str(FLAGS[x]) for x in v)
             continue
         shown = f"[{', '.join(v)}]"
         shown = shown if len(shown) <= 60 else f"a list of {len(v)}"
@@ -725,7 +726,9 @@ def multilabel_ids(prep, counts):
     if prep.flags:
         names = wanted.values() if isinstance(wanted, dict) else wanted or range(prep.flags)
         prep.labels = [str(x) for x in names]
-        prep.vectors = np.array(values or [[0] * prep.flags]).astype(np.int8)
+        prep.vectors = np.zeros((len(values), prep.flags), np.int8)
+        for i, flags in enumerate(values):
+            prep.vectors[i] = [x == "1" for x in flags]
         return np.append(np.arange(len(values)), -1), {}
     own = sort_labels({x for v, n in zip(values, counts) if n for x in v})
     prep.labels, rename = name_classes(own, wanted, prep.src.name)
