@@ -192,7 +192,8 @@ def evaluate_model(
 ):
     """A `Report`: scores as fractions with 95% intervals, confusion, the hardest errors.
 
-    A file, a Dataset or a list of rows is scored whole; a name, a folder or a hub id by its split.
+    A file, a Dataset or a list of rows is scored whole, unless a column of it says the splits; a
+    name, a folder or a hub id by its split.
     The report says what was left out, and why. Raises `CourseError` when the split is missing or
     has no labels.
     """

@@ -829,6 +829,13 @@ def in_flags(
     for python, line in SPOKEN.items():
         message = message.replace(python, line)
 
+    def names_of_values(found):
+        pairs = re.findall(r"(\w+): '([^']*)'", found[1])
+        more = ["…"] * found[1].endswith("…")
+        return " ".join(["--labels", *(f"{k}={word(v)}" for k, v in pairs), *more])
+
+    message = re.sub(r"(?<![\w.\-])labels=\{(\w+: '[^{}]*)\}", names_of_values, message)
+
     def flag(found):
         name, value = flags[found["name"]], found["value"]
         if not value:

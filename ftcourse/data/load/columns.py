@@ -4,27 +4,32 @@
 
 # %% auto #0
 __all__ = [
-    "PAIRS", "TEXTS", "LABELS", "BLANK", "NOT_LABELS", "ENDINGS", "MONTH", "NO_LABEL", "TABLES", "ITEM",
-    "NUMPY_LIST", "SEPARATORS", "HASH", "ANSWER_FORM", "MissingColumns", "usual_texts", "span_columns",
-    "quoted_columns", "parse_number", "words_of_name", "can_be_suggested", "can_be_text", "can_be_label",
-    "are_scores", "names_are_data", "several_in", "proposal", "suggest_call", "find_columns", "type_in_words",
-    "coding_problem", "text_problem", "label_problem", "label_value", "sort_labels", "spelled", "written_list",
-    "signs_in", "split_cells", "split_cell", "seem_several", "letters", "label_places", "name_classes", "truth",
+    "PAIRS", "TEXTS", "LABELS", "GAPS", "NO_TEXT", "BLANK", "GROUPS", "NOT_LABELS", "ENDINGS", "MONTH", "NO_LABEL",
+    "TABLES", "ITEM", "NUMPY_LIST", "SEPARATORS", "HASH", "MARKS", "SAME", "ANSWER_FORM", "MissingColumns",
+    "usual_texts", "not_taken", "span_columns", "quoted_columns", "parse_number", "number_cure", "words_of_name",
+    "can_be_suggested", "can_be_text", "can_be_label", "are_scores", "names_are_data", "several_in", "proposal",
+    "suggest_call", "find_columns", "Formula", "type_in_words", "coding_problem", "text_problem", "label_problem",
+    "label_value", "sort_labels", "spelled", "written_list", "signs_in", "split_cells", "split_cell",
+    "seem_several", "letters", "label_places", "bare_name", "same_answers", "slips", "name_classes", "truth",
     "listed", "read_answers", "places_of", "piece_like", "place_cure", "answer_problem", "look_up", "find_answers"
 ]
 
 # %% ../../../nbs/toolkit/columns.ipynb #2d48f4dc
 import ast
+import html
 import json
 import math
 import re
 import reprlib
 import unicodedata
+from dataclasses import dataclass
+from difflib import get_close_matches
 
 from ...core.errors import CourseError
 
 # %% ../../../nbs/toolkit/columns.ipynb #d3e4f5f6
 PAIRS = [
+    ("text", "text_pair"),
     ("sentence1", "sentence2"),
     ("question1", "question2"),
     ("premise", "hypothesis"),
@@ -71,6 +76,12 @@ LABELS = [
     "intent",
     "y",
 ]
+GAPS = {  # what pandas, R, SQL and Excel write into a cell that holds nothing, or an error
+    *("nan", "-nan", "nat", "<na>", "n/a", "#n/a", "#na", "#n/a n/a", "null", "(null)", "\\n"),
+    *("#ref!", "#value!", "#div/0!", "#name?", "#num!", "#null!", "#spill!", "#calc!"),
+}
+# the same where a text should be
+NO_TEXT = GAPS | {"na", "none", "[deleted]", "[removed]", "[deleted by user]"}
 BLANK = "\ufeff\u200b\u200c\u200d\u2060"  # characters that show nothing and that strip() leaves
 
 # %% ../../../nbs/toolkit/columns.ipynb #b65a7395
@@ -82,11 +93,37 @@ def usual_texts(known, label, kind):
     "Text columns by their usual names: a pair where there is one, unless a column is called text."
     pair = next((p for p in PAIRS if p[0] in known and p[1] in known), None)
     one = next((t for t in TEXTS if t in known and known[t] != label), None)
-    if pair and one != "text" and kind != "lm":
+    if pair and (one != "text" or "text" in pair) and kind != "lm":
         return tuple(known[c] for c in pair)
     return (known[one],) if one else ()
 
 # %% ../../../nbs/toolkit/columns.ipynb #b83f37be
+def not_taken(
+    columns: list,  # names of the columns there are
+    asked: tuple,  # text and label, as the caller said
+    taken: tuple,  # the text columns and the label column that are read
+) -> list[str]:  # a note for the texts, one for the labels
+    "Say which columns with a usual name are not read, where the caller chose none."
+    text, label = taken
+    mine = {*text, label} if not isinstance(label, tuple) else {*text, *label}
+    rest = {c: str(c).strip().lower() for c in columns if c not in mine}
+    notes = []
+    texts = [c for c, name in rest.items() if name in TEXTS]
+    if texts and not asked[0]:
+        both = f", or text=({text[0]!r}, {texts[0]!r}) for both" if len(text) == 1 else ""
+        notes.append(
+            f"text is {' and '.join(map(repr, text))}; {quoted_columns(texts)} could be one and is "
+            f"not read. Pass text={texts[0]!r} if it is meant{both}"
+        )
+    labels = [c for c, name in rest.items() if name in LABELS]
+    if labels and label is not None and asked[1] is None:
+        notes.append(
+            f"the label is {label!r}; {quoted_columns(labels)} could be one and is not read. Pass "
+            f"label={labels[0]!r} if it is meant"
+        )
+    return notes
+
+
 def span_columns(columns, where, text, label, known):
     "Question, context and answers."
     names = (known.get("question", "question"), known.get("context", "context"))
@@ -125,6 +162,41 @@ def parse_number(
     return value if math.isfinite(value) else None
 
 # %% ../../../nbs/toolkit/columns.ipynb #1ccc266e
+GROUPS = r"[+-]?[1-9]\d{0,2}"  # what stands in front of a sign between thousands
+
+
+def number_cure(
+    x,  # a cell that is not read as a number
+) -> str:  # with the number that is meant, where that is sure
+    "How to write a number that is written as people or spreadsheets do."
+    cell = str(x)[:80].strip()
+    found = re.findall(r"[+-]?[.,]?\d(?:[\d.,'’\s]*\d)?", cell)
+    words = re.findall(r"[^\W\d_]+", cell)
+    if len(found) != 1 or len(words) > 1:
+        return "Write one number, such as 3.8, or nothing where there is none"
+    bare = found[0]
+    if re.fullmatch(rf"{GROUPS}([,.])\d{{3}}", bare):
+        whole = re.sub("[,.]", "", bare)
+        point = bare.replace(",", ".")
+        return f"It may be {whole} or {point}: write {whole}, or {float(point)}"
+    if re.fullmatch(r"[+-]?\d*,\d+", bare):
+        number = bare.replace(",", ".")
+        start = "Write it with a decimal point: "
+    elif re.fullmatch(rf"{GROUPS}(,\d{{3}})+(\.\d*)?", bare):
+        number = bare.replace(",", "")
+        start = "Leave out what stands between thousands: "
+    elif re.fullmatch(rf"{GROUPS}(\.\d{{3}})+(,\d*)?", bare):
+        number = bare.replace(".", "").replace(",", ".")
+        start = "Leave out what stands between thousands, and write a decimal point: "
+    else:
+        grouped = re.fullmatch(rf"{GROUPS}([\s'’]\d{{3}})+([.,]\d+)?", bare)
+        number = re.sub(r"[\s'’]", "", bare).replace(",", ".") if grouped else bare
+        start = "Write the number alone: "
+    if parse_number(number) is None:
+        return "Write one number, such as 3.8, or nothing where there is none"
+    return f"{start}-{number}" if re.fullmatch(r"\(.*\)", cell) else start + number
+
+
 # first or last words in the names of columns that hold no labels
 NOT_LABELS = {
     *("id", "ids", "uuid", "guid", "key", "index", "url", "uri", "link", "email"),
@@ -400,6 +472,20 @@ def find_columns(
     return texts, tuple(label) if many else label, kind
 
 # %% ../../../nbs/toolkit/columns.ipynb #e5763781
+@dataclass(frozen=True)
+class Formula:
+    "A cell of a spreadsheet whose value is not in the file: a program wrote it, not Excel."
+
+    written: str  # such as =A1 & B1
+
+    def problem(self, column):
+        "(what, cure)."
+        return (
+            f"{column!r} is the formula {self.written[:60]!r}, whose value is not in the file",
+            "Open the file in Excel or LibreOffice, save it there, and load it again",
+        )
+
+
 def type_in_words(x) -> str:
     "What a value is that stands where another should."
     if x is None:
@@ -444,6 +530,8 @@ def text_problem(
     x = row[column]
     if x is None:
         return f"{column!r} is null", "Write a text, or take the row out"
+    if isinstance(x, Formula):
+        return x.problem(column)
     if not isinstance(x, str):
         if isinstance(x, (int, float)) and not isinstance(x, bool):
             cure = f'Put quotes around it: "{x}", or in a sheet an apostrophe before it: \'{x}'
@@ -468,6 +556,14 @@ def label_problem(
         return what, "Write a class, a number or a list of classes"
     if isinstance(x, str):
         return coding_problem(x, column)
+    if isinstance(x, Formula):
+        return x.problem(column)
+    if hasattr(x, "isoformat") and x == x:  # NaT is no date
+        return (
+            f"{column!r} is a date or time ({x})",
+            "Spreadsheets make dates of labels such as 1-2: make the cells text and write the "
+            "labels again. Dates that are meant are written as text",
+        )
     if not isinstance(x, (list, tuple)):
         return None
     inner = next((v for v in x if isinstance(v, (list, tuple, dict, bytes))), None)
@@ -477,6 +573,13 @@ def label_problem(
             f"{column!r} holds spans of a text or objects, such as {shown}, and no classes",
             "Labels of spans (token classification) are not learned here. Write one class for the "
             "text, or a list of classes",
+        )
+    part = next((v for v in x if isinstance(v, float) and not (v.is_integer() or v != v)), None)
+    if part is not None:
+        return (
+            f"{column!r} holds {part} in a list, which is neither a flag (0 or 1) nor a class",
+            "Write 1 for each class that the text has and 0 for the others, or the names of its "
+            "classes; shares and probabilities are not learned here",
         )
     found = (coding_problem(v, column) for v in x if isinstance(v, str))
     return next(filter(None, found), None)
@@ -642,15 +745,56 @@ def label_places(
                 found[at] = places[0] if len(places) == 1 else None
     return found
 
+
+MARKS = re.compile(r"[\s'’‘`\"“”_.,:;!?\u2010-\u2015-]+")  # not +, # and *: C, C++ and C# differ
+
+
+def bare_name(
+    label: str,  # a class name
+) -> str:  # the same for names that differ in marks, HTML's forms, or the form of a number
+    "A name without what stands between its letters; a number by its value."
+    name = letters(html.unescape(label))
+    number = parse_number(name)
+    return f"{number:g}" if number is not None else MARKS.sub("", name) or name
+
+
+SAME = ({"yes", "y", "true", "t", "1"}, {"no", "n", "false", "f", "0"})
+
+
+def same_answers(labels) -> list[str]:
+    "Of classes that all say yes or no, those that say it several ways."
+    said = {x: x.casefold() for x in labels}
+    if not all(s in SAME[0] | SAME[1] for s in said.values()):
+        return []
+    groups = [[x for x, s in said.items() if s in words] for words in SAME]
+    return [x for group in groups if len({said[x] for x in group}) > 1 for x in group]
+
+
+def slips(
+    rows: dict,  # {class name: its rows}
+) -> list[tuple]:  # (a name of few rows, that of many which it probably is)
+    "Names that are almost those of another class, and so rare that they may be slips."
+    few = [x for x, n in rows.items() if 0 < n <= 3 and len(x) >= 5][:50]
+    digits = lambda x: re.sub(r"\D", "", x)
+    found = []
+    for x in few:
+        many = [y for y, n in rows.items() if n >= 10 * rows[x] and abs(len(x) - len(y)) < 3]
+        many = [y for y in many if digits(x) == digits(y)][:500]
+        near = get_close_matches(x.casefold(), [y.casefold() for y in many], 1, 0.85)
+        found += [(x, y) for y in many if near and y.casefold() == near[0] != x.casefold()][:1]
+    return found
+
 # %% ../../../nbs/toolkit/columns.ipynb #839a2910
 def name_classes(
     found: list,  # class names that train has, sorted
     wanted,  # labels=…: None, a list of names, or {value in the data: name}
     where: str,
+    elsewhere=(),  # class names that other splits have
 ) -> tuple[list, dict]:  # the labels; {value in the data: label}
     """The labels of a task, and how values of the data map to them.
 
-    Raises `CourseError` when names and values do not fit.
+    Raises `CourseError` when names and values do not fit, and where whole numbers may be counted
+    from 0 or from 1.
     """
     if wanted is None:
         return found, {n: n for n in found}
@@ -669,8 +813,21 @@ def name_classes(
     by_name = {n: n for n in names} | {label_value(n): n for n in names}
     if not found or any(n in by_name for n in found):
         return names, by_name  # a value that has no name is a problem of its rows
-    if all(n.isdigit() and int(n) < len(names) for n in found):
-        return names, {str(i): n for i, n in enumerate(names)}
+    every = {*found, *elsewhere}
+    from_0 = {str(i): n for i, n in enumerate(names)}
+    from_1 = {str(i): n for i, n in enumerate(names, 1)}
+    if set(found) <= set(from_0):
+        if "0" not in every and str(len(names)) in every:
+            return names, from_1
+        if "0" not in every and len(names) > 2:
+            more = ", …" * (len(names) > 6)
+            pairs = lambda first: ", ".join(f"{i}: {n!r}" for i, n in enumerate(names[:6], first))
+            raise CourseError(
+                f"{where}: the data has {', '.join(sort_labels(every))}, and {len(names)} names "
+                "were given, so it does not show whether the first name is 0 or 1. Pass "
+                f"labels={{{pairs(0)}{more}}} or labels={{{pairs(1)}{more}}}"
+            )
+        return names, from_0
     if len(found) == len(names) and all(parse_number(n) is not None for n in found):
         return names, dict(zip(found, names))
     raise CourseError(

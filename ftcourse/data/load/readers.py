@@ -4,14 +4,15 @@
 
 # %% auto #0
 __all__ = [
-    "FORMATS", "PACKED", "HEAD_CHARS", "MAX_FIELD", "PACK_ERRORS", "READ_AS", "TOP", "SIGNS", "member_of",
+    "FORMATS", "PACKED", "HEAD_CHARS", "MAX_FIELD", "PACK_ERRORS", "READ_AS", "USUAL", "TOP", "SIGNS", "member_of",
     "inner_name", "open_bytes", "reading_as", "encoding_of", "physical_lines", "is_quoted", "tabs_everywhere",
-    "separator", "bare_rows", "open_at_end", "swallowed", "quote_problem", "quoted_rows", "header_of", "top_rows",
-    "is_spaced", "extent", "is_usual_header", "are_names", "refuse_lines_above", "hidden_separator",
-    "in_single_quotes", "are_numbered", "Table", "read_table", "text_is_table", "format_of", "json_columns",
-    "is_whole", "unit_of", "not_json", "json_lines", "read_json", "named_cells", "list_rows", "squad_list",
-    "squad_rows", "split_rows", "unique_questions", "read_whole_json", "blank_inside", "read_text", "read_pattern",
-    "class_names", "declared_names", "open_columns", "read_columns", "read_sheet", "read_rows"
+    "separator", "bare_rows", "open_at_end", "swallowed", "quote_problem", "quoted_rows", "is_header",
+    "header_problem", "header_of", "top_rows", "is_spaced", "extent", "is_usual_header", "are_names",
+    "refuse_lines_above", "hidden_separator", "in_single_quotes", "are_numbered", "Table", "read_table",
+    "text_is_table", "format_of", "json_columns", "is_whole", "unit_of", "not_json", "object_of", "json_lines",
+    "read_json", "named_cells", "list_rows", "squad_list", "squad_rows", "split_rows", "unique_questions",
+    "read_whole_json", "blank_inside", "read_text", "read_pattern", "class_names", "declared_names", "open_columns",
+    "read_columns", "with_formulas", "read_sheet", "read_rows"
 ]
 
 # %% ../../../nbs/toolkit/rows.ipynb #ad5ff6a0
@@ -32,7 +33,7 @@ from pathlib import Path
 
 from ...core.errors import CourseError
 from .annotations import annotated_rows
-from .columns import LABELS, TEXTS, type_in_words
+from .columns import LABELS, TEXTS, Formula, type_in_words
 from ..problems import Problem
 
 # %% ../../../nbs/toolkit/rows.ipynb #6dc19083
@@ -347,6 +348,34 @@ def quoted_rows(lines, sep, name, problems, width, before=0, spaced=False):
         if row:
             yield before - len(taken) + 1, row
 
+# %% ../../../nbs/toolkit/rows.ipynb #c0ffeeb8
+USUAL = {"text", "label", "sentence", "labels", "class", "review", "target"}
+
+
+def is_header(
+    row: list,  # of a table
+    names: list,  # of its columns
+    given: bool,  # whether columns= names them
+) -> bool:
+    "Whether a row says the names of its columns once more, or where they are given, usual ones."
+    said = [str(x).strip().lower() for x in row if x is not None]
+    if given and len(USUAL & set(said)) > 1:
+        return True
+    if len(names) < 2 or said[:1] != [names[0].lower()]:
+        return False
+    return [x for x in said if x] == [x.lower() for x in names if x]
+
+
+def header_problem(name: str, line: int, row: list, given: bool) -> Problem:
+    "The problem of a row that is a header."
+    names = ", ".join(str(x) for x in row if x is not None)
+    what = f"this row says the names of the columns again ({names})"
+    cure = "Take it out: of tables that are put together, the first alone keeps its header"
+    if given:
+        what = f"this row is a header ({names}), and columns= names the columns, too"
+        cure = "Leave columns= out, or take the row out"
+    return Problem(name, line, what, cure)
+
 # %% ../../../nbs/toolkit/rows.ipynb #56859152
 def header_of(first, columns, path, line):
     """Names of the columns; empty cells behind the last name are none.
@@ -591,7 +620,10 @@ class Table:
                 problems.append(Problem(self.path.name, line, what, "Take the space away"))
                 continue
             if len(row) == len(names) or unnamed:
-                yield line, dict(zip(names, row))
+                if self.columns is not True and is_header(row, names, bool(self.columns)):
+                    problems.append(header_problem(self.path.name, line, row, bool(self.columns)))
+                else:
+                    yield line, dict(zip(names, row))
                 continue
             what = f"{len(row)} fields, expected {len(names)} ({', '.join(map(str, names))})"
             if self.quoted and len(row) > len(names):
@@ -702,6 +734,16 @@ def not_json(e):
     return str(e)
 
 
+def object_of(pairs: list[tuple]) -> dict:
+    "An object of JSON. Raises `ValueError` for one that has a key twice."
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [k for k, _ in pairs]
+        twice = next(k for k in keys if keys.count(k) > 1)
+        raise ValueError(f"an object has the key {twice!r} twice")
+    return found
+
+
 def json_lines(path, problems):
     "(line, row) of a file with one object a line."
     name, cure = Path(path).name, 'Each line is one object, such as {"text": "…", "label": 1}'
@@ -709,7 +751,7 @@ def json_lines(path, problems):
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = json.loads(line, object_pairs_hook=object_of)
         except (ValueError, RecursionError) as e:
             problems.append(Problem(name, n, f"not JSON ({not_json(e)})", cure))
             continue
@@ -753,7 +795,7 @@ def list_rows(text, name, problems, columns=None):
     # ijson 3.6 is not used: it turns half a character into "?", and one bad byte refuses the whole
     # file.
     # It would be lighter: 98 MB take 0.5 s and no memory, here 1.2 s and 224 MiB.
-    decode = json.JSONDecoder()
+    decode = json.JSONDecoder(object_pairs_hook=object_of)
     gap = re.compile(r"[\s,]*")
     names = None  # of the columns, where elements are lists
     cure = 'Each element is one object, such as {"text": "…", "label": 1}'
@@ -862,7 +904,7 @@ def read_whole_json(
         if text.lstrip()[0] == "[":
             yield from list_rows(text, Path(path).name, problems, columns)
             return
-        whole = json.loads(text)
+        whole = json.loads(text, object_pairs_hook=object_of)
         if isinstance(whole.get("data"), list):
             rows = squad_rows(split_rows(whole, path))
             if any(isinstance(x, dict) and "paragraphs" in x for x in whole["data"]):
@@ -1035,8 +1077,15 @@ def read_columns(path, kind):
                 yield n, row
 
 # %% ../../../nbs/toolkit/rows.ipynb #288d538e
+def with_formulas(values: list, written: list) -> list:
+    "The rows of a sheet, with a `Formula` where a value was never worked out."
+    known = lambda x, y: Formula(str(y)) if x is None and y is not None else x
+    return [tuple(map(known, *rows)) for rows in zip(values, written)]
+
+
 def read_sheet(
     path,  # an Excel file
+    problems: list,  # `Problem`s are added to it
     columns=None,  # names of the columns of a sheet without a header: see `read_table`
 ):
     "(row number as the sheet shows it, row) of an Excel file, where openpyxl is installed."
@@ -1050,8 +1099,13 @@ def read_sheet(
         ) from None
     try:
         with open_bytes(path) as f:
-            book = load_workbook(io.BytesIO(f.read()), read_only=True, data_only=True)
+            held = f.read()
+            book = load_workbook(io.BytesIO(held), read_only=True, data_only=True)
             sheets = {s.title: list(s.values) for s in book.worksheets}
+            if any(x is None for rows in sheets.values() for row in rows for x in row):
+                book = load_workbook(io.BytesIO(held), read_only=True)
+                for s in book.worksheets:
+                    sheets[s.title] = with_formulas(sheets[s.title], list(s.values))
     except CourseError:
         raise
     except Exception as e:
@@ -1080,7 +1134,9 @@ def read_sheet(
             "one for each"
         )
     for n, row in chain([(number, first)] if columns else [], rows):
-        if any(x is not None for x in row):
+        if columns is not True and is_header(row, names, bool(columns)):
+            problems.append(header_problem(Path(path).name, n, row, bool(columns)))
+        elif any(x is not None for x in row):
             yield n, dict(zip(names, row))
 
 # %% ../../../nbs/toolkit/rows.ipynb #475921c7
@@ -1114,5 +1170,5 @@ def read_rows(
     if kind in ("csv", "text"):
         rows = read_table(path, problems, columns, sep, quoted)
     else:
-        rows = read_sheet(path, columns) if kind == "sheet" else read_columns(path, kind)
+        rows = read_sheet(path, problems, columns) if kind == "sheet" else read_columns(path, kind)
     return annotated_rows(rows, path.name, problems, unit_of(path))
