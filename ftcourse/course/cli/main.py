@@ -6,12 +6,12 @@
 __all__ = [
     "PRETRAINING", "SPOKEN", "add_hyperparameters", "number_or_none", "hyperparameters", "profile_default", "count",
     "add_data_flags", "sign", "labels_flag", "column_flags", "read_task", "progress_bar", "model_folder",
-    "refuse_unwritable", "refuse_unscorable", "fine_tune_command", "evaluate_command", "predict_command",
-    "refuse_files_as_texts", "answered", "prediction_line", "prediction_file", "write_predictions", "texts_of",
-    "rows_of_file", "text_columns", "usable_rows", "lines_of_input", "pretrain_command", "push_command",
-    "doctor_command", "lessons_folder", "lab_command", "lesson_file", "lessons_command", "progress_command",
-    "argument", "Parser", "build_parser", "replace_unencodable", "LastingStream", "in_flags", "told", "parse",
-    "main", "as_json", "run_command"
+    "refuse_unwritable", "refuse_unscorable", "encoder_for", "fine_tune_command", "evaluate_command",
+    "predict_command", "refuse_files_as_texts", "answered", "prediction_line", "prediction_file",
+    "write_predictions", "texts_of", "rows_of_file", "text_columns", "usable_rows", "lines_of_input",
+    "pretrain_command", "push_command", "doctor_command", "lessons_folder", "lab_command", "lesson_file",
+    "lessons_command", "progress_command", "argument", "Parser", "build_parser", "replace_unencodable",
+    "LastingStream", "in_flags", "told", "parse", "main", "as_json", "run_command"
 ]
 
 # %% ../../../nbs/toolkit/cli.ipynb #55912ca9
@@ -266,6 +266,19 @@ def refuse_unscorable(task, split: str) -> None:
             f"nothing was trained, for the model could not be scored: {e}{cure}"
         ) from e
 
+
+def encoder_for(
+    data: str,  # what is to be trained on, as it was named
+) -> str:
+    """The profile's encoder. Where that is tiny-bert, which has only read generated text, any other
+    text is for mini-bert, which has read English.
+    """
+    from ftcourse.data.load.sources import builtin_names
+
+    encoder, name = settings().encoder, str(data)
+    own = name not in builtin_names() and not name.startswith("mini-")  # GLUE in miniature
+    return "mini-bert" if own and encoder == "tiny-bert" else encoder
+
 # %% ../../../nbs/toolkit/cli.ipynb #e55bce81
 def fine_tune_command(options) -> dict:
     "`ftcourse fine-tune DATA`: train, score, save with a card."
@@ -280,7 +293,7 @@ def fine_tune_command(options) -> dict:
     refuse_unscorable(task, options.split)
     with progress_bar(hp) as show:
         model = fine_tune_model(
-            options.model or settings().encoder,
+            options.model or encoder_for(options.data),
             task,
             rows=options.rows,
             run=options.run,
@@ -689,7 +702,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     encoder = profile_default("encoder")
     start = argument(
-        "--model", help=f"what to begin with (default: {encoder}, the profile's encoder)"
+        "--model",
+        help=f"what to begin with (default: {encoder}, the profile's encoder; where that is "
+        "tiny-bert, mini-bert for text that is not built in)",
     )
     on_bad = argument(
         "--on-bad",
