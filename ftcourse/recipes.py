@@ -115,7 +115,7 @@ def set_up(
     if task.kind == "regress":
         model.info["label_mean"] = float(task.label_ids("train").mean())
     asked, hp = hp, fit_max_length(choose(hp, model), model)
-    model.info["max_length"] = max(model.max_length, hp.max_length)  # what it learned to read
+    model.info["max_length"] = hp.max_length  # it answers on as much as it is trained on
     batches, hp = shrink_to_memory(
         model, batches_of(task, model.quick_tokenizer, hp), hp, loss=task.loss
     )
@@ -153,7 +153,7 @@ def fine_tune_model(
 
     hp = HyperParams.from_kwargs(seed=seed, **hyper)
     task = as_task(task, text=text, label=label, kind=kind, on_bad=on_bad)
-    if rows:
+    if rows is not None:
         task = task.take(rows, seed=seed)
     setup = set_up(model, task, hp)
     setup.model.info["hyperparameters"] = setup.hp
@@ -189,7 +189,7 @@ def evaluate_model(
     if not isinstance(model, Model):
         model = load_model(model)
     how = dict(text=text, label=label, kind=kind, on_bad=on_bad)
-    task = task_to_score(test_set, split, model.kind, **how)
+    task = task_to_score(test_set, split, model.kind, model.text, **how)
     return evaluate(model, task, split=split, rows=rows, batch_size=batch_size)
 
 # %% ../nbs/lessons/01_fine_tuning.ipynb #d31319c8
@@ -229,7 +229,7 @@ def train_model(
     usual = {"lr": 1e-3, "epochs": 1, "max_length": 128, "seed": seed, "head_lr": 1.0}
     hp = HyperParams.from_kwargs(**usual | hyper)
     task = as_task(D_pre, kind="lm")
-    if rows:
+    if rows is not None:
         task = task.take(rows, seed=seed)
     if tokenizer is None:
         tokenizer = (

@@ -95,6 +95,48 @@ def test_loss_and_gradients_are_those_of_transformers(arch, head, tmp_path, monk
         model.network.requires_grad_(True)
 
 
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("arch", KNOWN)
+def test_gradients_in_bf16_are_those_of_32_bits_to_a_hundredth(arch, head, tmp_path, monkeypatch):
+    model = made(arch, head, tmp_path)
+    model.network.train()
+    for side in ("right", "left"):
+        batch = batch_of(model, side)
+        a, n, exact = gradients(model, batch, False, monkeypatch)
+        with torch.autocast("cpu", torch.bfloat16):
+            b, m, half = gradients(model, batch, False, monkeypatch)
+        assert n == m
+        assert torch.allclose(a, b, rtol=1e-3)
+        assert all(g is None or g.dtype == torch.float32 for g in half.values())
+        apart = sum((half[k] - g).square().sum() for k, g in exact.items() if g is not None)
+        assert 0 < apart.sqrt() < 1e-2 * sum(g.square().sum() for g in exact.values() if g is not None).sqrt()
+
+
+def test_bf16_trains_with_dropout_by_the_fast_way_and_leaves_the_model_in_32_bits(monkeypatch, worthwhile):
+    start = load_model("tiny-bert", head="classify", labels=["a", "b", "c"], seed=0)
+    trained = {}
+    for precision in ("no", "bf16"):
+        model = start.copy()
+        with monkeypatch.context() as m:
+            m.setattr(model.core, "network_logits", refused_after_the_proof(model))
+            history = fit(model, Batches(examples(), 8, seed=0), HyperParams(lr=1e-3, precision=precision))
+        assert all(p.dtype == torch.float32 for p in model.network.parameters())
+        trained[precision] = [s.loss for s in history.steps]
+    assert trained["no"] != trained["bf16"]
+    assert np.allclose(trained["no"], trained["bf16"], atol=0.05)
+
+
+def refused_after_the_proof(model):
+    "transformers' own way, for the comparison alone."
+    slow = model.core.network_logits
+
+    def logits(*batch):
+        assert not model.network.training, "a batch went the slow way"
+        return slow(*batch)
+
+    return logits
+
+
 @pytest.mark.parametrize("arch", KNOWN)
 def test_logits_of_all_positions_are_those_of_transformers(arch, tmp_path):
     for head in ("lm", "span"):
@@ -130,6 +172,13 @@ def model():
     return load_model("tiny-bert", head="classify", labels=["a", "b", "c"], seed=0, dropout=0.0)
 
 
+def test_a_model_that_is_first_used_in_bf16_is_proven_in_32_bits(model):
+    b = batch_of(model)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert model.core.fast_network(b.ids, b.mask)
+    assert model.core.fast_network(b.ids, b.mask)
+
+
 def test_it_steps_aside_for_hooks_exchanged_modules_and_16_bits(model):
     b = batch_of(model)
     assert model.core.fast_network(b.ids, b.mask)
@@ -139,7 +188,7 @@ def test_it_steps_aside_for_hooks_exchanged_modules_and_16_bits(model):
     assert seen
     hook.remove()
     assert model.core.fast_network(b.ids, b.mask)
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", torch.float16):
         assert model.core.fast_network(b.ids, b.mask) is None
 
     class Twice(torch.nn.Linear):
@@ -245,8 +294,9 @@ def test_a_loss_of_ones_own_that_reads_the_table_trains_all_of_it(model, worthwh
     assert not torch.equal(start[1000], model.network.get_input_embeddings().weight[1000])
 
 
-def test_a_stop_and_a_resumption_give_the_same_bits_with_dropout(tmp_path, worthwhile):
-    hp = HyperParams(epochs=2, batch_size=8, lr=1e-3, seed=3)
+@pytest.mark.parametrize("precision", ["no", "bf16"])
+def test_a_stop_and_a_resumption_give_the_same_bits_with_dropout(tmp_path, worthwhile, precision):
+    hp = HyperParams(epochs=2, batch_size=8, lr=1e-3, seed=3, precision=precision)
 
     def new():
         return load_model("tiny-bert", head="classify", labels=["a", "b", "c"], seed=0), Batches(examples(), 8, seed=0)

@@ -85,17 +85,22 @@ def test_the_tokenizer_is_the_one_the_checkpoint_was_trained_with(minilm):
         assert sorted(model.tokenizer.vocab.items(), key=lambda x: x[1]) == [(w, i) for i, w in enumerate(listed)]
 
 
-def test_mixed_precision_on_a_cpu_without_it_is_warned_about():
+def test_mixed_precision_on_a_cpu_without_it_is_warned_about(monkeypatch):
     import torch
 
     if torch.cuda.is_available() or torch.backends.mps.is_available():
         pytest.skip("this machine trains on an accelerator")
     from ftcourse import fine_tune_model
 
-    with warnings.catch_warnings(record=True) as seen:
-        warnings.simplefilter("always")
-        fine_tune_model("tiny-bert", "reviews", rows=8, max_steps=1, precision="bf16")
-    assert any("bf16" in str(w.message) for w in seen)
+    for cost in (30.0, 0.5):
+        for module in ("update", "hardware"):
+            monkeypatch.setattr(f"ftcourse.train.{module}.product_cost", lambda precision, cost=cost: cost)
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            fine_tune_model("tiny-bert", "reviews", rows=8, max_steps=1, precision="bf16")
+        said = [str(w.message) for w in seen if "bf16" in str(w.message)]
+        slower = "bf16 matrix products take 30.0 times as long as fp32 on this machine: precision='no' is faster here"
+        assert said == ([slower] if cost > 1 else [])
 
 
 def test_what_was_measured_meets_the_aims():

@@ -68,6 +68,9 @@ class Task:
     loss: object = None  # (model, batch) -> (sum, count), where the kind's own loss is not
     # {name: f(true, pred)}, the main one first; the kind's own come after
     metrics: dict = field(default_factory=dict)
+    # whether there are no other labels than `labels`: they were given, or train fixes them; False:
+    # they are those that the rows to score have
+    declared: bool = True
 
     def split(self, name: str):
         "The Dataset of a split. Raises `CourseError` saying why there is none."

@@ -4,15 +4,16 @@
 
 # %% auto #0
 __all__ = [
-    "Comparison", "compare"
+    "Comparison", "aligned", "renumbered", "refuse_other_rows", "compare"
 ]
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #5514d0ed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..core.errors import CourseError
+from ..data.load.columns import label_places
 from .intervals import (
     ClassScore,
     LabelScore,
@@ -20,8 +21,9 @@ from .intervals import (
     paired_class_interval,
     paired_interval,
     paired_label_interval,
+    second_f1,
 )
-from .report import LOWER, Report
+from .report import LOWER, Report, numbered_as_model
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #bc24a89f
 @dataclass
@@ -60,6 +62,55 @@ class Comparison:
         )
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #bc24a890
+def aligned(a: Report, b: Report) -> tuple[Report, Report]:
+    "Two reports whose classes are numbered alike, by their names, where these overlap."
+    if a.kind not in ("classify", "multilabel") or a.kind != b.kind or a.labels == b.labels:
+        return a, b
+    places = label_places(b.labels, a.labels)
+    if not any(place is not None for place in places):
+        return a, b  # LABEL_0, LABEL_1, …: by their numbers
+    names = [*a.labels, *(x for x, place in zip(b.labels, places) if place is None)]
+    more = iter(range(len(a.labels), len(names)))
+    places = [next(more) if place is None else place for place in places]
+    return renumbered(a, list(range(len(a.labels))), names), renumbered(b, places, names)
+
+
+def renumbered(
+    report: Report,
+    places: list[int],  # of each of its classes, in the names
+    names: list[str],  # of all classes
+) -> Report:
+    "The same report with other numbers for its classes."
+
+    def score(x):
+        if type(x) is ClassScore:
+            return ClassScore(x.metric, *(np.array(places)[y] for y in (x.true, x.pred)))
+        if isinstance(x, LabelScore):
+            among = np.array(places)[x.among]
+            return LabelScore(x.average, true, pred, {}, among)
+        return x
+
+    numbers = (np.asarray(y).astype(int) for y in (report.true, report.pred))
+    true, pred = (numbered_as_model(y, places, len(names)) for y in numbers)
+    of = {name: score(x) for name, x in report.of.items()}
+    return replace(report, true=true, pred=pred, of=of, labels=names)
+
+
+def refuse_other_rows(a: Report, b: Report) -> None:
+    """Raise `CourseError` where rows have other texts: equal labels in an equal order do not make
+    two test sets one. Of two hundred rows, one may hold more columns than the other.
+    """
+    for i in np.unique(np.linspace(0, a.rows - 1, 200).astype(int)).tolist():
+        texts = [report.text(i) for report in (a, b)]
+        x, y = (" ".join(text.casefold().split()) for text in texts)
+        if x not in y and y not in x:
+            x, y = (repr(text if len(text) <= 60 else text[:59] + "…") for text in texts)
+            raise CourseError(
+                f"these reports are of different rows: row {i} is {x} in one and {y} in the other. "
+                "Evaluate both models on the same split"
+            )
+
+
 def compare(
     a: Report,  # of one model
     b: Report,  # of the other, on the same rows
@@ -73,6 +124,13 @@ def compare(
 
     Raises `CourseError` when they were not scored on the same rows.
     """
+    if not isinstance(a, Report) or not isinstance(b, Report):
+        raise CourseError("compare takes two reports, as evaluate_model returns them")
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
+        raise CourseError(f"n={n!r}: give how many resamples to draw, such as 1000")
+    if isinstance(names, str) or len(names) != 2:
+        raise CourseError(f"names={names!r}: give two, one for each report")
+    named, (a, b) = (a, b), aligned(a, b)
     same = (
         a.kind == b.kind
         and a.rows == b.rows
@@ -83,13 +141,23 @@ def compare(
             f"these reports are of different rows ({a.name or a.kind}, {a.rows:,}; "
             f"{b.name or b.kind}, {b.rows:,}): evaluate both models on the same split"
         )
+    refuse_other_rows(a, b)
     metric = metric or a.main
     if a[metric] is None or b[metric] is None:
         raise CourseError(
             f"{metric} has no value for one of them, see its notes: compare them by another score"
         )
     of = [x.of[metric] for x in (a, b)]
-    value = lambda f, i: f[i].mean() if isinstance(f, np.ndarray) else f(i)
+    if getattr(of[0], "metric", None) is second_f1 and named[0].labels[1] != named[1].labels[1]:
+        raise CourseError(
+            f"{metric} is of {named[0].labels[1]!r} in one report and of {named[1].labels[1]!r} in "
+            'the other: compare them by "macro_f1"'
+        )
+
+    def value(f, i):
+        x = f[i].mean() if isinstance(f, np.ndarray) else f(i)
+        return np.nan if x is None else x  # undefined in a resample
+
     if all(isinstance(x, ClassScore) for x in of):
         gap, low, high, p = paired_class_interval(*of, n, seed)
     elif all(isinstance(x, LabelScore) for x in of):

@@ -6,8 +6,8 @@
 __all__ = [
     "row_losses", "predict_rows", "merge_windows", "mask_batch", "class_statistics", "multilabel_statistics",
     "grade_statistics", "regression_statistics", "answer_statistics", "constant_answer", "regression_notes",
-    "statistics", "sample_rows", "answers_column", "gold_answers", "unscored_rows", "scored_rows", "thresholds_of",
-    "broken_rows", "with_metrics", "evaluate", "strided_perplexity", "validator"
+    "statistics", "sample_rows", "answers_column", "gold_answers", "unscored_rows", "refuse_other_texts",
+    "scored_rows", "thresholds_of", "broken_rows", "with_metrics", "evaluate", "strided_perplexity", "validator"
 ]
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #ad38e5c6
@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 
 from ..core.errors import CourseError
+from ..core.hparams import shown
 from ..data.batches import Batch, Batches
 from ..data.task import grades_of
 from .intervals import (
@@ -33,7 +34,15 @@ from .intervals import (
     SomeRows,
     second_f1,
 )
-from .report import Report, finite_or_none, label_order, refuse_hidden, score_notes
+from .report import (
+    Report,
+    finite_or_none,
+    label_notes,
+    label_order,
+    numbered_as_model,
+    refuse_hidden,
+    score_notes,
+)
 from .scores import (
     balanced_accuracy,
     char_f1,
@@ -50,6 +59,7 @@ from .scores import (
     undefined,
 )
 from ..models.forward import evaluating
+from ..models.predict import checked_number
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #75d738db
 def row_losses(
@@ -189,7 +199,9 @@ def multilabel_statistics(true, logits, thresholds=None):
     of = {"micro_f1": LabelScore("micro", true, pred, shared)}  # the main score first
     of |= {"subset_accuracy": SomeRows((true == pred).all(1).astype(float))}
     of |= {"label_accuracy": SomeRows((true == pred).mean(1))}
-    of |= {"macro_f1": LabelScore("macro", true, pred, shared)}
+    named = np.flatnonzero(true.any(0) | pred.any(0))
+    among = named if len(named) else slice(None)
+    of |= {"macro_f1": LabelScore("macro", true, pred, shared, among)}
     of |= {name: SomeRows(x) for name, x in multilabel_rows(true, pred).items()}
     return of, pred, probs
 
@@ -224,7 +236,7 @@ def answer_statistics(true, pred):
         for name, f in scored.items()
     }
     has = np.array([len(golds) > 0 for golds in true])
-    if not has.all():
+    if has.any() and not has.all():
         of |= {
             "HasAns_exact": SomeRows(of["exact_match"], has),
             "HasAns_f1": SomeRows(of["f1"], has),
@@ -346,6 +358,21 @@ def unscored_rows(
             )
     return said
 
+
+def refuse_other_texts(model, task) -> None:
+    "Raise `CourseError` where a model reads pairs and the rows of a task hold one text, or so."
+    read, here = getattr(model, "text", None) or (), getattr(task, "text", ())
+    if model.kind not in ("classify", "multilabel", "regress") or not (read and here):
+        return
+    if len(read) != len(here):
+        number = {1: "one text", 2: "a pair of texts"}
+        wanted = read[0] if len(read) == 1 else tuple(read)
+        raise CourseError(
+            f"the model was trained on {number[len(read)]} a row ({', '.join(read)}), and "
+            f"{task.name} gives it {number[len(here)]} ({', '.join(here)}). Name what it reads, "
+            f"such as text={wanted!r}"
+        )
+
 # %% ../../nbs/lessons/10_evaluation.ipynb #4d944ca6
 def scored_rows(
     model,  # a Model
@@ -377,8 +404,17 @@ def scored_rows(
             )
         from ftcourse.data.encode.texts import encode_task
 
+        refuse_other_texts(model, task)
         task.split(split)  # says why, if there is none
-        order, facts["notes"] = label_order(model.labels, task.labels)
+        order, facts["notes"] = label_order(model.labels, task.labels, model.kind)
+        # rows that lack a class do not show that there is none: the model may answer it, wrongly.
+        # To choose among one class is no choice
+        declared = getattr(task, "declared", True) and (
+            model.kind == "multilabel" or len(task.labels) != 1
+        )
+        wider = order is not None and len(order) < len(model.labels) and not declared
+        if wider:
+            facts["notes"] = []
         facts["notes"] += unscored_rows(task, split)
         facts |= dict(
             name=name or f"{task.name}/{split}",
@@ -387,6 +423,11 @@ def scored_rows(
             labels=list(map(str, task.labels or model.labels)),
         )
         data = encode_task(task, split, model.quick_tokenizer, model.max_length)
+        if wider:
+            data.labels = numbered_as_model(data.labels, order, len(model.labels))
+            named = dict(zip(order, facts["labels"]))  # as the data spell them
+            facts["labels"] = [named.get(i, x) for i, x in enumerate(map(str, model.labels))]
+            order = None
     data = getattr(data, "examples", data)  # of Batches, its examples
     name = facts["name"] or "the split"
     if problems := getattr(data, "problems", ()):
@@ -402,7 +443,8 @@ def scored_rows(
         raise CourseError(f"{name} has no rows to score")
     if not text and model.kind != "span":
         refuse_hidden(data.labels, name, model.kind)
-    if rows:
+    if rows is not None:
+        rows = checked_number("rows", rows, 1, 10**12, int)
         data = sample_rows(data, rows, model.kind == "span", facts["notes"])
     if not text and (cut := len(set(data.cut) & set(data.rows.tolist()))):
         facts["notes"].append(
@@ -415,11 +457,12 @@ def scored_rows(
 def thresholds_of(model, order: list[int] | None) -> list[float] | None:
     "The model's thresholds, in the order in which the data count the labels."
     thresholds = getattr(model, "thresholds", None)
-    if not thresholds or not order or order == sorted(order):
+    if not thresholds or not order:
         return thresholds
     if model.kind == "multilabel":
         return [thresholds[i] for i in order]
-    return [1 - thresholds[0]]  # the threshold is of the second class
+    # the threshold is of the second class
+    return thresholds if order == sorted(order) else [1 - thresholds[0]]
 
 
 def broken_rows(out) -> int:
@@ -488,6 +531,8 @@ def evaluate(
         )
     elif model.kind == "classify":
         notes += score_notes(true, pred, facts["labels"])
+    elif model.kind == "multilabel":
+        notes += label_notes(true, pred, facts["labels"])
     if model.kind == "regress":
         facts["constant"] = constant_answer(model, task, split, true)
         notes += regression_notes(true, pred, *facts["constant"], scores["mse"])
@@ -497,6 +542,11 @@ def evaluate(
         notes.append("the loss has no value: the model's outputs hold nan or infinity")
     if model.kind in ("lm", "mlm"):
         notes.append(f"{int(results['count'].sum()):,} tokens were scored")
+        if packed and (texts := len(np.unique(data.rows))) < len(data):
+            notes.append(
+                f"the rows are pieces of {texts:,} text{'s' * (texts > 1)}, some longer than the "
+                "model reads; the intervals take pieces of a text for independent"
+            )
     if packed and data.source is not None:
         text = lambda i: " | ".join(data.original(where[i]))
     else:
@@ -533,11 +583,18 @@ def strided_perplexity(
 
     if model.kind != "lm":
         raise CourseError(f"perplexity is of a language model, and this one is {model.kind!r}")
+    if stride is not None:
+        stride = checked_number("stride", stride, -(10**9), 10**9, int)
+    if max_length is not None:
+        max_length = checked_number("max_length", max_length, 2, 10**9, int)
     if isinstance(text, str):
         plan = make_plan(model.quick_tokenizer, "lm")
         plan = replace(plan, max_length=None)
         (text,) = pieces(encodings(plan, [text])[0].ids, plan)
-    ids = torch.as_tensor(text).reshape(1, -1)
+    try:
+        ids = torch.as_tensor(text).reshape(1, -1)
+    except (TypeError, ValueError, RuntimeError):
+        raise CourseError(f"{shown(text)} is neither a string nor a list of ids") from None
     limits = (max_length, model.info.get("positions"), model.quick_tokenizer.model_max_length)
     size = int(min(x for x in (*limits, max(ids.shape[1], 2)) if x))
     stride = max(1, size // 2) if stride is None else stride

@@ -44,6 +44,10 @@ def resamples(
     rows = len(values)
     if not rows:
         raise CourseError("there are no rows to draw from")
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
+        raise CourseError(f"n={n!r}: give how many resamples to draw, such as 1000")
+    if statistic is None and values.dtype.kind not in "biuf":
+        raise CourseError(f"the mean is of numbers, and here is {values.flat[0]!r}")
     if statistic is None and (missing := np.isnan(values.astype(float)).sum()):
         raise CourseError(
             f"{missing} of {rows} rows have no value (nan), so their mean has none: leave them "
@@ -147,13 +151,15 @@ class ClassScore:
         rows = (np.repeat(np.arange(len(true)), x) for x in copies)
         return np.array([self.metric(self.names[true[i]], self.names[pred[i]]) for i in rows])
 
-    def interval(self, n: int = 1000, seed: int = 0, level: float = 0.95) -> tuple[float, float]:
+    def interval(self, n: int = 1000, seed: int = 0, level: float = 0.95) -> tuple:
         """(low, high): the middle of the resamples, and the score itself.
 
         Of many classes with fewer than five rows it is wrong more often than it says; where the
         number of rows of each class is not chance but set beforehand, less often
-        (measure/intervals.md).
+        (measure/intervals.md). (None, None) for Matthews' correlation where all rows are one class.
         """
+        if self.metric is matthews and len(np.unique(self.true)) == 1:
+            return None, None
         draw = lambda: weighted_cells(self.codes[0], self.codes[1:], len(self.names), n, seed)
         if self.metric not in COUNTED:
             found = self.draws(*draw())
@@ -210,7 +216,8 @@ def _balanced(right, true, pred, here, named):
 
 def _matthews(right, true, pred, here, named):
     apart = right.sum(1) - (true * pred).sum(1)
-    return _ratio(apart, np.sqrt((1 - (pred * pred).sum(1)) * (1 - (true * true).sum(1))))
+    spread = [np.maximum(1 - (x * x).sum(1), 0) for x in (pred, true)]
+    return _ratio(apart, np.sqrt(spread[0] * spread[1]))
 
 
 # scores whose resamples need no rows: (right, true, predicted: (n, k) shares of each class;
@@ -360,15 +367,20 @@ class CorrelationScore:
         r = (t * p).mean() / (t.std() * p.std())
         return part(t, p) - r / 2 * (part(t, t) + part(p, p))
 
-    def interval(self, n: int = 1000, seed: int = 0, level: float = 0.95) -> tuple[float, float]:
+    def interval(self, n: int = 1000, seed: int = 0, level: float = 0.95) -> tuple:
         """(low, high) on the scale of Fisher (1915), where the error of a correlation is nearly
         normal; no draws. The error is that of the rows' influence, or that of normal numbers where
         it is larger.
 
         Of 50 rows with heavy tails or skewness, Pearson's is wrong more often than it says
-        (measure/intervals.md).
+        (measure/intervals.md). (None, None) for fewer than four rows, which Fisher's error needs.
         """
-        rows, limit = len(self.true), 1 - 1e-9
+        rows = len(self.true)
+        if rows < 4:
+            return None, None
+        limit = 1 - 1e-9
+        if self.metric is spearman:  # as if of two neighbours in rank half were exchanged
+            limit = 1 - 6 / (rows**3 - rows)
         score = self(slice(None))
         r = np.clip(score, -limit, limit)
         error = np.sqrt((self.influence() ** 2).sum() / rows / max(rows - 2, 1)) / (1 - r * r)
@@ -407,6 +419,10 @@ class CalibrationScore:
         found = [(abs(truth + noise) * share).sum(1) for truth in truths]
         low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2], axis=1)
         low, high = np.interp(score, high, truths), np.interp(score, low, truths)
+        answers = (self.probs.argmax(-1) == self.true).astype(float)
+        if exact := unanimous_interval(answers):  # rows that are all right leave no noise to see
+            mean = float(sure @ rows / rows.sum())
+            high = max(high, *(abs(mean - bound) for bound in exact))
         return float(min(low, score)), float(min(1.0, max(high, score)))
 
 
@@ -446,14 +462,16 @@ def weighted_labels(
 class LabelScore:
     "F1 of rows with any number of labels, as a function of row numbers; knows its resamples."
 
-    def __init__(self, average: str, true, pred, shared: dict):
+    def __init__(self, average: str, true, pred, shared: dict, among=slice(None)):
         self.average, self.true, self.pred = average, true, pred  # micro or macro; (n, k), (n, k)
         self.shared = shared  # draws that the scores of one report have in common
+        self.among = among  # the labels that an average is over
 
     def __call__(self, i):
-        return f1(self.true[i], self.pred[i], self.average)
+        return f1(self.true[i][:, self.among], self.pred[i][:, self.among], self.average)
 
     def draws(self, right, true, pred) -> np.ndarray:  # (n,)
+        right, true, pred = (x[:, self.among] for x in (right, true, pred))
         if self.average == "micro":
             right, true, pred = (x.sum(1, keepdims=True) for x in (right, true, pred))
         return _ratio(2 * right, true + pred).mean(1)
@@ -497,6 +515,11 @@ def paired_interval(
 
 
 def _sides(difference, found):
+    found = found[np.isfinite(found)]
+    if not len(found):
+        raise CourseError(
+            "the score is undefined in every resample: these rows are too few or alike"
+        )
     low, high = around(difference, found)
     p = min(1.0, 2 * (min((found <= 0).sum(), (found >= 0).sum()) + 1) / (len(found) + 1))
     return float(difference), low, high, float(p)

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = [
-    "SCORE_NAMES", "LOWER", "TERMINAL", "refuse_hidden", "label_order", "score_notes", "finite_or_none",
-    "interval_notes", "score_table", "shortened", "confusion_cells", "as_text", "as_html", "Hardest", "hardest",
-    "Report"
+    "SCORE_NAMES", "LOWER", "TERMINAL", "refuse_hidden", "label_order", "numbered_as_model", "score_notes",
+    "label_notes", "finite_or_none", "interval_notes", "score_table", "shortened", "confusion_cells", "as_text",
+    "as_html", "Hardest", "hardest", "Report"
 ]
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #311eafc4
@@ -20,6 +20,7 @@ import numpy as np
 from fastcore.basics import patch
 
 from ..core.errors import CourseError, printable, printable_lines
+from ..data.load.columns import label_places
 from . import scores
 from .intervals import RatioScore, bootstrap_interval, fraction_interval
 
@@ -55,36 +56,59 @@ def refuse_hidden(
 def label_order(
     model_labels,  # names, in the order of the logits
     task_labels,  # names, in the order of the data's class numbers
+    kind: str = "classify",  # or multilabel
     # for each class of the data its logit, None where they agree; notes
 ) -> tuple[list[int] | None, list[str]]:
     """Align a model's classes with the data's by name, whatever the case.
 
     Raises `CourseError` when a class is unknown to the model, naming it.
     """
-    mine = [str(x).casefold() for x in model_labels]
-    wanted = [str(x).casefold() for x in task_labels]
-    if not wanted or mine == wanted:
+    mine, wanted = list(map(str, model_labels)), list(map(str, task_labels))
+    known = ", ".join(map(printable, mine))
+    places = label_places(wanted, mine)
+    if not wanted or places == list(range(len(mine))):
         return None, []
-    if mine == [f"label_{i}" for i in range(len(wanted))]:
+    if [x.casefold() for x in mine] == [f"label_{i}" for i in range(len(wanted))]:
         return None, [
             "the model's labels are LABEL_0, LABEL_1, …: such names carry no meaning, so it "
             "cannot be checked that they stand in the order of the data"
         ]
-    lost = [repr(str(x)) for x, name in zip(task_labels, wanted) if name not in mine]
+    called = "label" if kind == "multilabel" else "class"
+    lost = [repr(x) for x, place in zip(wanted, places) if place is None]
     if lost:
         raise CourseError(
-            f"the model has no class {', '.join(lost)}: it knows "
-            f"{', '.join(map(str, model_labels))}. "
+            f"the model has no {called} {', '.join(lost)}: it knows {known}. "
             "Train it on this task, or give the data these names"
         )
-    more = [str(x) for x, name in zip(model_labels, mine) if name not in wanted]
-    note = "the model numbers its classes in another order than the data: they were aligned by name"
-    if more:
+    more = [printable(x) for i, x in enumerate(mine) if i not in places]
+    several = "labels" if kind == "multilabel" else "classes"
+    note = (
+        f"the model numbers its {several} in another order than the data: they were aligned by name"
+    )
+    if more and kind == "multilabel":
+        note = (
+            f"not scored: {', '.join(more)}. The model gives such labels too, and they are none of "
+            f"the data's ({', '.join(map(printable, wanted))}), so nobody has looked for them"
+        )
+    elif more:
         note = (
             f"the model also knows {', '.join(more)}, which the data does not have: it chose "
             "among the data's classes"
         )
-    return [mine.index(name) for name in wanted], [note]
+    return places, [note]
+
+
+def numbered_as_model(
+    labels: np.ndarray,  # (n,) classes, or (n, k) of 0 and 1, as the data number them
+    places: list[int],  # of each of the data's classes, in the model's
+    k: int,  # classes of the model
+) -> np.ndarray:  # (n,) or (n, k)
+    "Labels of rows in the model's numbers, of which the data has some."
+    if labels.ndim == 1:
+        return np.where(labels < 0, labels, np.array(places)[labels])
+    found = np.zeros((len(labels), k), labels.dtype)
+    found[:, places] = labels
+    return found
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #ce689090
 def score_notes(
@@ -105,7 +129,14 @@ def score_notes(
             f"{k - len(absent) + len(claimed)} classes that occur or were predicted"
         )
     acc, base = scores.accuracy(true, pred), scores.majority(true)
-    if len(true) > 1 and len(np.unique(pred)) == 1:
+    if len(absent) == k - 1:
+        if len(true) > 1:
+            notes.append(
+                f"every row is {labels[true[0]]!r}: these rows tell how many of this class the "
+                "model finds, and not whether it takes others for it"
+            )
+        return notes
+    if len(np.unique(pred)) == 1:
         notes.append(
             f"the model predicted a single class, {labels[pred[0]]!r}, for every row: its "
             "accuracy is the share of that class. Has the training loss stayed near guessing? "
@@ -129,6 +160,30 @@ def score_notes(
             "in the data?"
         )
     return notes
+
+
+def label_notes(
+    true: np.ndarray,  # (n, k) of 0 and 1
+    pred: np.ndarray,  # (n, k)
+    labels,  # names
+) -> list[str]:
+    "Which labels no row has, and what that does to the scores of several labels."
+    absent = np.flatnonzero(~true.any(0))
+    if not len(absent):
+        return []
+    k, claims = len(labels), pred[:, absent].sum(0)
+    named = ", ".join(repr(str(labels[i])) for i in absent[:8]) + " …" * (len(absent) > 8)
+    note = f"{len(absent)} of {k} labels have no row here ({named})"
+    if claims.any():
+        times = ", ".join(
+            f"{str(labels[i])!r} {n:,}×" for i, n in list(zip(absent, claims))[:8] if n
+        )
+        note += f", and the model gave {times}: that counts as wrong"
+    left = k - int((claims == 0).sum())
+    if not left:
+        return [f"{note}, and the model gave none: F1 is then 0 by convention, and says nothing"]
+    over = f"the {left} labels that occur or were predicted" if left > 1 else "the one that does"
+    return [f"{note}; macro F1 is over {over}"]
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #a09ab8bd
 SCORE_NAMES = {
@@ -212,7 +267,7 @@ def confusion_cells(report) -> tuple[str, list[list[str]]]:  # title; rows of ce
     """The confusion of a report's classes: the whole table where it fits a terminal, else the ten
     classes with the most errors, and what they are most often taken for.
     """
-    table, labels = report.confusion, list(map(str, report.labels))
+    table, labels = report.confusion, list(map(printable, report.labels))
     whole = [["", *labels], *([x, *map(str, row)] for x, row in zip(labels, table.tolist()))]
     if sum(2 + max(map(len, column)) for column in zip(*whole)) <= TERMINAL:
         return "confusion (rows: true class; columns: predicted)", whole
@@ -232,7 +287,7 @@ def confusion_cells(report) -> tuple[str, list[list[str]]]:  # title; rows of ce
 
 def as_text(report) -> str:
     "A report for a terminal."
-    lines = [f"{report.name or report.kind}: {report.rows:,} rows"]
+    lines = [f"{report.name or report.kind}: {report.rows:,} row{'s' * (report.rows != 1)}"]
     if report.source and report.source not in report.name:
         lines[0] += f" of {report.source}"
     table = [("", "score", "95% interval"), *score_table(report)]
@@ -305,6 +360,8 @@ def hardest(report, n: int = 5) -> Hardest:
             return report.labels[int(values[i])]
         return values[i].item() if hasattr(values[i], "item") else values[i]
 
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 0:
+        raise CourseError(f"n={n!r}: give how many rows to show, such as 5")
     worst = np.argsort(-np.nan_to_num(report.losses, nan=-np.inf), kind="stable")[:n].tolist()
     return Hardest(
         dict(
@@ -374,8 +431,10 @@ def interval(self: Report, name: str, n: int = 1000, seed: int = 0) -> tuple:
 
     With 50 rows or more, and five of the rarest class or label, 93 to 97 of 100 do; where not, each
     kind of interval says so, and measure/intervals.md. (None, None) for a score without a value,
-    and for a loss of one row.
+    and where the rows say nothing of others: a loss of one row, a correlation of three.
     """
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
+        raise CourseError(f"n={n!r}: give how many resamples to draw, such as 1000")
     if self[name] is None:
         return None, None
     if (name, n, seed) not in self.kept:
@@ -387,7 +446,8 @@ def interval(self: Report, name: str, n: int = 1000, seed: int = 0) -> tuple:
             found = fraction_interval(x) if part else RatioScore(x).interval()
         else:
             found = bootstrap_interval(np.arange(self.rows), n, seed, statistic=x)
-        self.kept[name, n, seed] = found
+        finite = all(bound is None or math.isfinite(bound) for bound in found)
+        self.kept[name, n, seed] = found if finite else (None, None)
     return self.kept[name, n, seed]
 
 
@@ -431,7 +491,7 @@ def baseline(self: Report):
 
 @patch(as_prop=True)
 def confusion(self: Report):
-    "(k, k) counts: row = true class."
-    if self.kind != "classify":
+    "(k, k) counts: row = true class. None where the outputs are nan: they name no class."
+    if self.kind != "classify" or (self.scores and self.scores[self.main] is None):
         return None
     return scores.confusion(self.true, self.pred, len(self.labels))

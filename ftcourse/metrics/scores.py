@@ -43,6 +43,32 @@ def _pair(true, pred):
     return t, p
 
 
+def _labelled(true, pred):
+    "The same of classes: what is nan or None is none."
+    t, p = _pair(true, pred)
+    for x, of in ((t, "true"), (p, "predicted")):
+        missing = 0
+        if x.dtype.kind == "f":
+            missing = np.isnan(x).sum()
+        elif x.dtype.kind == "O":
+            missing = sum(y is None or y != y for y in x.flat)
+        if missing:
+            raise CourseError(
+                f"{missing:,} of {x.size:,} {of} values are nan or None, which is no class: leave "
+                "these rows out on purpose, and say so"
+            )
+    return t, p
+
+
+def _numbers(true, pred):
+    "The same as floats."
+    t, p = _pair(true, pred)
+    try:
+        return t.astype(float), p.astype(float)
+    except (TypeError, ValueError) as e:
+        raise CourseError(f"this score is of numbers, and here is something else: {e}") from None
+
+
 # scikit-learn has these scores of classes too, and the same values (tested). But its checks take
 # long: 1.7 ms for the F1 of 1,500 rows, here 0.12 ms, and an interval asks 1,000 times.
 def confusion(
@@ -51,7 +77,7 @@ def confusion(
     k: int | None = None,  # classes 0 to k-1; default: those that occur, in order
 ) -> np.ndarray:  # (k, k) counts: row = true class, column = predicted class
     "The table that all class scores are read from."
-    t, p = _pair(true, pred)
+    t, p = _labelled(true, pred)
     if k is None:
         names, both = np.unique(np.concatenate([t, p]), return_inverse=True)
         t, p = np.split(both, 2)
@@ -111,7 +137,7 @@ def accuracy(
     pred,  # the same
 ) -> float:  # fraction of rows that are right
     "Share of rows predicted exactly."
-    t, p = _pair(true, pred)
+    t, p = _labelled(true, pred)
     return float((t == p).reshape(len(t), -1).all(1).mean())
 
 
@@ -221,7 +247,7 @@ def pearson(
     # -1 to 1; None, with an `Undefined` warning that says why, where it has no value
 ) -> float | None:
     "Correlation along a line (Pearson 1895). Raises `CourseError` for fewer than two rows."
-    t, p = (x.astype(float) for x in _pair(true, pred))
+    t, p = _numbers(true, pred)
     if len(t) < 2:
         raise CourseError(
             "a correlation needs at least 2 rows: one pair of numbers cannot rise or fall together"
@@ -246,20 +272,20 @@ def spearman(true, pred) -> float | None:
 
 def mse(true, pred) -> float:
     "Mean squared error, in squared units of the label."
-    t, p = _pair(true, pred)
-    return float(np.square(t.astype(float) - p).mean())
+    t, p = _numbers(true, pred)
+    return float(np.square(t - p).mean())
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #c0ffeeb3
 def mean_absolute_error(true, pred) -> float:
     "Mean distance, in units of the label."
-    t, p = _pair(true, pred)
-    return float(abs(t.astype(float) - p).mean())
+    t, p = _numbers(true, pred)
+    return float(abs(t - p).mean())
 
 
 def within_one(true, pred) -> float:
     "Share of rows whose grade is off by one at most."
-    t, p = _pair(true, pred)
-    return float((abs(t.astype(float) - p) <= 1).mean())
+    t, p = _numbers(*_labelled(true, pred))
+    return float((abs(t - p) <= 1).mean())
 
 
 def quadratic_kappa(
@@ -271,7 +297,7 @@ def quadratic_kappa(
     scikit-learn weighs by places among the labels that occur, so that a grade no row has changes
     the value (findings/sklearn_kappa_absent_grade.sh).
     """
-    t, p = (x.astype(float) for x in _pair(true, pred))
+    t, p = _numbers(*_labelled(true, pred))
     shuffled = t.var() + p.var() + (t.mean() - p.mean()) ** 2
     return float(1 - np.square(t - p).mean() / shuffled) if shuffled > 0 else 0.0
 
@@ -302,9 +328,14 @@ def normalise_answer(text: str) -> str:
 
 
 def _best(score, pred, golds):
-    if isinstance(golds, str):
-        golds = [golds]
-    else:  # an answer of nothing but articles is left out, as by SQuAD 2.0
+    one = isinstance(golds, str)
+    golds = list(golds) if hasattr(golds, "__iter__") and not one else [golds]
+    if not all(isinstance(text, str) for text in (pred, *golds)):
+        raise CourseError(
+            f"answers are strings, and here is {pred!r} with {golds!r}: an empty one is no answer, "
+            "and a question that has none accepts []"
+        )
+    if not one:  # an answer of nothing but articles is left out, as by SQuAD 2.0
         golds = [g for g in golds if normalise_answer(g)] or [""]
     return max(score(normalise_answer(pred), normalise_answer(g)) for g in golds)
 
@@ -349,8 +380,9 @@ def calibration_bins(
     probs, true = np.asarray(probs, float), np.asarray(true)
     if (
         probs.ndim != 2
-        or len(probs) != len(true)
+        or true.shape != probs.shape[:1]
         or not len(true)
+        or not (probs >= 0).all()  # nor nan
         or (abs(probs.sum(-1) - 1) > 1e-3).any()
     ):
         raise CourseError(
@@ -358,10 +390,18 @@ def calibration_bins(
             "to 1 (the softmax of the logits), and one true class per row; got the shapes "
             f"{probs.shape} and {true.shape}"
         )
+    k = probs.shape[1]
+    if true.dtype.kind not in "biuf" or not np.isin(true, np.arange(k)).all():
+        raise CourseError(
+            f"the true classes of {k} columns are numbers from 0 to {k - 1}: name a class by its "
+            "column, and leave rows without a label out"
+        )
+    if not bins >= 1 or (positive is not None and positive not in range(-k, k)):
+        raise CourseError(f"bins={bins}, positive={positive}: give a bin at least, and a column")
     if positive is None:
         sure, right = probs.max(-1), probs.argmax(-1) == true
     else:
-        sure, right = probs[:, positive], true == positive
+        sure, right = probs[:, positive], true == positive % k
     at = np.clip(np.ceil(sure * bins).astype(int) - 1, 0, bins - 1)
     return [
         (float(sure[at == b].mean()), float(right[at == b].mean()), int((at == b).sum()))

@@ -80,10 +80,10 @@ def choose_thresholds(
     have. Raises `CourseError` when the shapes differ.
     """
     true, probs = np.asarray(true), np.asarray(probs)
-    if probs.shape != true.shape:
+    if probs.shape != true.shape or true.ndim != 2 or not np.isin(true, (0, 1)).all():
         raise CourseError(
-            f"labels {true.shape} and probabilities {probs.shape} differ in shape: give a 0 or 1 "
-            "and a probability for each label of each row"
+            f"labels {true.shape} and probabilities {probs.shape} differ in shape, or are no table "
+            "of 0 and 1: give a 0 or 1 and a probability for each label of each row"
         )
     return [
         best_threshold(t, p, metric) if 0 < t.sum() < len(t) else 0.5
@@ -102,7 +102,7 @@ def precision_recall_curve(
     """
     from sklearn.metrics import precision_recall_curve as curve
 
-    precision, recall, values = curve(with_positives(true), probability)
+    precision, recall, values = curve(*with_positives(true, probability))
     edges = np.concatenate([[min(0.0, values[0] - 1e-9)], values, [1.0]])
     return precision, recall, (edges[:-1] + edges[1:]) / 2
 
@@ -111,14 +111,21 @@ def average_precision(true, probability) -> float:
     "Mean precision over the steps of recall: the area under the curve, as scikit-learn defines it."
     from sklearn.metrics import average_precision_score
 
-    return float(average_precision_score(with_positives(true), probability))
+    return float(average_precision_score(*with_positives(true, probability)))
 
 
-def with_positives(true) -> np.ndarray:
-    "The labels, some of them 1."
-    true = np.asarray(true, int)
+def with_positives(true, probability) -> tuple[np.ndarray, np.ndarray]:
+    "The labels, some of them 1, and a number for each."
+    true, probability = np.asarray(true), np.asarray(probability)
+    binary = true.dtype.kind in "biuf" and np.isin(true, (0, 1)).all()
+    numbers = probability.dtype.kind in "biuf" and np.isfinite(probability).all()
+    if true.shape != probability.shape or true.ndim != 1 or not (binary and numbers):
+        raise CourseError(
+            f"labels {true.shape} and probabilities {probability.shape}: give first a 0 or 1, then "
+            "a finite number for each row"
+        )
     if not true.any():
         raise CourseError(
             "no row has the class, so there is no recall to speak of: score rows that have it"
         )
-    return true
+    return true.astype(int), probability

@@ -23,7 +23,9 @@ from torch import nn
 from ..core import __version__
 from ..core.errors import CourseError, printable
 from ..core.files import replace_folder
+from ..core.hparams import shown
 from ..data.encode.examples import check_token_ids
+from ..data.load.columns import label_places
 from .compatibility import vocabulary_hash
 from .fast.plain import proof, whole
 from .forward import Core
@@ -122,7 +124,13 @@ def thresholds(self: Model, values) -> None:
     if values is None:
         self.info.pop("thresholds", None)
         return
-    values = [float(v) for v in values]
+    try:
+        values = [float(v) for v in values]
+    except (TypeError, ValueError):
+        raise CourseError(
+            f"thresholds={shown(values)}: give a list of probabilities, one for each label; of two "
+            "classes one, for the second"
+        ) from None
     n = len(self.labels) if self.kind == "multilabel" else 1 if len(self.labels) == 2 else 0
     if not n:
         raise CourseError(
@@ -235,15 +243,15 @@ def align(
     """Map a task's labels to the model's by name, whatever their order and the case of their
     letters. `CourseError` where one is missing.
     """
-    mine = [name.casefold() for name in self.labels]
-    names = [str(name).casefold() for name in labels]
-    lost = [name for name in names if name not in mine]
+    names = list(map(str, labels))
+    places = label_places(names, self.labels)
+    lost = [name for name, place in zip(names, places) if place is None]
     if lost:
         raise CourseError(
             f"the model does not know the label{'s' * (len(lost) > 1)} "
             f"{', '.join(map(repr, lost))}: it tells {', '.join(self.labels)} apart"
         )
-    return [mine.index(name) for name in names]
+    return places
 
 # %% ../../nbs/lessons/05_models.ipynb #8cdd5526
 @patch
@@ -256,6 +264,8 @@ def reorder(
     Raises `CourseError` if the names are not the same.
     """
     order = self.align(labels)
+    if len(set(order)) < len(order):
+        raise CourseError(f"labels={shown(list(labels))} names one class twice")
     if len(order) != len(self.labels):
         raise CourseError(
             f"the model tells {len(self.labels)} labels apart ({', '.join(self.labels)}), not "

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = [
     "KNOWN_TEXTS", "SPELLED", "UNKNOWN", "SPACELESS", "MARKS", "WORD", "refuse_tables", "holds_text",
-    "checked_texts", "own_text_rates", "spelling_note", "checked_number", "Answers"
+    "checked_texts", "own_text_rates", "spelling_note", "checked_number", "refuse_broken", "Answers"
 ]
 
 # %% ../../nbs/lessons/05_models.ipynb #182276ab
@@ -190,13 +190,25 @@ def checked_number(
 ):
     "`value` as a number of that kind. Raises `CourseError` for what is none, or out of range."
     try:
-        number = float(value)
+        number = math.nan if isinstance(value, bool) else float(value)
         if low <= number <= high and not (kind is int and number % 1):
             return int(value) if kind is int else number
     except Exception:  # whatever the type of the value raises
         pass
     what = "whole number" if kind is int else "number"
     raise CourseError(f"{name}={shown(value)}: give a {what} from {low:g} to {high:g}")
+
+
+def refuse_broken(
+    broken: list[bool],  # of each text, whether the model's output is no number
+) -> None:
+    "Raise `CourseError` where a model answers with nan."
+    if any(broken):
+        raise CourseError(
+            f"the model's outputs for {sum(broken):,} of {len(broken):,} texts are no numbers "
+            f"(text {broken.index(True)} is the first): its training went wrong. Train again with "
+            "a lower lr"
+        )
 
 
 class Answers:
@@ -318,11 +330,7 @@ def probabilities(
     rows = self._outputs(texts, batch_size)
     z = torch.stack(rows) if rows else torch.zeros(0, len(self.labels))
     p = z.softmax(-1) if self.kind == "classify" else z.sigmoid()
-    if broken := p.isnan().any(-1).nonzero()[:, 0].tolist():
-        raise CourseError(
-            f"the model's outputs for {len(broken):,} of {len(p):,} texts are no numbers (text "
-            f"{broken[0]} is the first): its training went wrong. Train again with a lower lr"
-        )
+    refuse_broken(p.isnan().any(-1).tolist())
     return p.numpy()
 
 
@@ -359,11 +367,11 @@ def predict(
         return [" ".join(guesses[0][0] for guesses in row) for row in self.fill(texts, 1)]
     if self.kind == "span":
         return [a.text for a in self._outputs(texts, batch_size)]
-    return (
-        [float(z) for z in self._outputs(texts, batch_size)]
-        if self.kind == "regress"
-        else self._outputs(texts, batch_size)
-    )
+    if self.kind != "regress":
+        return self._outputs(texts, batch_size)
+    numbers = [float(z) for z in self._outputs(texts, batch_size)]
+    refuse_broken([not math.isfinite(number) for number in numbers])
+    return numbers
 
 # %% ../../nbs/lessons/05_models.ipynb #bc6e6245
 @patch

@@ -25,6 +25,7 @@ from torch import nn
 
 from ..core.errors import CourseError
 from ..core.hparams import HyperParams
+from .cached_features import refuse_uncacheable, with_cached_features
 from .checkpoints import Run, as_run, copy_weights, named_weights
 from .defaults import choose
 from .fingerprint import function_fingerprint, groups_fingerprint, run_fingerprint
@@ -270,11 +271,13 @@ def train_steps(
         "processes": acc.num_processes,
     }
     own_groups = groups or trainable_param_groups(model, hp)
-    # a loss or groups of the caller's may hold the word table itself, and 16 bits go another way
+    # a loss or groups of the caller's may hold the word table itself, and float16 goes another way
     plain = not (loss or groups or isinstance(model, nn.Module) or n > 1)
-    plain = plain and acc.device.type == "cpu" and acc.mixed_precision == "no"
+    plain = plain and acc.device.type == "cpu" and acc.mixed_precision in ("no", "bf16")
     words = word_rows(model, batches, own_groups) if plain else None
     call["words"] = len(words.used) if words else "all"
+    if cached := hp.train == "head-cached":
+        refuse_uncacheable(model, batches, own_groups, loss, acc.device)
     loss = loss or default_loss(model, batches, hp)
     optimizer = adamw(own_groups)
     if run and acc.is_main_process:
@@ -291,7 +294,8 @@ def train_steps(
             run.close()  # an error that a notebook keeps would keep the lock too
             raise
     acc.wait_for_everyone()
-    objective = acc.prepare_model(Objective(network, loss, model))
+    speaker = with_cached_features(model, batches.examples) if cached else model
+    objective = acc.prepare_model(Objective(network, loss, speaker))
     if acc.scaler:  # its steps may be skipped; else the optimizer steps by itself
         optimizer = acc.prepare_optimizer(optimizer)
     return run_loop(

@@ -62,7 +62,7 @@ def trainable_param_groups(
         from ftcourse.train.optimizer import layerwise_param_groups
 
         if hp.train != "full":
-            freeze(model, hp.train)
+            freeze(model, hp.train.removesuffix("-cached"))
         return layerwise_param_groups(model, hp)
     free = [p for p in model.parameters() if p.requires_grad]
     parts = (

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from ..core.errors import CourseError, warn
 from ..core.hparams import HyperParams
-from .hardware import graphics_card, precision_for
+from .hardware import cost_text, graphics_card, precision_for, product_cost
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #1995c367
 class NotFinite(CourseError):
@@ -163,12 +163,8 @@ def accelerator_for(
             "ACCELERATE_USE_CPU=true, with graphics cards start no more processes than there are "
             "cards, and without either unset WORLD_SIZE"
         )
-    if precision != "no" and acc.device.type == "cpu":
-        warn(
-            f"precision={precision!r} can be a hundred times slower than 32-bit on a CPU: use "
-            "'no' here",
-            stacklevel=3,
-        )
+    if precision != "no" and acc.device.type == "cpu" and product_cost(precision) > 1:
+        warn(f"{cost_text(precision)}: precision='no' is faster here", stacklevel=3)
     return acc
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #cdb1144a

@@ -32,6 +32,26 @@ def test_a_card_is_read_from_torch_s_description_of_it():
     with mock.patch.object(torch.cuda, "is_available", lambda: False):
         assert room.graphics_card() is None
 
+# %% nbs/toolkit/hardware.ipynb #4a5d0023
+def test_a_product_in_16_bits_is_timed_once():
+    from unittest import mock
+
+    import torch
+
+    import ftcourse.train.hardware as machine
+
+    timed = machine.product_cost.__wrapped__
+    assert 0 < timed("bf16", size=8, rounds=3) < 1e6
+    clock = iter(range(10**6))
+    with mock.patch("time.perf_counter", lambda: float(next(clock))):
+        assert timed("bf16", size=8) == 1.0  # each product takes one tick
+    first = machine.product_cost("bf16")
+    with mock.patch.object(torch, "ones", None):
+        assert machine.product_cost("bf16") == first
+    with mock.patch.object(machine, "product_cost", lambda precision: 12.345):
+        said = "bf16 matrix products take 12.3 times as long as fp32 on this machine"
+        assert machine.cost_text("bf16") == said
+
 # %% nbs/toolkit/hardware.ipynb #4a5d0011
 def test_rows_are_halved_until_they_fit_and_other_errors_are_not_swallowed():
     import pytest

@@ -61,6 +61,7 @@ def test_values_out_of_range_and_contradictions_are_refused():
         dict(train="last-0"),
         dict(train="some"),
         dict(train="head", layer_decay=0.9),
+        dict(train="head-cached", layer_decay=0.9),
         dict(warmup=1.5),
         dict(seed=-1),
         dict(dropout=1),

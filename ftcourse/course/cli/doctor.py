@@ -44,12 +44,12 @@ def device() -> str:
     "Where torch would train."
     import torch
 
-    from ftcourse.train.hardware import graphics_card, precision_for
+    from ftcourse.train.hardware import cost_text, graphics_card, precision_for
 
     if here := graphics_card():
         precision = precision_for(here).replace("no", "32 bits")
         return f"cuda: {here.name}, {here.gib:.0f} GiB, trains in {precision}"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    return "mps" if torch.backends.mps.is_available() else f"cpu, {cost_text('bf16')}"
 
 
 def source_of(name: str) -> str:

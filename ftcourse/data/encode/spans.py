@@ -180,6 +180,8 @@ def decode(
             # the same words, seen by two windows, are one span
             place = answer_span(offsets, first, last, context)
             best[place] = max(score, best.get(place, -np.inf))
+    if not best and not context.strip():
+        raise CourseError("the context is empty: give the text that holds the answer")
     if not best:
         raise CourseError(
             "no token of the context is left to answer from: shorten the question or raise "

@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = [
     "PAIRS", "TEXTS", "LABELS", "BLANK", "NOT_LABELS", "ENDINGS", "MONTH", "NO_LABEL", "ITEM", "NUMPY_LIST",
-    "SEPARATORS", "HASH", "ANSWER_FORM", "usual_texts", "span_columns", "quoted_columns", "parse_number",
-    "words_of_name", "can_be_suggested", "suggest_call", "find_columns", "type_in_words", "coding_problem",
-    "text_problem", "label_problem", "label_value", "sort_labels", "spelled", "written_list", "signs_in",
-    "split_cells", "split_cell", "seem_several", "letters", "name_classes", "truth", "listed", "read_answers",
-    "places_of", "piece_like", "place_cure", "answer_problem", "look_up", "find_answers"
+    "SEPARATORS", "HASH", "ANSWER_FORM", "MissingColumns", "usual_texts", "span_columns", "quoted_columns",
+    "parse_number", "words_of_name", "can_be_suggested", "suggest_call", "find_columns", "type_in_words",
+    "coding_problem", "text_problem", "label_problem", "label_value", "sort_labels", "spelled", "written_list",
+    "signs_in", "split_cells", "split_cell", "seem_several", "letters", "label_places", "name_classes", "truth",
+    "listed", "read_answers", "places_of", "piece_like", "place_cure", "answer_problem", "look_up", "find_answers"
 ]
 
 # %% ../../../nbs/toolkit/columns.ipynb #2d48f4dc
@@ -73,6 +73,10 @@ LABELS = [
 BLANK = "\ufeff\u200b\u200c\u200d\u2060"  # characters that show nothing and that strip() leaves
 
 # %% ../../../nbs/toolkit/columns.ipynb #b65a7395
+class MissingColumns(CourseError):
+    "The columns that a task is to be read from are not there."
+
+
 def usual_texts(known, label, kind):
     "Text columns by their usual names: a pair where there is one, unless a column is called text."
     pair = next((p for p in PAIRS if p[0] in known and p[1] in known), None)
@@ -90,7 +94,7 @@ def span_columns(columns, where, text, label, known):
     label = label or known.get("answers") or known.get("answer") or "answers"
     missing = [c for c in (*names, label) if c not in columns]
     if missing or len(names) != 2:
-        raise CourseError(
+        raise MissingColumns(
             f"{where}: a span task needs question, context and answers; "
             f"{', '.join(map(repr, missing or names))} not found. Its columns are "
             f"{quoted_columns(columns)}. Pass text=(\"…\", \"…\"), label=\"…\""
@@ -247,7 +251,7 @@ def find_columns(
         cure = suggest_call(columns, sample, kind, where)
         if not texts and given and set(given) <= set(columns):  # only the text is asked for
             cure = suggest_call([c for c in columns if c not in given], sample, "lm", where)
-        raise CourseError(
+        raise MissingColumns(
             f"{where}: {'; '.join(lost)}. Its columns are {quoted_columns(columns)}. {cure}"
         )
     if len(texts) > 2:
@@ -486,6 +490,24 @@ def letters(
     "A name without capitals, accents' two forms, spaces at its ends, and what does not show."
     shown = "".join(c for c in label if unicodedata.category(c) != "Cf" and c not in BLANK)
     return " ".join(unicodedata.normalize("NFKC", shown).casefold().split())
+
+
+def label_places(
+    names: list[str],  # class names
+    among: list[str],  # class names, that may be spelled otherwise
+) -> list[int | None]:  # of each name its place; None where there is none, or more than one
+    "Find class names among others: as they are written, else whatever the case, else as `letters`."
+    exact = {name: i for i, name in enumerate(among)}
+    found = [exact.get(name) for name in names]
+    for spelled in (str.casefold, letters):
+        left = [i for i in range(len(among)) if i not in found]
+        alike = [spelled(name) for name in among]
+        mine = [spelled(name) for name in names]
+        for at, name in enumerate(mine):
+            if found[at] is None and mine.count(name) == 1:
+                places = [i for i in left if alike[i] == name]
+                found[at] = places[0] if len(places) == 1 else None
+    return found
 
 # %% ../../../nbs/toolkit/columns.ipynb #839a2910
 def name_classes(

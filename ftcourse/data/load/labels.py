@@ -56,6 +56,7 @@ class Preparation:
     kind: str | None = None
     wanted: object = None  # labels=… of the caller
     labels: list = field(default_factory=list)
+    declared: bool = False  # whether the labels are given, or only those that rows have
     vectors: object = None  # multilabel: (combinations, labels) of 0s and 1s
     problems: list = field(default_factory=list)
     notes: list = field(default_factory=list)
@@ -443,6 +444,7 @@ def class_ids(prep, counts):
     asked, prep.kind = prep.kind, "classify"
     wanted = prep.wanted or next(filter(None, (names_of(prep, p) for p in prep.parts)), None)
     prep.labels, rename = name_classes(sort_labels(own), wanted, prep.src.name)
+    prep.declared = bool(wanted)
     table = np.full(len(prep.codes) + 1, -1, np.int32)
     for v, c in named.items():
         table[c] = prep.labels.index(rename[v]) if v in rename else -2
@@ -464,6 +466,7 @@ def multilabel_ids(prep, counts):
     by_columns = isinstance(prep.label, tuple)
     declared = next(filter(None, (names_of(prep, p) for p in prep.parts)), None)
     wanted = prep.wanted or (list(prep.label) if by_columns else declared)
+    prep.declared = bool(wanted)
     lengths = {len(v) for v in values}
     repeats = any(len(set(v)) < len(v) for v in values)
     binary = (  # [0, 1, 1], not class names

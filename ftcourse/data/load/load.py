@@ -5,11 +5,12 @@
 # %% auto #0
 __all__ = [
     "KEYWORDS", "by_position", "data_cache", "changed_keywords", "listed", "check_keywords", "checked_cut",
-    "load_task", "as_task", "task_to_score"
+    "load_task", "as_task", "refuse_reading", "task_to_score"
 ]
 
 # %% ../../../nbs/lessons/02_data.ipynb #e01105ef
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from ...core.hparams import shown
 from ...core.settings import cache_folder
 from .arrow import write_splits
 from .assign import assign_splits, check_splits
+from .columns import MissingColumns
 from .labels import Preparation, decide_labels, read_pieces
 from .readers import reading_as
 from .sources import is_one_table, named_tasks, open_source
@@ -212,6 +214,7 @@ def load_task(
         text=prep.text,
         label=prep.label,
         labels=prep.labels,
+        declared=prep.declared or "train" in splits,
         problems=prep.problems,
         notes=prep.notes,
         source=src.name,
@@ -225,25 +228,45 @@ def as_task(
     **how,  # its arguments
 ) -> Task:
     "A task from anything that can be one; a Task is returned as it is."
-    return x if isinstance(x, Task) else load_task(x, **how)
+    if not isinstance(x, Task):
+        return load_task(x, **how)
+    refuse_reading(x, how)
+    return x
+
+
+def refuse_reading(task: Task, how: dict) -> None:
+    "Raise `CourseError` for arguments that say how rows are read, where a Task has read them."
+    told = dict(text=task.text, label=(task.label,), kind=(task.kind,))
+    for name, read in told.items():
+        given = how.get(name)
+        if given is not None and tuple(map(str, listed(given))) != tuple(read):
+            raise CourseError(
+                f"{name}={shown(given)}: {task.name} is a Task, read with {name}="
+                f"{shown(read[0] if len(read) == 1 else read)}. Pass {name}= to load_task"
+            )
 
 
 def task_to_score(
     x,  # a Task, or whatever `load_task` takes
     split: str = "test",  # what is to be scored of it
     model_kind: str | None = None,  # of the model that is to be scored
+    model_text: tuple = (),  # columns that it was trained on
     **how,  # arguments of `load_task`
 ) -> Task:
     """A task whose split is to be scored: a file, Dataset or list of rows is that split, whole.
 
     Anything with splits of its own is read as `load_task` reads it. One table alone may not say
-    whether whole numbers are classes or scores, or rows with one label each of a multilabel task:
-    the model says it, where `kind` does not.
+    whether whole numbers are classes or scores, rows with one label each of a multilabel task, or
+    texts only to be read: the model says it, where `kind` does not. Where the table has the columns
+    that the model was trained on, these are read, whatever others are called.
     """
     if isinstance(x, Task):
-        return x
+        return as_task(x, **how)
     if not is_one_table(x):
         return load_task(x, **how)
-    if model_kind in ("multilabel", "regress"):
-        how["kind"] = how.get("kind") or model_kind
+    if model_kind != "classify":
+        how["kind"] = how.get("kind") or {"mlm": "lm"}.get(model_kind, model_kind)
+    if model_text and how.get("text") is None:
+        with suppress(MissingColumns):
+            return load_task(x, split=split, **how | {"text": tuple(model_text)})
     return load_task(x, split=split, **how)

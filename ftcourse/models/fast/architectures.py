@@ -9,7 +9,7 @@ __all__ = [
 
 # %% ../../../nbs/toolkit/fast_forward.ipynb #56c88d7b
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor, nn
@@ -36,6 +36,12 @@ class Layer:
     output_dropout: float  # of what feed-forward says
     before: bool = False  # whether norms stand before attention and feed-forward
     gelu: str = "none"
+
+    def to(self, dtype: torch.dtype):
+        "The layer with matrices and biases of that type; the norms stay as they are."
+        kept = {f.name: getattr(self, f.name) for f in fields(self)}
+        cast = {k: v.to(dtype) for k, v in kept.items() if isinstance(v, Tensor)}
+        return replace(self, **cast)
 
 
 @dataclass

@@ -88,12 +88,13 @@ class Attention(torch.autograd.Function):
             (q,) = layout.split(F.linear(asking, w_in[:width], b_in[:width]), 1)
             k, v = layout.split(layout.pad(F.linear(x, w_in[width:], b_in[width:])), 2)
         scale = q.shape[-1] ** -0.5
-        bias = q.new_zeros(1) if layout.bias is None else layout.bias
-        p = torch.baddbmm(bias, q, k.transpose(1, 2), alpha=scale).softmax(-1)
+        bias = q.new_zeros(1) if layout.bias is None else layout.bias.to(q.dtype)
+        scores = torch.baddbmm(bias, q, k.transpose(1, 2), alpha=scale)
+        p = scores.to(residual.dtype).softmax(-1)
         seen = layout.dropper.mask(p.shape, layout.attention_dropout)
-        o = layout.join(torch.bmm(p if seen is None else p * seen, v)[None])
+        o = layout.join(torch.bmm((p if seen is None else p * seen).to(v.dtype), v)[None])
         o = o if one is not None else layout.unpad(o)
-        out = F.linear(o, w_out, b_out)
+        out = F.linear(o, w_out, b_out).to(residual.dtype)
         kept = layout.dropper.mask(out.shape, layout.hidden_dropout)
         if kept is not None:
             out.mul_(kept)
@@ -106,7 +107,7 @@ class Attention(torch.autograd.Function):
     def backward(ctx, gradient):
         layout, one = ctx.layout, ctx.one
         x, asking, q, k, v, p, seen, o, kept, w_in, w_out = ctx.saved_tensors
-        g = gradient if kept is None else gradient * kept
+        g = (gradient if kept is None else gradient * kept).to(x.dtype)
         gw_out, gb_out = weight_gradients(g, o, ctx.needs_input_grad[4])
         if not any(ctx.needs_input_grad[:4:2]):  # nothing below learns
             return None, gradient, None, None, gw_out, gb_out, None, None
@@ -114,11 +115,13 @@ class Attention(torch.autograd.Function):
         (go,) = layout.split(go if one is not None else layout.pad(go), 1)
         asks = 1 if one is None else 0  # whether queries stand in the rectangle too
         gqkv = k.new_empty(2 + asks, *k.shape)
-        torch.bmm((p if seen is None else p * seen).transpose(1, 2), go, out=gqkv[-1])
-        gp = torch.bmm(go, v.transpose(1, 2))
+        looked = (p if seen is None else p * seen).to(v.dtype)
+        torch.bmm(looked.transpose(1, 2), go, out=gqkv[-1])
+        gp = torch.bmm(go, v.transpose(1, 2)).to(p.dtype)
         if seen is not None:
             gp.mul_(seen)
-        gs = torch.ops.aten._softmax_backward_data(gp, p, -1, p.dtype).mul_(ctx.scale)
+        gs = torch.ops.aten._softmax_backward_data(gp, p, -1, p.dtype)
+        gs = gs.mul_(ctx.scale).to(x.dtype)
         torch.bmm(gs.transpose(1, 2), q, out=gqkv[-2])
         gq = torch.bmm(gs, k, out=gqkv[0] if asks else None)
         learns, width = ctx.needs_input_grad[2], x.shape[1]
@@ -162,7 +165,7 @@ class FeedForward(torch.autograd.Function):
     ) -> Tensor:  # (tokens, width)
         up = F.linear(x, w_up, b_up)
         a = F.gelu(up, approximate=approximate)
-        out = F.linear(a, w_down, b_down)
+        out = F.linear(a, w_down, b_down).to(residual.dtype)
         kept = dropper.mask(out.shape, p)
         if kept is not None:
             out.mul_(kept)
@@ -174,7 +177,7 @@ class FeedForward(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, gradient):
         x, up, a, kept, w_up, w_down = ctx.saved_tensors
-        g = gradient if kept is None else gradient * kept
+        g = (gradient if kept is None else gradient * kept).to(x.dtype)
         gw_down = gb_down = gw_up = gb_up = gx = None
         if ctx.needs_input_grad[4]:
             gw_down, gb_down = weight_gradients(g, a, True)

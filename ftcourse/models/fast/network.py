@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "FastNetwork", "watched", "score_bias"
+    "FastNetwork", "product_type", "watched", "score_bias"
 ]
 
 # %% ../../../nbs/toolkit/fast_forward.ipynb #a46c2191
@@ -42,7 +42,7 @@ class FastNetwork:
         mask: Tensor,  # (batch, length)
     ) -> bool:
         "Whether this network and this batch can be computed here as it stands."
-        if self.family is None or torch.is_autocast_enabled("cpu"):
+        if self.family is None or product_type() not in (torch.float32, torch.bfloat16):
             return False
         return (
             bool(mask.any(-1).all())
@@ -57,6 +57,11 @@ class FastNetwork:
     def same_modules(self) -> bool:
         "Whether the network still consists of the modules that it had when this was made."
         return all(tuple(m._modules.values()) == parts for m, parts in self.modules)
+
+
+def product_type() -> torch.dtype:
+    "What matrices are multiplied in on the CPU: 32 bits, or what autocast says."
+    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else torch.float32
 
 
 def watched(module: nn.Module) -> bool:
@@ -102,7 +107,9 @@ def states(
     one: Tensor | None = None,  # (batch,) the token of each text that is asked about
     some: Tensor | None = None,  # (rows,) the tokens that are
 ) -> Tensor:  # (tokens, width); (batch, width) with `one`; (rows, width) with `some`
-    "Hidden states of the uppermost layer; tokens are numbered without the padding."
+    """Hidden states of the uppermost layer, before a decoder's final norm; tokens are numbered
+    without the padding.
+    """
     batch, length = ids.shape
     training, dropper = self.network.training, Dropper()
     place = mask.cumsum(-1) - 1
@@ -113,34 +120,37 @@ def states(
         return x.flatten() if whole else x.flatten()[cells]
 
     types = None if types is None else real(types)
-    x = self.embed(real(ids), real(place), types, dropper)
-    heads, layers = self.family.heads, list(self.family.layers())
-    bias = score_bias(mask, heads, self.family.causal)
-    for i, w in enumerate(layers):
-        last = i == len(layers) - 1
-        layout = Layout(
-            batch,
-            length,
-            heads,
-            cells,
-            bias,
-            dropper,
-            w.attention_dropout if training else 0.0,
-            w.hidden_dropout if training else 0.0,
-        )
-        ask = one if last else None
-        if ask is not None and self.family.causal:  # the last token sees all the others
-            layout.bias = score_bias(mask, heads, False)
-        n = w.attention_norm(x) if w.before else x
-        own = x if ask is None else x.index_select(0, ask)
-        x = Attention.apply(n, own, w.w_in, w.b_in, w.w_out, w.b_out, layout, ask)
-        if last and some is not None:
-            x = x.index_select(0, some)
-        x = x if w.before else w.attention_norm(x)
-        n, p = w.output_norm(x) if w.before else x, w.output_dropout if training else 0.0
-        x = FeedForward.apply(n, x, w.w_up, w.b_up, w.w_down, w.b_down, dropper, p, w.gelu)
-        x = x if w.before else w.output_norm(x)
-    return x if self.family.final_norm is None else self.family.final_norm(x)
+    dtype = product_type()
+    with torch.autocast("cpu", enabled=False):
+        x = self.embed(real(ids), real(place), types, dropper)
+        heads, layers = self.family.heads, list(self.family.layers())
+        bias = score_bias(mask, heads, self.family.causal)
+        for i, w in enumerate(layers):
+            last, w = i == len(layers) - 1, w.to(dtype)
+            layout = Layout(
+                batch,
+                length,
+                heads,
+                cells,
+                bias,
+                dropper,
+                w.attention_dropout if training else 0.0,
+                w.hidden_dropout if training else 0.0,
+            )
+            ask = one if last else None
+            if ask is not None and self.family.causal:  # the last token sees all the others
+                layout.bias = score_bias(mask, heads, False)
+            n = (w.attention_norm(x) if w.before else x).to(dtype)
+            own = x if ask is None else x.index_select(0, ask)
+            x = Attention.apply(n, own, w.w_in, w.b_in, w.w_out, w.b_out, layout, ask)
+            if last and some is not None:
+                x = x.index_select(0, some)
+            x = x if w.before else w.attention_norm(x)
+            n = (w.output_norm(x) if w.before else x).to(dtype)
+            p = w.output_dropout if training else 0.0
+            x = FeedForward.apply(n, x, w.w_up, w.b_up, w.w_down, w.b_down, dropper, p, w.gelu)
+            x = x if w.before else w.output_norm(x)
+    return x
 
 
 def score_bias(
@@ -149,7 +159,8 @@ def score_bias(
     causal: bool,
 ) -> Tensor | None:  # (batch * heads, 1 or length, length); None where everything is seen
     "What is added to the scores: the lowest number where a key is padding, or comes later."
-    lowest, length = torch.finfo(torch.float32).min, mask.shape[1]
+    # of 16 bits: that of 32 would be infinite there, and nan where nothing is seen
+    lowest, length = torch.finfo(torch.bfloat16).min, mask.shape[1]
     bias = None
     if not mask.all():
         bias = torch.zeros(mask.shape).masked_fill_(~mask, lowest)
@@ -160,6 +171,30 @@ def score_bias(
     return bias
 
 # %% ../../../nbs/toolkit/fast_forward.ipynb #a176421c
+@patch
+def features(
+    self: FastNetwork,
+    ids: Tensor,  # (batch, length)
+    mask: Tensor,  # (batch, length) bool
+    types: Tensor | None = None,
+) -> Tensor:  # (batch, width)
+    "What the head reads of each text: its first token; of a decoder, the last."
+    ends = mask.sum(-1).cumsum(0)
+    one = ends - 1 if self.family.causal else ends - mask.sum(-1)
+    return self.states(ids, mask, types, one=one)
+
+
+@patch
+def head(
+    self: FastNetwork,
+    x: Tensor,  # (rows, width) states of the uppermost layer
+) -> Tensor:  # (rows, outputs); (rows,) regress
+    "What all that stands above the layers makes of some states."
+    x = x if self.family.final_norm is None else self.family.final_norm(x)
+    z = self.family.head(x)
+    return z.squeeze(-1) if self.kind == "regress" else z
+
+
 @patch
 def logits(
     self: FastNetwork,
@@ -172,20 +207,17 @@ def logits(
     if self.kind in ("mlm", "lm"):
         if at is not None:
             real = at[mask]  # of the tokens without padding
-            return self.family.head(self.states(ids, mask, types, some=real.nonzero()[:, 0]))
-        z = self.family.head(self.states(ids, mask, types))
+            return self.head(self.states(ids, mask, types, some=real.nonzero()[:, 0]))
+        z = self.head(self.states(ids, mask, types))
         full = z.new_zeros(*ids.shape, z.shape[-1])
         full[mask] = z
         return full
     if self.kind == "span":
-        z = self.family.head(self.states(ids, mask, types))
+        z = self.head(self.states(ids, mask, types))
         full = z.new_full((*ids.shape, 2), torch.finfo(z.dtype).min)
         full[mask] = z
         return tuple(full.unbind(-1))
-    ends = mask.sum(-1).cumsum(0)
-    one = ends - 1 if self.family.causal else ends - mask.sum(-1)
-    z = self.family.head(self.states(ids, mask, types, one=one))
-    return z.squeeze(-1) if self.kind == "regress" else z
+    return self.head(self.features(ids, mask, types))
 
 
 @patch
@@ -198,7 +230,8 @@ def compare(
     table = self.network.get_input_embeddings().weight
     if self.family is None or table.device.type != "cpu" or table.dtype != torch.float32:
         return False
-    with torch.random.fork_rng([]), torch.no_grad():
+    exact = torch.autocast("cpu", enabled=False)
+    with exact, torch.random.fork_rng([]), torch.no_grad():
         torch.manual_seed(0)
         ids = torch.randint(self.network.get_input_embeddings().num_embeddings, (3, 6))
         mask = torch.arange(6) < torch.tensor([[6], [4], [1]])
