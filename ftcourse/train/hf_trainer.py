@@ -139,8 +139,8 @@ def trainer_for(
             "the loss of a network has no label smoothing: set label_smoothing=0, or leave "
             "own_loss=True"
         )
-    hp = choose(hp, model, Batches(examples, hp.batch_size))
     loss = loss_for(model, hp.label_smoothing) if own_loss else None
+    hp = choose(hp, model, Batches(examples, hp.batch_size))
     if eval_dataset is not None:
         changes = (
             {"eval_strategy": "steps", "eval_steps": hp.eval_every}

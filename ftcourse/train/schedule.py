@@ -66,8 +66,10 @@ def planned_steps(batches, hp: HyperParams, processes: int = 1) -> int:
     if hasattr(batches, "__len__"):
         if not len(batches):
             raise CourseError("there are no batches: the training set is empty")
-        if hp.epochs is None:
+        if hp.epochs is None and not hp.max_steps:
             raise CourseError("epochs=None: train_steps and fit choose it; here write a number")
+        if hp.epochs is None:
+            return hp.max_steps
         planned = math.ceil(hp.epochs * math.ceil(len(batches) / (hp.accumulate * processes)))
         return max(1, min(planned, hp.max_steps or planned))
     if hp.max_steps:

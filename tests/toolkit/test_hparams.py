@@ -67,7 +67,7 @@ def test_values_out_of_range_and_contradictions_are_refused():
         dict(dropout=1),
         dict(max_steps=0),
         dict(buckets="yes"),
-        dict(epochs=None),
+        dict(batch_size=None),
         dict(lr="fast"),
         dict(epochs=float("inf")),
         dict(epochs=10**400),
