@@ -82,7 +82,7 @@ fuzz: $(READY) ## 10,000 spoilt files and other spoilt input: each gives a resul
 figures: $(READY)       ## figures on the code: long lines, names defined twice, tests, size
 	$(RUN) -m tools.figures
 
-bench: $(READY)         ## our loop against the Trainer, interleaved
+bench: $(READY)         ## speed and memory, against others and an earlier build
 	$(RUN) measure/bench.py
 
 real: $(READY)          ## real models, real data, three seeds

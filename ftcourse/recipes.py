@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = [
-    "batches_of", "validation_of", "fit_max_length", "RunSetup", "set_up", "fine_tune_model", "evaluate_model",
-    "train_model"
+    "batches_of", "validation_of", "fit_max_length", "RunSetup", "set_up", "refuse_one_class", "fine_tune_model",
+    "evaluate_model", "train_model"
 ]
 
 # %% ../nbs/lessons/01_fine_tuning.ipynb #65d7b4ab
@@ -126,6 +126,25 @@ def set_up(
     return RunSetup(model, batches, hp, task.loss, validate)
 
 # %% ../nbs/lessons/01_fine_tuning.ipynb #530bd485
+def refuse_one_class(
+    task,  # a Task with the rows that were drawn
+    whole,  # the Task they were drawn of
+    rows: int,  # how many were asked for
+    seed: int,  # of the draw
+) -> None:
+    "Raise `CourseError` for rows of one class alone, naming how many have two."
+    if task.kind != "classify" or len(set(task.label_ids("train"))) > 1:
+        return
+    drawn = whole.take(len(whole.train), seed=seed).label_ids("train")
+    others = (drawn != drawn[0]).nonzero()[0]
+    if len(others):
+        raise CourseError(
+            f"rows={rows} of {task.name}: all that are drawn have the label "
+            f"{task.labels[drawn[0]]!r}, so there is nothing to tell apart. Take "
+            f"rows={others[0] + 1} or more"
+        )
+
+
 def fine_tune_model(
     # a built-in name, a folder, a hub id (`id@revision`), or a Model, which is left as it is
     model,
@@ -152,9 +171,11 @@ def fine_tune_model(
     from ftcourse.train.schedule import planned_steps
 
     hp = HyperParams.from_kwargs(seed=seed, **hyper)
-    task = as_task(task, text=text, label=label, kind=kind, on_bad=on_bad)
+    whole = task = as_task(task, text=text, label=label, kind=kind, on_bad=on_bad)
     if rows is not None:
         task = task.take(rows, seed=seed)
+    if rows:
+        refuse_one_class(task, whole, rows, seed)
     setup = set_up(model, task, hp)
     setup.model.info["hyperparameters"] = setup.hp
     if hasattr(progress, "begin"):
@@ -177,7 +198,8 @@ def evaluate_model(
 ):
     """A `Report`: scores as fractions with 95% intervals, confusion, the hardest errors.
 
-    A file, a Dataset or a list of rows is scored whole; a name, a folder or a hub id by its split.
+    A file, a Dataset or a list of rows is scored whole, unless a column of it says the splits; a
+    name, a folder or a hub id by its split.
     The report says what was left out, and why. Raises `CourseError` when the split is missing or
     has no labels.
     """
@@ -190,7 +212,7 @@ def evaluate_model(
         model = load_model(model)
     how = dict(text=text, label=label, kind=kind, on_bad=on_bad)
     task = task_to_score(test_set, split, model.kind, model.text, **how)
-    return evaluate(model, task, split=split, rows=rows, batch_size=batch_size)
+    return evaluate(model, task, split=split, rows=rows, batch_size=batch_size, on_bad=on_bad)
 
 # %% ../nbs/lessons/01_fine_tuning.ipynb #d31319c8
 def train_model(

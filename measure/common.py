@@ -1,11 +1,14 @@
 "What the measurements share: a fresh process a run, the machine's description, a table in Markdown."
 
+import csv
 import hashlib
 import json
 import os
 import platform
+import re
 import resource
 import sys
+import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
@@ -184,6 +187,87 @@ def stamp(weights, arm="pretrained"):
     read = {"bag of words": (), "random": names[:2]}.get(arm, names)
     files = [assets() / "world.toml", *(folder / name for name in read)]
     return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:12]
+
+
+def networks(name, vocabulary=None):
+    """A Model to begin with: the shipped encoder, or a 22M-parameter BERT with random weights.
+
+    The words of the latter are w4, w5, … unless a file of word pieces is given.
+    """
+    from ftcourse import load_model
+
+    if name == "tiny":
+        return load_model("tiny-bert", head="classify", labels=["left", "right"], seed=0)
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from tokenizers.implementations import BertWordPieceTokenizer
+    from transformers import BertConfig, PreTrainedTokenizerFast
+
+    special = dict(pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]")
+    if vocabulary:
+        words = Tokenizer.from_str(BertWordPieceTokenizer(str(vocabulary), lowercase=True).to_str())
+    else:
+        known = [*special.values(), *(f"w{i}" for i in range(4, 30522))]
+        words = Tokenizer(models.WordLevel({word: i for i, word in enumerate(known)}, "[UNK]"))
+        words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+        ends = [("[CLS]", 2), ("[SEP]", 3)]
+        words.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", special_tokens=ends)
+    with tempfile.TemporaryDirectory() as folder:
+        BertConfig(
+            hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536, vocab_size=30522
+        ).save_pretrained(folder)
+        PreTrainedTokenizerFast(tokenizer_object=words, **special).save_pretrained(folder)
+        return load_model(folder, head="classify", labels=["left", "right"], random=True, seed=0)
+
+
+def real_texts():
+    "Sentences of SST-2 and news of AG News, in turns; nothing where they are absent."
+    from ftcourse.core.settings import data_folder
+
+    folder = data_folder()
+    files = folder and (folder / "glue" / "SST-2" / "dev.tsv", folder / "ag_news" / "test_sample.csv")
+    if not files or not all(f.exists() for f in files):
+        return []
+    sentences = [line.split("\t")[0].strip() for line in files[0].read_text(encoding="utf-8").splitlines()[1:]]
+    with open(files[1], encoding="utf-8", newline="") as f:
+        news = [f"{title}. {text}" for _, title, text in csv.reader(f)]
+    return [text for pair in zip(sentences, news) for text in pair]
+
+
+def word_pieces():
+    "BERT's vocabulary, where it is."
+    from ftcourse.core.settings import data_folder
+
+    file = data_folder() and data_folder() / "bert_repo" / "vocab_uncased_30522.txt"
+    return file if file and file.exists() else None
+
+
+def product_share(run):
+    "Share of the time of `run()` that goes into matrix products and attention, from torch's profiler."
+    from torch.profiler import ProfilerActivity, profile
+
+    with profile(activities=[ProfilerActivity.CPU]):
+        pass  # the first start takes seconds
+    with profile(activities=[ProfilerActivity.CPU]) as p:
+        began = time.perf_counter()
+        run()
+        seconds = time.perf_counter() - began
+    products = re.compile(r"aten::(addmm|mm|bmm|baddbmm)_?|.*(dot_product_flash|linear_pointwise|mkldnn_linear).*")
+    own = sum(e.self_cpu_time_total for e in p.key_averages() if products.fullmatch(e.key))
+    return round(own / 1e6 / seconds, 3)
+
+
+def products_said(
+    mine,  # `product_share` of our arm
+    other,  # of another
+    ratio,  # how many times faster ours is
+    name,  # of the other
+):
+    "How much of the quotient the matrix products allow."
+    return (
+        f"under torch's profiler matrix products take {mine:.0%} of our time and {other:.0%} of that of the {name}, "
+        f"{mine / other / ratio:.2f} times its seconds: with nothing else to do, ours would be {ratio / mine:.1f} "
+        "times as fast"
+    )
 
 
 def threads_from(args):

@@ -6,8 +6,9 @@
 __all__ = [
     "row_losses", "predict_rows", "merge_windows", "mask_batch", "class_statistics", "multilabel_statistics",
     "grade_statistics", "regression_statistics", "answer_statistics", "constant_answer", "regression_notes",
-    "statistics", "sample_rows", "answers_column", "gold_answers", "unscored_rows", "refuse_other_texts",
-    "scored_rows", "thresholds_of", "broken_rows", "with_metrics", "evaluate", "strided_perplexity", "validator"
+    "statistics", "sample_rows", "answers_column", "gold_answers", "row_place", "rows_of_known_classes",
+    "unscored_rows", "refuse_other_texts", "scored_rows", "thresholds_of", "broken_rows", "with_metrics",
+    "evaluate", "strided_perplexity", "validator"
 ]
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #ad38e5c6
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -23,6 +25,8 @@ import torch.nn.functional as F
 from ..core.errors import CourseError
 from ..core.hparams import shown
 from ..data.batches import Batch, Batches
+from ..data.load.readers import unit_of
+from ..data.problems import Problem
 from ..data.task import grades_of
 from .intervals import (
     CalibrationScore,
@@ -332,6 +336,79 @@ def gold_answers(data) -> tuple[np.ndarray, np.ndarray]:
     true[:] = [list(data.source[int(row)][column]["text"]) for row in numbers]
     return true, where
 
+# %% ../../nbs/lessons/10_evaluation.ipynb #c0ffee9e
+def row_place(
+    task,  # a Task
+    split: str,
+    i: int,  # row of the split
+) -> tuple[str, int, str]:  # file or data, line or row, unit: see `Problem`
+    "Where a row of a task was read."
+    rows = task.split(split)
+    column = "source_line" if "line" in (*task.text, task.label) else "line"
+    number = int(rows[i][column]) if column in rows.column_names else i
+    path = Path(str(task.source))
+    return path.name, number, unit_of(path) if path.is_file() else "row"
+
+
+def rows_of_known_classes(
+    model,  # a Model
+    task,  # what is scored: a Task, or anything else, which is returned as it is
+    split: str,
+    on_bad: str = "error",  # "skip": leave rows of other classes out, and keep them in `problems`
+):  # the Task
+    """Raise `CourseError` for rows whose class the model does not have, naming the first of them.
+
+    What has no class that is unknown is returned as it is.
+    """
+    kinds = ("classify", "multilabel")
+    if model.kind not in kinds or not hasattr(task, "splits") or task.kind != model.kind:
+        return task
+    try:
+        label_order(model.labels, task.labels)
+        return task
+    except CourseError as e:
+        error = e
+    from datasets import ClassLabel, Value
+
+    lost = []
+    for i, name in enumerate(task.labels):
+        try:
+            label_order(model.labels, [name])
+        except CourseError:
+            lost.append(i)
+    true = task.label_ids(split)
+    bad = true[:, lost].any(1) if true.ndim > 1 else np.isin(true, lost)
+    where = np.flatnonzero(bad)
+    if not len(where):
+        raise error
+    if on_bad != "skip" or len(where) == len(true):
+        file, line, unit = row_place(task, split, where[0])
+        place = str(Problem(file, line, "", "", unit)).partition(": ")[0]
+        few = "; on_bad=\"skip\" leaves such rows out and counts them"
+        raise CourseError(
+            f"{error}. {len(where):,} of {len(true):,} rows have it, the first: {place}"
+            f"{few if len(where) < len(true) else ''}"
+        )
+    names = lambda row: [task.labels[i] for i in lost if (row[i] if true.ndim > 1 else row == i)]
+    knows = ", ".join(map(str, model.labels[:12]))
+    problems = []
+    for i in where:
+        file, line, unit = row_place(task, split, i)
+        what = f"the model has no class {', '.join(map(repr, names(true[i])))}: it knows {knows}"
+        problems.append(Problem(file, line, what, "Correct it, or train it on this class", unit))
+    kept = [i for i in range(len(task.labels)) if i not in lost]
+    labels = [task.labels[i] for i in kept]
+    rest = true[~bad]
+    if true.ndim > 1:
+        column, form = rest[:, kept].tolist(), [Value("int8")]
+    else:
+        column, form = np.searchsorted(kept, rest).tolist(), ClassLabel(names=labels)
+    rows = task.split(split).select(np.flatnonzero(~bad)).remove_columns(task.label)
+    rows = rows.add_column(task.label, column).cast_column(task.label, form)
+    splits = type(task.splits)({split: rows})
+    problems = [*task.problems, *problems]
+    return replace(task, splits=splits, labels=labels, problems=problems)
+
 # %% ../../nbs/lessons/10_evaluation.ipynb #c0ffee95
 def unscored_rows(
     task,  # a Task
@@ -496,6 +573,7 @@ def evaluate(
     metrics: Mapping[str, Callable] | None = None,  # further scores: {name: f(true, pred)}
     # what the report calls it, such as "reviews/test"; default for a Task: its name and split
     name: str = "",
+    on_bad: str = "error",  # "skip": leave rows out whose class the model does not have
 ) -> Report:
     """Score a model on rows with labels.
 
@@ -503,6 +581,7 @@ def evaluate(
     know.
     """
     start = time.perf_counter()
+    data = rows_of_known_classes(model, data, split, on_bad)
     task_metrics = getattr(data, "metrics", {})
     task, column = data, getattr(data, "label", None)
     data, order, facts = scored_rows(model, data, split, name, rows)

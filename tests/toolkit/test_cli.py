@@ -143,7 +143,10 @@ def test_texts_come_from_the_line_a_file_or_standard_input():
         lines, table = Path(d) / "a.txt", Path(d) / "a.csv"
         lines.write_text("one\n\ntwo\n", encoding="utf-8-sig")
         table.write_text('body,n\n"a, b",1\nc,2\n', encoding="utf-8")
-        assert texts_of(arguments.Namespace(file=lines, text=None)) == ["one", "two"]
+        with pytest.raises(CourseError, match="a.txt, line 2: 'text' is empty"):
+            texts_of(arguments.Namespace(file=lines, text=None))
+        skipped = arguments.Namespace(file=lines, text=None, on_bad="skip")
+        assert texts_of(skipped) == ["one", "two"]
         assert texts_of(arguments.Namespace(file=table, text="body")) == ["a, b", "c"]
         with pytest.raises(CourseError, match="no column 'text', it has body, n"):
             texts_of(arguments.Namespace(file=table, text=None))

@@ -5,12 +5,13 @@
 # %% auto #0
 __all__ = [
     "PRETRAINING", "SPOKEN", "add_hyperparameters", "number_or_none", "hyperparameters", "profile_default", "count",
-    "add_data_flags", "labels_flag", "column_flags", "read_task", "progress_bar", "model_folder",
+    "add_data_flags", "sign", "labels_flag", "column_flags", "read_task", "progress_bar", "model_folder",
     "refuse_unwritable", "refuse_unscorable", "fine_tune_command", "evaluate_command", "predict_command",
-    "answered", "prediction_line", "prediction_file", "write_predictions", "texts_of", "text_columns",
-    "usable_rows", "lines_of_input", "pretrain_command", "push_command", "doctor_command", "lessons_folder",
-    "lab_command", "lesson_file", "lessons_command", "progress_command", "argument", "Parser", "build_parser",
-    "replace_unencodable", "LastingStream", "in_flags", "told", "parse", "main", "as_json", "run_command"
+    "refuse_files_as_texts", "answered", "prediction_line", "prediction_file", "write_predictions", "texts_of",
+    "rows_of_file", "text_columns", "usable_rows", "lines_of_input", "pretrain_command", "push_command",
+    "doctor_command", "lessons_folder", "lab_command", "lesson_file", "lessons_command", "progress_command",
+    "argument", "Parser", "build_parser", "replace_unencodable", "LastingStream", "in_flags", "told", "parse",
+    "main", "as_json", "run_command"
 ]
 
 # %% ../../../nbs/toolkit/cli.ipynb #55912ca9
@@ -25,6 +26,7 @@ import sys
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
+from shlex import quote
 
 from ...core import __version__
 from ...core.errors import UNSEEN, CourseError, printable, printable_lines
@@ -121,10 +123,12 @@ def add_data_flags(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="classes in their order, or VALUE=NAME for values of the file (default: its own)",
     )
-    parser.add_argument(
-        "--columns", nargs="+", metavar="NAME", help="names of the columns of a file without them"
-    )
     parser.add_argument("--pattern", metavar="REGEX", help="regular expression for each line")
+
+
+def sign(text: str) -> str:
+    "A separator as `--sep` gives it: a tab may be written as a backslash and t."
+    return text.encode().decode("unicode_escape") if text[:1] == "\\" else text
 
 
 def labels_flag(names: list[str] | None):
@@ -150,6 +154,7 @@ def read_task(options, source, model=None):
         load = partial(task_to_score, split=options.split, model_kind=model.kind)
     how = dict(kind=options.kind, on_bad=options.on_bad, labels=labels_flag(options.labels))
     how |= dict(columns=options.columns, pattern=options.pattern, encoding=options.encoding)
+    how |= dict(sep=options.sep)
     names = [*(options.text or []), *([options.label] if options.label else [])]
     try:
         task = load(source, **column_flags(options, str), **how)
@@ -306,7 +311,7 @@ def evaluate_command(options) -> dict:
 
     model = load_model(options.model)
     task = read_task(options, options.data, model)
-    report = evaluate_model(model, task, split=options.split)
+    report = evaluate_model(model, task, split=options.split, on_bad=options.on_bad)
     if not options.json:
         print(told(report, options.parser), told(report.hardest(options.hardest)), sep="\n")
     return report.to_dict() | {"hardest": list(report.hardest(options.hardest))}
@@ -320,6 +325,7 @@ def predict_command(options) -> list:
 
     if options.texts and options.file:
         raise CourseError("give texts or --file, not both")
+    refuse_files_as_texts(options.texts)
     out = None if options.out is None else prediction_file(options.out, options.overwrite)
     model = load_model(options.model)
     texts = options.texts or texts_of(options, model.text)
@@ -336,6 +342,19 @@ def predict_command(options) -> list:
     elif not options.json:
         print(printable(f"{len(rows):,} rows written to {out}"))
     return rows
+
+
+def refuse_files_as_texts(texts: list[str]) -> None:
+    "Raise `CourseError` for a text that is the name of a data file which is there."
+    from ftcourse.data.load.readers import FORMATS, inner_name
+
+    for text in texts:
+        path = Path(text)
+        if os.path.isfile(text) and Path(inner_name(path)).suffix.lower() in FORMATS:
+            raise CourseError(
+                f"{text!r} is a file here: predict the texts in it with --file {quote(text)}; to "
+                f"predict its name, send it as a line: echo {quote(text)} | ftcourse predict …"
+            )
 
 
 def answered(
@@ -406,40 +425,68 @@ def texts_of(
     file = Path(options.file)
     if not os.path.isfile(file):  # a name that is too long is none
         raise CourseError(f"there is no file {options.file}: check the path")
-    from ftcourse.data.load.readers import physical_lines, read_rows, reading_as, unit_of
+    from ftcourse.data.load.readers import physical_lines, reading_as, unit_of
 
     problems = []
     as_text = file.suffix.lower() == ".txt"
     with reading_as(getattr(options, "encoding", None)):
-        found = list(enumerate(physical_lines(file), 1) if as_text else read_rows(file, problems))
+        if as_text:
+            rows = [(n, {"text": x.rstrip("\r\n")}) for n, x in enumerate(physical_lines(file), 1)]
+            while rows and not rows[-1][1]["text"].strip():  # below the last text
+                rows.pop()
+        else:
+            rows = rows_of_file(options, file, problems)
         unit = "line" if as_text else unit_of(file)
-    if as_text:
-        rows = [(n, {"text": line.rstrip("\r\n")}) for n, line in found if line.strip()]
-        columns = ("text",)
-    else:
-        rows = found
+    columns = ("text",)
+    if not as_text:
         there = rows[0][1] if rows else {}
-        usual = learned if learned and all(c in there for c in learned) else ("text",)
-        columns = text_columns(options.text or usual, there, file)
+        usual = learned if learned and all(c in there for c in learned) else columns
+        columns = text_columns(options.text or usual, rows, file)
     rows = usable_rows(rows, columns, f"{file}, {unit}", options, problems)
     one = len(columns) == 1
     return [row[columns[0]] if one else tuple(row[c] for c in columns) for _, row in rows]
 
 
+def rows_of_file(options, file: Path, problems: list) -> list:  # (line, row)
+    "The rows of a table; its columns go by position where `--text` gives numbers that it lacks."
+    from ftcourse.data.load.readers import read_rows
+
+    how = {"columns": getattr(options, "columns", None), "sep": getattr(options, "sep", None)}
+    names = [options.text] if isinstance(options.text, str) else list(options.text or ())
+    numbers = names and all(re.fullmatch("[0-9]{1,4}", name) for name in names)
+    try:
+        rows = list(read_rows(file, problems, **how))
+        if not numbers or how["columns"] or not rows or all(n in rows[0][1] for n in names):
+            return rows
+    except CourseError:
+        if not numbers or how["columns"]:
+            raise
+    problems.clear()
+    return list(read_rows(file, problems, **how | {"columns": True}))
+
+
 def text_columns(
     wanted,  # names of columns
-    there: dict,  # the first row; empty where there is none
+    rows: list,  # (line, row)
     file: Path,
 ) -> tuple[str, ...]:
     "The columns to read. Raises `CourseError` naming those there are."
+    from ftcourse.data.load.columns import names_are_data, suggest_call
+
     wanted = (wanted,) if isinstance(wanted, str) else tuple(wanted)
     if len(wanted) > 2:
         raise CourseError("--text is given more than twice: a row has one text, or a pair of them")
+    if len(set(wanted)) < len(wanted):
+        raise CourseError(f"--text {wanted[0]} is given twice: a pair has two different columns")
+    there = rows[0][1] if rows else {}
     lost = next((c for c in wanted if there and c not in there), None)
     if lost is not None:
+        cure = "name one with --text"
+        sample = [row for _, row in rows[:100]]
+        if names_are_data(list(there), sample) is not False:
+            cure += f". {suggest_call(list(there), sample, 'lm', file.name)}"
         raise CourseError(
-            f"{file} has no column {lost!r}, it has {', '.join(map(str, there))}: name one "
-            "with --text"
+            f"{file} has no column {lost!r}, it has {', '.join(map(str, there))}: {cure}"
         )
     return wanted
 
@@ -481,6 +528,12 @@ def lines_of_input(options) -> list[str]:
             f"standard input holds the byte {e.object[e.start]:#04x}, which is not UTF-8. If it is "
             "Windows-1252 or Latin-1, convert it: iconv -f WINDOWS-1252 -t UTF-8"
         ) from e
+    while rows and not rows[-1][1]["text"].strip():  # below the last text
+        rows.pop()
+    blank = [n for n, row in rows if not row["text"].strip()]
+    if blank:
+        lines = ", ".join(map(str, blank[:10])) + ", …" * (len(blank) > 10)
+        print(f"left out: standard input, line {lines}: blank", file=sys.stderr)
     rows = [(n, row) for n, row in rows if row["text"].strip()]
     rows = usable_rows(rows, ("text",), "standard input, line", options)
     return [row["text"] for _, row in rows]
@@ -656,8 +709,15 @@ def build_parser() -> argparse.ArgumentParser:
     encoding = argument(
         "--encoding", metavar="NAME", help="of text files, such as cp1252 (default: UTF-8)"
     )
+    columns = argument(
+        "--columns", nargs="+", metavar="NAME", help="names of the columns of a file without them"
+    )
+    sep = argument(
+        "--sep", type=sign, metavar="SIGN", help="what stands between fields (default: found out)"
+    )
+    form = (encoding, columns, sep)
     saved = (out, overwrite)
-    fine_tune = (data, start, rows, run_folder, split, *saved, on_bad, encoding)
+    fine_tune = (data, start, rows, run_folder, split, *saved, on_bad, *form)
     tune = command(fine_tune_command, "fine-tune", *fine_tune)
     hardest = argument(
         "--hardest",
@@ -666,7 +726,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="rows with the highest loss to show (default 5)",
     )
-    score = command(evaluate_command, "evaluate", model, data, split, hardest, on_bad, encoding)
+    score = command(evaluate_command, "evaluate", model, data, split, hardest, on_bad, *form)
     command(
         predict_command,
         "predict",
@@ -676,12 +736,13 @@ def build_parser() -> argparse.ArgumentParser:
         argument(
             "--text",
             action="append",
-            help="text column of the table; twice for pairs (default: as in training, or text)",
+            help="text column of the table, by position (from 0) where it has no header; twice for "
+            "pairs (default: as in training, or text)",
         ),
         argument("--out", metavar="FILE.csv", help="write a table, one row per text"),
         overwrite,
         on_bad,
-        encoding,
+        *form,
     )
     objective = argument(
         "--objective",
@@ -776,6 +837,13 @@ def in_flags(
     word = lambda value: f'"{value}"' if re.search(r"[^\w.…-]", value) else value
     for python, line in SPOKEN.items():
         message = message.replace(python, line)
+
+    def names_of_values(found):
+        pairs = re.findall(r"(\w+): '([^']*)'", found[1])
+        more = ["…"] * found[1].endswith("…")
+        return " ".join(["--labels", *(f"{k}={word(v)}" for k, v in pairs), *more])
+
+    message = re.sub(r"(?<![\w.\-])labels=\{(\w+: '[^{}]*)\}", names_of_values, message)
 
     def flag(found):
         name, value = flags[found["name"]], found["value"]

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = [
     "READ", "label_studio", "label_studio_min", "argilla", "several_cells", "argilla_flat", "argilla_1",
-    "reader_of", "settled", "annotated_rows"
+    "is_prodigy", "prodigy", "reader_of", "settled", "annotated_rows"
 ]
 
 # %% ../../../nbs/toolkit/rows.ipynb #3f3afb03
@@ -88,6 +88,22 @@ def argilla_1(record):
     return columns, {"label": [] if record["annotation"] is None else [record["annotation"]]}
 
 
+def is_prodigy(row) -> bool:
+    "Whether Prodigy wrote a row: somebody accepted, rejected or ignored it."
+    answer = row.get("answer")
+    if not isinstance(answer, str) or answer not in ("accept", "reject", "ignore"):
+        return False
+    return bool({"label", "accept", "_task_hash"} & set(row))
+
+
+def prodigy(row):
+    "The same of a row of Prodigy; nothing was annotated where it was not accepted."
+    question = next((q for q in ("accept", "label") if q in row), None)
+    columns = {k: v for k, v in row.items() if k not in (question, "options")}
+    accepted = row.get("answer") == "accept" and question
+    return columns, {question: [row[question]]} if accepted else {}
+
+
 def reader_of(row):
     "The function that reads rows such as this one; None where no annotation tool wrote it."
     if isinstance(row.get("data"), dict) and {"annotations", "completions"} & set(row):
@@ -102,6 +118,8 @@ def reader_of(row):
         return argilla_flat
     if {"annotation_id", "lead_time"} <= set(row):
         return label_studio_min
+    if is_prodigy(row):
+        return prodigy
 
 # %% ../../../nbs/toolkit/rows.ipynb #4d4401b0
 def settled(

@@ -95,11 +95,12 @@ def left_out(prep, ids, chosen, fraction):
         return set(found if prep.kind == "classify" else np.flatnonzero(prep.vectors[found].any(0)))
 
     there = labels(ids)
-    gone = len(there - labels(ids[chosen]))
+    gone = sorted(there - labels(ids[chosen]))
     if not gone:
         return ""
+    names = ", ".join(repr(prep.labels[i]) for i in gone[:5]) + ", …" * (len(gone) > 5)
     return (
-        f"; {gone} of {len(there)} labels are not in it: they have too few rows for "
+        f"; {len(gone)} of {len(there)} labels are not in it ({names}): they have too few rows for "
         f"{fraction:.0%} of them to be one"
     )
 
@@ -212,7 +213,8 @@ def check_splits(
     if len(present) == 1:
         raise CourseError(
             f"{prep.src.name}: every row of train has the label {prep.labels[ids[0]]!r}, so there "
-            "is nothing to tell apart. Add rows with another label, or pass another label=…"
+            "is nothing to tell apart. "
+            + (prep.hint or "Add rows with another label, or pass another label=…")
         )
     missing = [x for i, x in enumerate(prep.labels) if i not in present]
     if missing:

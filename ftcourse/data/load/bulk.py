@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = [
-    "CHUNK", "UNUSUAL", "HEAD", "FIRST", "Lines", "edges_of_rows", "Chunk", "is_plain", "parse", "clean_chunk",
-    "next_chunk", "can_be_bulk", "read_in_bulk", "is_plain_sign", "nothing_held", "text_keys"
+    "CHUNK", "UNUSUAL", "HEAD", "FIRST", "Lines", "edges_of_rows", "may_be_header", "Chunk", "is_plain", "parse",
+    "clean_chunk", "next_chunk", "can_be_bulk", "read_in_bulk", "is_plain_sign", "nothing_held", "text_keys"
 ]
 
 # %% ../../../nbs/toolkit/bulk.ipynb #75139818
@@ -100,6 +100,19 @@ def edges_of_rows(
     return (newlines, ends_row) if begins.all() and ends.all() else None
 
 # %% ../../../nbs/toolkit/bulk.ipynb #bc5e3dc1
+def may_be_header(
+    cells,  # of the first column: a pyarrow array
+    names: list,  # of the columns
+) -> bool:
+    "Whether a row may be the header once more; the reader of rows tells."
+    import pyarrow.compute as pc
+
+    size = len(names[0].encode()) if len(names) > 1 else 0
+    short = np.flatnonzero(pc.binary_length(cells).to_numpy(zero_copy_only=False) == size)
+    said = cells.take(short).to_pylist() if size else ()
+    return any(x.lower() == names[0].lower() for x in said)
+
+
 @dataclass
 class Chunk:
     "Rows of a table, by columns."
@@ -180,6 +193,8 @@ def clean_chunk(
     columns = parse(text[:size], len(ends), table)
     if columns is None or len(columns[0]) != len(ends):
         return None
+    if table.columns is not True and may_be_header(columns[0], table.names):
+        return None
     lines = before + 1 + np.append(0, ends[:-1] + 1)
     used = len(raw) if size == len(text) else size
     return Chunk(table.names, columns, lines), used, len(newlines)
@@ -243,7 +258,7 @@ def read_in_bulk(
                 break
         else:
             return
-        if table.width != len(table.names) or not is_plain_sign(table.sep):
+        if table.width != len(table.names) or table.spaced or not is_plain_sign(table.sep):
             yield from rows
             return
         while True:

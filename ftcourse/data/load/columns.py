@@ -4,26 +4,32 @@
 
 # %% auto #0
 __all__ = [
-    "PAIRS", "TEXTS", "LABELS", "BLANK", "NOT_LABELS", "ENDINGS", "MONTH", "NO_LABEL", "ITEM", "NUMPY_LIST",
-    "SEPARATORS", "HASH", "ANSWER_FORM", "MissingColumns", "usual_texts", "span_columns", "quoted_columns",
-    "parse_number", "words_of_name", "can_be_suggested", "suggest_call", "find_columns", "type_in_words",
-    "coding_problem", "text_problem", "label_problem", "label_value", "sort_labels", "spelled", "written_list",
-    "signs_in", "split_cells", "split_cell", "seem_several", "letters", "label_places", "name_classes", "truth",
+    "PAIRS", "TEXTS", "LABELS", "GAPS", "NO_TEXT", "BLANK", "GROUPS", "NOT_LABELS", "ENDINGS", "MONTH", "NO_LABEL",
+    "TABLES", "ITEM", "NUMPY_LIST", "SEPARATORS", "HASH", "MARKS", "SAME", "ANSWER_FORM", "MissingColumns",
+    "usual_texts", "not_taken", "span_columns", "quoted_columns", "parse_number", "number_cure", "words_of_name",
+    "can_be_suggested", "can_be_text", "can_be_label", "are_scores", "names_are_data", "several_in", "proposal",
+    "suggest_call", "find_columns", "Formula", "type_in_words", "coding_problem", "text_problem", "label_problem",
+    "label_value", "sort_labels", "spelled", "written_list", "signs_in", "split_cells", "split_cell",
+    "seem_several", "letters", "label_places", "bare_name", "same_answers", "slips", "name_classes", "truth",
     "listed", "read_answers", "places_of", "piece_like", "place_cure", "answer_problem", "look_up", "find_answers"
 ]
 
 # %% ../../../nbs/toolkit/columns.ipynb #2d48f4dc
 import ast
+import html
 import json
 import math
 import re
 import reprlib
 import unicodedata
+from dataclasses import dataclass
+from difflib import get_close_matches
 
 from ...core.errors import CourseError
 
 # %% ../../../nbs/toolkit/columns.ipynb #d3e4f5f6
 PAIRS = [
+    ("text", "text_pair"),
     ("sentence1", "sentence2"),
     ("question1", "question2"),
     ("premise", "hypothesis"),
@@ -70,6 +76,12 @@ LABELS = [
     "intent",
     "y",
 ]
+GAPS = {  # what pandas, R, SQL and Excel write into a cell that holds nothing, or an error
+    *("nan", "-nan", "nat", "<na>", "n/a", "#n/a", "#na", "#n/a n/a", "null", "(null)", "\\n"),
+    *("#ref!", "#value!", "#div/0!", "#name?", "#num!", "#null!", "#spill!", "#calc!"),
+}
+# the same where a text should be
+NO_TEXT = GAPS | {"na", "none", "[deleted]", "[removed]", "[deleted by user]"}
 BLANK = "\ufeff\u200b\u200c\u200d\u2060"  # characters that show nothing and that strip() leaves
 
 # %% ../../../nbs/toolkit/columns.ipynb #b65a7395
@@ -81,11 +93,37 @@ def usual_texts(known, label, kind):
     "Text columns by their usual names: a pair where there is one, unless a column is called text."
     pair = next((p for p in PAIRS if p[0] in known and p[1] in known), None)
     one = next((t for t in TEXTS if t in known and known[t] != label), None)
-    if pair and one != "text" and kind != "lm":
+    if pair and (one != "text" or "text" in pair) and kind != "lm":
         return tuple(known[c] for c in pair)
     return (known[one],) if one else ()
 
 # %% ../../../nbs/toolkit/columns.ipynb #b83f37be
+def not_taken(
+    columns: list,  # names of the columns there are
+    asked: tuple,  # text and label, as the caller said
+    taken: tuple,  # the text columns and the label column that are read
+) -> list[str]:  # a note for the texts, one for the labels
+    "Say which columns with a usual name are not read, where the caller chose none."
+    text, label = taken
+    mine = {*text, label} if not isinstance(label, tuple) else {*text, *label}
+    rest = {c: str(c).strip().lower() for c in columns if c not in mine}
+    notes = []
+    texts = [c for c, name in rest.items() if name in TEXTS]
+    if texts and not asked[0]:
+        both = f", or text=({text[0]!r}, {texts[0]!r}) for both" if len(text) == 1 else ""
+        notes.append(
+            f"text is {' and '.join(map(repr, text))}; {quoted_columns(texts)} could be one and is "
+            f"not read. Pass text={texts[0]!r} if it is meant{both}"
+        )
+    labels = [c for c, name in rest.items() if name in LABELS]
+    if labels and label is not None and asked[1] is None:
+        notes.append(
+            f"the label is {label!r}; {quoted_columns(labels)} could be one and is not read. Pass "
+            f"label={labels[0]!r} if it is meant"
+        )
+    return notes
+
+
 def span_columns(columns, where, text, label, known):
     "Question, context and answers."
     names = (known.get("question", "question"), known.get("context", "context"))
@@ -93,6 +131,11 @@ def span_columns(columns, where, text, label, known):
         names = tuple(text)
     label = label or known.get("answers") or known.get("answer") or "answers"
     missing = [c for c in (*names, label) if c not in columns]
+    if not missing and len({*names, label}) < 3 <= len(names) + 1:
+        raise CourseError(
+            f"{where}: question, context and answers are three columns. Pass different ones of "
+            f"{quoted_columns(columns)}"
+        )
     if missing or len(names) != 2:
         raise MissingColumns(
             f"{where}: a span task needs question, context and answers; "
@@ -119,6 +162,41 @@ def parse_number(
     return value if math.isfinite(value) else None
 
 # %% ../../../nbs/toolkit/columns.ipynb #1ccc266e
+GROUPS = r"[+-]?[1-9]\d{0,2}"  # what stands in front of a sign between thousands
+
+
+def number_cure(
+    x,  # a cell that is not read as a number
+) -> str:  # with the number that is meant, where that is sure
+    "How to write a number that is written as people or spreadsheets do."
+    cell = str(x)[:80].strip()
+    found = re.findall(r"[+-]?[.,]?\d(?:[\d.,'’\s]*\d)?", cell)
+    words = re.findall(r"[^\W\d_]+", cell)
+    if len(found) != 1 or len(words) > 1:
+        return "Write one number, such as 3.8, or nothing where there is none"
+    bare = found[0]
+    if re.fullmatch(rf"{GROUPS}([,.])\d{{3}}", bare):
+        whole = re.sub("[,.]", "", bare)
+        point = bare.replace(",", ".")
+        return f"It may be {whole} or {point}: write {whole}, or {float(point)}"
+    if re.fullmatch(r"[+-]?\d*,\d+", bare):
+        number = bare.replace(",", ".")
+        start = "Write it with a decimal point: "
+    elif re.fullmatch(rf"{GROUPS}(,\d{{3}})+(\.\d*)?", bare):
+        number = bare.replace(",", "")
+        start = "Leave out what stands between thousands: "
+    elif re.fullmatch(rf"{GROUPS}(\.\d{{3}})+(,\d*)?", bare):
+        number = bare.replace(".", "").replace(",", ".")
+        start = "Leave out what stands between thousands, and write a decimal point: "
+    else:
+        grouped = re.fullmatch(rf"{GROUPS}([\s'’]\d{{3}})+([.,]\d+)?", bare)
+        number = re.sub(r"[\s'’]", "", bare).replace(",", ".") if grouped else bare
+        start = "Write the number alone: "
+    if parse_number(number) is None:
+        return "Write one number, such as 3.8, or nothing where there is none"
+    return f"{start}-{number}" if re.fullmatch(r"\(.*\)", cell) else start + number
+
+
 # first or last words in the names of columns that hold no labels
 NOT_LABELS = {
     *("id", "ids", "uuid", "guid", "key", "index", "url", "uri", "link", "email"),
@@ -135,7 +213,7 @@ NO_LABEL = re.compile(  # a cell that is a date, an id or an address
     r"|(19|20)\d\d[01]\d[0-3]\d|1\d{9}(\d{3})?"  # 20150831, and seconds since 1970
     rf"|([a-z]{{3,9}},? )?(\d{{1,2}}[a-z]{{0,2}}[ -])?{MONTH}[ -](.{{0,24}} )?\d{{4}}"
     r"|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16,}|\d{1,3}([.]\d{1,3}){3}"
-    r"|[^\s@]*@[^\s@]+|https?://.*|(/|[a-z]:\\)\S+",
+    r"|[^\s@]*@[^\s@]+|[a-z][a-z0-9]+://.*|(/|[a-z]:\\)\S+",
     re.IGNORECASE,
 )
 
@@ -153,9 +231,10 @@ def can_be_suggested(
     empty = lambda x: x is None or isinstance(x, (str, list, tuple)) and not x
     filled = [x for x in cells if not empty(x)]
     words = words_of_name(column)
-    if len(words) <= 3 and NOT_LABELS & {*words[:1], *words[-1:]} or cells and not filled:
+    named = NOT_LABELS & {*words[:1], *words[-1:]} and not set(LABELS) & set(words)
+    if len(words) <= 3 and named or cells and not filled:
         return False
-    if ENDINGS & {*words[-1:]}:
+    if len(words) <= 4 and ENDINGS & {*words[-1:]}:
         return False
     for x in filled:
         written = spelled(x) if isinstance(x, str) and x[:1] in ("[", "{") else None
@@ -172,51 +251,163 @@ def can_be_suggested(
     return not (token and len(said) >= 10 and len(set(said)) == len(said))
 
 
-def suggest_call(columns, sample, kind, where):
-    """The call that would probably read these columns; where several columns could be the label,
-    the next best is named too.
+def can_be_text(column, cells: list) -> bool:
+    "Whether a column can be proposed as a text: strings, no numbers, lists or a few short words."
+    filled = [x for x in cells if x is not None and x != ""]
+    if not can_be_suggested(column, cells) or str(column).strip().lower() in LABELS:
+        return False
+    if not all(isinstance(x, str) for x in filled):
+        return False
+    if filled and all(parse_number(x) is not None or x[0] + x[-1] == "[]" for x in filled):
+        return False
+    if len(filled) < 10 or len(set(filled)) > len(filled) / 5:
+        return True
+    return max(map(len, filled)) >= 40
+
+
+def can_be_label(column, cells: list) -> bool:
+    "Whether a column can be proposed as a label: its values are not too many for loading."
+    if not can_be_suggested(column, cells):
+        return False
+    filled = [x for x in cells if x is not None and x != ""]
+    several = any(isinstance(x, (list, tuple)) for x in filled)
+    different = len(set(map(str, filled)))
+    # of a hundred rows more may follow, with other values
+    if different < 2 and 10 <= len(cells) < 100 and not set(LABELS) & set(words_of_name(column)):
+        return False
+    return len(filled) < 10 or different <= len(filled) / 2 or several or are_scores(filled)
+
+
+def are_scores(cells: list) -> bool:
+    "Whether cells are numbers of which some are not whole, or most rows have their own."
+    filled = [x for x in cells if x is not None and x != ""]
+    numbers = [None if isinstance(x, (bool, list, tuple)) else parse_number(x) for x in filled]
+    if not filled or None in numbers:
+        return False
+    whole = all(x.is_integer() for x in numbers)
+    return not whole or len(filled) >= 10 and len(set(numbers)) > len(filled) / 2
+
+
+def names_are_data(
+    columns: list,  # what a header names
+    sample,  # rows below it
+) -> bool | None:  # None: it may be
+    "Whether a header seems to be a row of data: a number, a sentence, a class that comes again."
+    names = [str(c).strip() for c in columns]
+    if {x.lower() for x in names} & {*TEXTS, *LABELS}:
+        return False
+    rows = [r for r in sample if [str(r.get(c)).strip() for c in columns] != names]
+    again = any(x and str(r.get(c)).strip() == x for c, x in zip(columns, names) for r in rows)
+    words = max(len(x.split()) for x in names)
+    if any(parse_number(x) is not None for x in names) or again and words > 2:
+        return True
+    sentence = words > 4 or any(len(x) > 40 or x[-1:] in (".", "!") for x in names)
+    return None if again or sentence else False
+
+
+def several_in(cells: list) -> bool:
+    "Whether some cells seem to hold several labels each."
+    return bool(seem_several(sorted({str(x) for x in cells if x is not None and x != ""})))
+
+
+def proposal(
+    cells: dict,  # {column, by name or position: some of its cells}
+    kind,  # as the caller said
+    text=None,  # text columns that the caller said
+) -> tuple[str, bool]:  # arguments of `load_task`; whether they are all that is needed
+    "The arguments that would probably read some columns; where two could be the label, both."
+    size = {c: sum(len(str(x)) for x in cells[c]) / max(1, len(cells[c])) for c in cells}
+    texts = [c for c in cells if can_be_text(c, cells[c])]
+    if not text:
+        text = max(texts, key=size.get, default=None)
+    if text is None:
+        return "", False
+    given = text if isinstance(text, tuple) else (text,)
+    if kind == "lm":
+        return f"text={text!r}", True
+    used = [cells[c] for c in given if c in cells]
+
+    def rank(c):
+        usual = 0 if str(c).lower() in LABELS else 1 if set(LABELS) & set(words_of_name(c)) else 2
+        different = len(set(map(str, cells[c])))
+        return usual, different < 2, different, size[c], -list(cells).index(c)
+
+    labels = [c for c in cells if c not in given and can_be_label(c, cells[c])]
+    if kind == "regress":
+        labels = [c for c in labels if all(parse_number(x) is not None for x in cells[c] if x)]
+    labels = sorted((c for c in labels if cells[c] not in used), key=rank)
+    if not labels:
+        return f"text={text!r}", False
+    label, *others = labels
+    said = f"text={text!r}, label={label!r}"
+    parted = {str(x) for x in cells[label] if set("|;,#") & set(str(x))}
+    if kind is None and are_scores(cells[label]):
+        said += ', kind="regress"'
+    elif kind is None and any(not written_list(x) for x in parted) and several_in(cells[label]):
+        said += ', kind="multilabel"'
+    if others and rank(label)[0] and rank(others[0])[:2] == (rank(label)[0], False):
+        said += f", or label={others[0]!r} if that is what is to be predicted"
+    return said, True
+
+
+TABLES = re.compile(r"[.](csv|tsv|txt|xlsx|zip)([.](gz|zip))?$", re.IGNORECASE)
+
+
+def suggest_call(columns, sample, kind, where, text=None):
+    """The call that would probably read these columns, or positions where the header seems to be
+    data; where several columns could be the label, the next best is named too.
     """
     if not columns:
         return "It has no rows"
-    able = [c for c in columns if can_be_suggested(c, [r.get(c) for r in sample])]
-    cells = {c: [str(r.get(c, "")) for r in sample] for c in able}
-    if not able:
+    cells = {c: [r.get(c) for r in sample] for c in columns}
+    said, enough = proposal(cells, kind, text)
+    table = bool(TABLES.search(where))
+    numbers = list(map(str, columns)) == list(map(str, range(len(columns))))
+    numbered = numbers and bool(text or not table)  # else the header names them so
+    is_data = False
+    if not numbers and (table or "." not in where):
+        is_data = names_are_data(columns, sample)
+    if is_data is not False or numbered:
+        below = {i: ([] if numbered else [c]) + cells[c] for i, c in enumerate(columns)}
+        alone = ', kind="lm"' * (len(columns) == 1 and kind is None)
+        places, found = proposal(below, "lm" if len(columns) == 1 else kind)
+        places = places.partition(", or ")[0] + alone
+        if found and numbered:
+            return f"Pass {places}"
+        if found and is_data and table:
+            return (
+                f"These look like data, so the file has no header: pass positions, {places}, or "
+                f"columns=[…] with {len(columns)} names"
+            )
+        if found and is_data:
+            return f"These look like data: read the file with header=None, and pass {places}"
+        if found and table and said and (enough or alone):
+            return (
+                f"If they are the header, pass {said}{alone}; if they are data, positions: {places}"
+            )
+    if enough:
+        return f"Pass {said}"
+    rows = lambda x: isinstance(x, list) and bool(x) and all(isinstance(r, dict) for r in x)
+    nested = next((c for c in columns if len(sample) == 1 and any(map(rows, cells[c]))), None)
+    if nested is not None:
+        return (
+            f"The rows seem to stand under {nested!r}: load the file with json and pass that list"
+        )
+    if not said:
         return (
             "None of them holds texts or labels as they are, such as 'a fine day' and 'good': pass "
             "a list of rows such as {'text': '…', 'label': '…'}"
         )
-    size = {c: sum(map(len, x)) / max(1, len(x)) for c, x in cells.items()}
-    text = max(able, key=size.get)
-    rest = [c for c in able if c != text]
-    if kind == "lm":
-        return f"Pass text={text!r}"
-    if not rest and len(columns) == 1:
+    if len(columns) == 1:
         lines = ""
         if where.endswith(".txt"):
             lines = ', or pattern="(?P<label>…) (?P<text>…)" if each line has a label'
-        return f'Pass text={text!r}, kind="lm" to learn the language of these texts{lines}'
-    if not rest:
-        return (
-            f"Of these only {text!r} looks like a text and none like a label: pass "
-            f"text={text!r}, label=… if one is, or kind=\"lm\" to learn the language of the texts"
-        )
-
-    def rank(c):
-        usual = 0 if str(c).lower() in LABELS else 1 if set(LABELS) & set(words_of_name(c)) else 2
-        different = len(set(cells[c]))
-        return usual, different < 2, different, -columns.index(c)
-
-    label, *others = sorted(rest, key=rank)
-    if any(parse_number(c) is not None or len(str(c)) > 40 for c in columns):
-        return (
-            "These look like data, so the file has no header: pass positions, "
-            f"text={columns.index(text)}, label={columns.index(label)}, "
-            f"or columns=[…] with {len(columns)} names"
-        )
-    second = ""
-    if others and rank(label)[0] and rank(others[0])[:2] == (rank(label)[0], False):
-        second = f", or label={others[0]!r} if that is what is to be predicted"
-    return f"Pass text={text!r}, label={label!r}{second}"
+        return f'Pass {said}, kind="lm" to learn the language of these texts{lines}'
+    name = said.removeprefix("text=")
+    return (
+        f"Of these {name} looks most like a text, and none like a label: pass {said}, label=… if "
+        'one is, or kind="lm" to learn the language of the texts'
+    )
 
 # %% ../../../nbs/toolkit/columns.ipynb #3f2b5d93
 def find_columns(
@@ -248,11 +439,24 @@ def find_columns(
     if label is None and kind != "lm":
         lost.append("no column has a usual name for the label")
     if lost:
-        cure = suggest_call(columns, sample, kind, where)
+        asked_text = texts if text and set(texts) <= set(columns) else ()
+        kept = (texts[0] if len(texts) == 1 else texts) if asked_text else None
+        cure = suggest_call(columns, sample, kind, where, kept)
         if not texts and given and set(given) <= set(columns):  # only the text is asked for
             cure = suggest_call([c for c in columns if c not in given], sample, "lm", where)
         raise MissingColumns(
             f"{where}: {'; '.join(lost)}. Its columns are {quoted_columns(columns)}. {cure}"
+        )
+    many_texts = len(set(texts)) < len(texts)
+    if many_texts or many and len(set(label)) < len(label):
+        raise CourseError(
+            f"{where}: {'text' if many_texts else 'label'} names a column twice. Pass different "
+            f"columns of {quoted_columns(columns)}"
+        )
+    if many and kind == "regress":
+        raise CourseError(
+            f"{where}: label names {len(label)} columns, and kind=\"regress\" predicts one number. "
+            f"Pass the column that holds it, such as label={label[0]!r}"
         )
     if len(texts) > 2:
         raise CourseError(
@@ -268,6 +472,20 @@ def find_columns(
     return texts, tuple(label) if many else label, kind
 
 # %% ../../../nbs/toolkit/columns.ipynb #e5763781
+@dataclass(frozen=True)
+class Formula:
+    "A cell of a spreadsheet whose value is not in the file: a program wrote it, not Excel."
+
+    written: str  # such as =A1 & B1
+
+    def problem(self, column):
+        "(what, cure)."
+        return (
+            f"{column!r} is the formula {self.written[:60]!r}, whose value is not in the file",
+            "Open the file in Excel or LibreOffice, save it there, and load it again",
+        )
+
+
 def type_in_words(x) -> str:
     "What a value is that stands where another should."
     if x is None:
@@ -312,9 +530,12 @@ def text_problem(
     x = row[column]
     if x is None:
         return f"{column!r} is null", "Write a text, or take the row out"
+    if isinstance(x, Formula):
+        return x.problem(column)
     if not isinstance(x, str):
         if isinstance(x, (int, float)) and not isinstance(x, bool):
-            return f"{column!r} is not a string (number)", f'Put quotes around it: "{x}"'
+            cure = f'Put quotes around it: "{x}", or in a sheet an apostrophe before it: \'{x}'
+            return f"{column!r} is not a string (number)", cure
         return f"{column!r} is not a string ({type_in_words(x)})", "Write a text"
     if not x:
         return f"{column!r} is empty", "Write a text, or take the row out"
@@ -335,6 +556,14 @@ def label_problem(
         return what, "Write a class, a number or a list of classes"
     if isinstance(x, str):
         return coding_problem(x, column)
+    if isinstance(x, Formula):
+        return x.problem(column)
+    if hasattr(x, "isoformat") and x == x:  # NaT is no date
+        return (
+            f"{column!r} is a date or time ({x})",
+            "Spreadsheets make dates of labels such as 1-2: make the cells text and write the "
+            "labels again. Dates that are meant are written as text",
+        )
     if not isinstance(x, (list, tuple)):
         return None
     inner = next((v for v in x if isinstance(v, (list, tuple, dict, bytes))), None)
@@ -344,6 +573,13 @@ def label_problem(
             f"{column!r} holds spans of a text or objects, such as {shown}, and no classes",
             "Labels of spans (token classification) are not learned here. Write one class for the "
             "text, or a list of classes",
+        )
+    part = next((v for v in x if isinstance(v, float) and not (v.is_integer() or v != v)), None)
+    if part is not None:
+        return (
+            f"{column!r} holds {part} in a list, which is neither a flag (0 or 1) nor a class",
+            "Write 1 for each class that the text has and 0 for the others, or the names of its "
+            "classes; shares and probabilities are not learned here",
         )
     found = (coding_problem(v, column) for v in x if isinstance(v, str))
     return next(filter(None, found), None)
@@ -509,15 +745,56 @@ def label_places(
                 found[at] = places[0] if len(places) == 1 else None
     return found
 
+
+MARKS = re.compile(r"[\s'’‘`\"“”_.,:;!?\u2010-\u2015-]+")  # not +, # and *: C, C++ and C# differ
+
+
+def bare_name(
+    label: str,  # a class name
+) -> str:  # the same for names that differ in marks, HTML's forms, or the form of a number
+    "A name without what stands between its letters; a number by its value."
+    name = letters(html.unescape(label))
+    number = parse_number(name)
+    return f"{number:g}" if number is not None else MARKS.sub("", name) or name
+
+
+SAME = ({"yes", "y", "true", "t", "1"}, {"no", "n", "false", "f", "0"})
+
+
+def same_answers(labels) -> list[str]:
+    "Of classes that all say yes or no, those that say it several ways."
+    said = {x: x.casefold() for x in labels}
+    if not all(s in SAME[0] | SAME[1] for s in said.values()):
+        return []
+    groups = [[x for x, s in said.items() if s in words] for words in SAME]
+    return [x for group in groups if len({said[x] for x in group}) > 1 for x in group]
+
+
+def slips(
+    rows: dict,  # {class name: its rows}
+) -> list[tuple]:  # (a name of few rows, that of many which it probably is)
+    "Names that are almost those of another class, and so rare that they may be slips."
+    few = [x for x, n in rows.items() if 0 < n <= 3 and len(x) >= 5][:50]
+    digits = lambda x: re.sub(r"\D", "", x)
+    found = []
+    for x in few:
+        many = [y for y, n in rows.items() if n >= 10 * rows[x] and abs(len(x) - len(y)) < 3]
+        many = [y for y in many if digits(x) == digits(y)][:500]
+        near = get_close_matches(x.casefold(), [y.casefold() for y in many], 1, 0.85)
+        found += [(x, y) for y in many if near and y.casefold() == near[0] != x.casefold()][:1]
+    return found
+
 # %% ../../../nbs/toolkit/columns.ipynb #839a2910
 def name_classes(
     found: list,  # class names that train has, sorted
     wanted,  # labels=…: None, a list of names, or {value in the data: name}
     where: str,
+    elsewhere=(),  # class names that other splits have
 ) -> tuple[list, dict]:  # the labels; {value in the data: label}
     """The labels of a task, and how values of the data map to them.
 
-    Raises `CourseError` when names and values do not fit.
+    Raises `CourseError` when names and values do not fit, and where whole numbers may be counted
+    from 0 or from 1.
     """
     if wanted is None:
         return found, {n: n for n in found}
@@ -536,8 +813,21 @@ def name_classes(
     by_name = {n: n for n in names} | {label_value(n): n for n in names}
     if not found or any(n in by_name for n in found):
         return names, by_name  # a value that has no name is a problem of its rows
-    if all(n.isdigit() and int(n) < len(names) for n in found):
-        return names, {str(i): n for i, n in enumerate(names)}
+    every = {*found, *elsewhere}
+    from_0 = {str(i): n for i, n in enumerate(names)}
+    from_1 = {str(i): n for i, n in enumerate(names, 1)}
+    if set(found) <= set(from_0):
+        if "0" not in every and str(len(names)) in every:
+            return names, from_1
+        if "0" not in every and len(names) > 2:
+            more = ", …" * (len(names) > 6)
+            pairs = lambda first: ", ".join(f"{i}: {n!r}" for i, n in enumerate(names[:6], first))
+            raise CourseError(
+                f"{where}: the data has {', '.join(sort_labels(every))}, and {len(names)} names "
+                "were given, so it does not show whether the first name is 0 or 1. Pass "
+                f"labels={{{pairs(0)}{more}}} or labels={{{pairs(1)}{more}}}"
+            )
+        return names, from_0
     if len(found) == len(names) and all(parse_number(n) is not None for n in found):
         return names, dict(zip(found, names))
     raise CourseError(

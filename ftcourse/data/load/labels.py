@@ -4,42 +4,57 @@
 
 # %% auto #0
 __all__ = [
-    "MANY_VALUES", "NO_ROWS", "NOTHING", "Preparation", "read_score", "multi_hot_labels", "read_label",
-    "read_labels", "add_chunk", "one_by_one", "read_piece", "read_pieces", "meaning_of", "one_spelling",
-    "read_values", "names_of", "understand_values", "hide_silent_splits", "refuse_scores", "refuse_free_text",
-    "refuse_several", "note_alike", "class_ids", "multilabel_ids", "refuse_unseen_labels", "labels_hidden",
-    "decide_labels"
+    "NOTHING", "MANY_VALUES", "LONGEST_GAP", "NO_ROWS", "LIST_BEGINS", "UNSURE", "FLAGS", "Preparation",
+    "read_score", "multi_hot_labels", "read_label", "read_labels", "says_nothing", "note_gaps", "add_chunk",
+    "one_by_one", "read_piece", "take_split_column", "read_pieces", "meaning_of", "broken_list", "one_spelling",
+    "read_values", "meanings_of", "names_of", "understand_values", "number_anew", "hide_silent_splits",
+    "refuse_thousands", "refuse_scores", "refuse_free_text", "refuse_several", "note_alike", "note_unsure",
+    "class_ids", "width_of_flags", "read_flags", "multilabel_ids", "refuse_unseen_labels", "labels_hidden",
+    "count_codes", "decide_labels"
 ]
 
 # %% ../../../nbs/toolkit/prepare.ipynb #0cc027d3
 import json
 import re
+import reprlib
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
 
 from ...core.errors import CourseError, warn
+from .annotations import is_prodigy
 from .arrow import Part
 from .bulk import FIRST, Chunk, text_keys
 from .columns import (
+    GAPS,
+    GROUPS,
+    NO_TEXT,
+    bare_name,
     find_answers,
     find_columns,
     label_problem,
     label_value,
     letters,
+    listed,
     name_classes,
+    not_taken,
+    number_cure,
     parse_number,
+    same_answers,
     seem_several,
+    slips,
     sort_labels,
+    spelled,
     split_cells,
     text_problem,
     truth,
     written_list,
 )
 from .readers import FORMATS
+from .sources import count_splits, pieces_by_column, split_column
 from ..problems import BadRows, Problem
 from ..splits import SPLITS
 from ..task import grades_of
@@ -58,12 +73,19 @@ class Preparation:
     labels: list = field(default_factory=list)
     declared: bool = False  # whether the labels are given, or only those that rows have
     vectors: object = None  # multilabel: (combinations, labels) of 0s and 1s
+    flags: int | None = None  # multilabel: how many 0s and 1s a list has, where lists are flags
     problems: list = field(default_factory=list)
     notes: list = field(default_factory=list)
     hidden: dict = field(default_factory=dict)  # {split: why it cannot be scored}
     parts: list = field(default_factory=list)
     # {value of the label column: number in order of appearance}
     codes: dict = field(default_factory=dict)
+    gaps: list = field(
+        default_factory=list
+    )  # (line, text) of a piece: texts that say there is none
+    # {how a score is written: one of them}: with a point before three digits, another, or whole
+    written: dict = field(default_factory=dict)
+    hint: str = ""  # the cure, where train has one class alone
     temporary: list = field(default_factory=list)
 
     def clean(self):
@@ -74,14 +96,22 @@ class Preparation:
             path.unlink(missing_ok=True)
 
 # %% ../../../nbs/toolkit/prepare.ipynb #09ca552f
-def read_score(label, x):
+NOTHING = {"nan", "none", "null", "na", "n/a"}  # among numbers, an empty cell
+
+
+def read_score(prep, x):
     "A number to be predicted, as (code, number, answers, problem)."
-    if label_value(x) is None or str(x).strip().lower() == "nan":
+    if label_value(x) is None or str(x).strip().lower() in GAPS | NOTHING:
         return -1, np.nan, None, None
     value = parse_number(x)
     if value is None:
-        what = f"{label!r} is {x!r}, not a finite number"
-        return 0, None, None, (what, "Write it with a decimal point, such as 3.8")
+        what = f"{prep.label!r} is {reprlib.repr(x)}, not a finite number"
+        return 0, None, None, (what, number_cure(x))
+    if isinstance(x, str) and "." in x:
+        form = "thousands" if re.fullmatch(rf"{GROUPS}\.\d{{3}}", x.strip()) else "point"
+        prep.written.setdefault(form, x.strip())
+    elif isinstance(x, str):
+        prep.written.setdefault("whole", x.strip())
     return 0, value, None, None
 
 
@@ -115,11 +145,12 @@ def read_label(prep, row, texts, piece):
         x, wrong = multi_hot_labels(row, prep.label)
     else:
         x = row.get(prep.label)
+        x = x.tolist() if hasattr(x, "tolist") else x  # of numpy and torch
         wrong = label_problem(x, prep.label)
     if wrong:
         return 0, None, None, wrong
     if prep.kind == "regress":
-        return read_score(prep.label, x)
+        return read_score(prep, x)
     x = label_value(x, (piece.names or {}).get(prep.label))
     if isinstance(x, tuple) and x and set(x) <= {None, "-1"}:
         x = None
@@ -164,8 +195,33 @@ def read_labels(prep, piece, chunk):
     return np.array(codes, np.int32)[which], values
 
 
+LONGEST_GAP = 20  # characters
+
+
+def says_nothing(text):
+    "Whether a text is no more than what is written where there is none, such as NaN."
+    return len(text) <= LONGEST_GAP and text.strip().lower() in NO_TEXT
+
+
+def note_gaps(prep, piece):
+    "Say which texts of a piece are no more than what is written where there is none."
+    gaps, prep.gaps = prep.gaps, []
+    if not gaps:
+        return
+    values = ", ".join(map(repr, dict.fromkeys(x.strip() for _, x in gaps[:1000])))
+    lines = ", ".join(map(str, dict.fromkeys(n for n, _ in gaps[:10])))
+    rows = f"{len(gaps):,} texts are" if len(gaps) > 1 else "1 text is"
+    prep.notes.append(
+        f"{piece.name}: {rows} no more than {values} ({piece.unit} {lines}"
+        f"{', …' * (len(gaps) > 10)}), as is written where there is none. Take out rows without "
+        "a text"
+    )
+
+
 def add_chunk(prep, part, chunk):
     "Whether all rows of a chunk can be used, and are in the part now."
+    import pyarrow.compute as pc
+
     if prep.kind == "span" or isinstance(prep.label, tuple):
         return False
     if not set(prep.text) <= set(chunk.names):
@@ -176,6 +232,12 @@ def add_chunk(prep, part, chunk):
     if labels is None:
         return False
     part.add_columns(chunk.lines, texts, keys, *labels)
+    for column in texts:
+        sizes = pc.binary_length(column).to_numpy(zero_copy_only=False)
+        short = np.flatnonzero(sizes <= LONGEST_GAP)
+        said = column.take(short).to_pylist()
+        lines = chunk.lines[short].tolist()
+        prep.gaps += [(n, x) for n, x in zip(lines, said) if says_nothing(x)]
     return True
 
 
@@ -201,7 +263,10 @@ def read_piece(prep, piece, rows, head, found):
         )
     if isinstance(prep.label, str) and not any(prep.label in row for row in head):
         prep.notes.append(f"{piece.name}: no column {prep.label!r}")
+    refused = []
     for line, row in one_by_one(prep, part, rows):
+        if is_prodigy(row) and row["answer"] != "accept" and prep.label != "answer":
+            refused.append(line)
         wrong = next(filter(None, (text_problem(row, c) for c in prep.text)), None)
         if wrong is None:
             texts = [row[c] for c in prep.text]
@@ -213,7 +278,17 @@ def read_piece(prep, piece, rows, head, found):
             found.append(Problem(piece.name, line, what, cure, piece.unit))
         else:
             part.add(line, texts, code, value, answers)
+            prep.gaps += [(line, x) for x in texts if says_nothing(x)]
     part.close()
+    note_gaps(prep, piece)
+    if refused:
+        prep.hint = 'What was rejected in Prodigy has another: pass label="answer" to predict that'
+        lines = ", ".join(map(str, refused[:10])) + ", …" * (len(refused) > 10)
+        prep.notes.append(
+            f"{piece.name}: {len(refused):,} row{'s' * (len(refused) > 1)} that were rejected or "
+            f"ignored in Prodigy are taken as not labelled ({piece.unit} {lines}). Pass "
+            'label="answer" to predict the answer'
+        )
 
 # %% ../../../nbs/toolkit/prepare.ipynb #30711248
 NO_ROWS = {  # by the values of `FORMATS`
@@ -223,8 +298,37 @@ NO_ROWS = {  # by the values of `FORMATS`
 }
 
 
+def take_split_column(prep, piece, head) -> bool:
+    "Whether the source was one table whose column says the splits, and is a piece for each now."
+    asked = [listed(x) or [x] for x in (prep.text, prep.label)]
+    column = split_column(head, [*chain.from_iterable(asked)])
+    if column is None:
+        return False
+    if piece.split:  # said by its name, or by the caller
+        found, _ = count_splits(piece, column)
+        rows = lambda n: f"{n:,} row{'s' * (n > 1)}"
+        other = ", ".join(f"{s} of {rows(n)}" for s, n in found.items() if s != piece.split)
+        if other:
+            said = (
+                f"{piece.name} is read as {piece.split}, although its column {column!r} says "
+                f"{other}. Load the file alone to have that column used"
+            )
+            prep.notes.append(said)
+            warn(said)
+        return False
+    if len(prep.src.pieces) > 1:
+        return False
+    pieces, notes = pieces_by_column(piece, column)
+    if pieces:
+        prep.src = replace(prep.src, pieces=pieces, dev_is_test=True)
+        prep.notes += notes
+        warn(". ".join(notes))
+    return bool(pieces)
+
+
 def read_pieces(
     prep: Preparation,
+    look: bool = True,  # whether a column may say the splits
 ) -> None:
     """Read every piece, train first, since it says which columns there are.
 
@@ -234,11 +338,15 @@ def read_pieces(
         found = []
         rows = (piece.read_bulk or piece.read)(found)
         head = list(islice(rows, FIRST))
+        if head and look and take_split_column(prep, piece, [row for _, row in head]):
+            return read_pieces(prep, look=False)
         if head and not prep.parts:
             columns = list(dict.fromkeys(c for _, row in head for c in row))
             asked = prep.text, prep.label, prep.kind
             settled = find_columns(columns, piece.name, *asked, [row for _, row in head])
             prep.text, prep.label, prep.kind = settled
+            if prep.kind != "span":
+                prep.notes += not_taken(columns, asked, settled[:2])
         if head:
             read_piece(prep, piece, chain(head, rows), [row for _, row in head], found)
         else:
@@ -274,6 +382,22 @@ def meaning_of(prep, value):
     return names
 
 
+LIST_BEGINS = re.compile(r"[\[{]|\(['\"]")
+
+
+def broken_list(prep, value):
+    "What is wrong with a cell that begins like a list and is none, and the cure; None: nothing."
+    if not LIST_BEGINS.match(value):
+        return None
+    shown = value if len(value) <= 60 else f"{value[:59]}…"
+    what = f"{prep.label!r} is {shown!r}, which begins like a list and is not a whole one"
+    cure = "Write the whole list, such as ['a', 'b']: programs cut long cells off"
+    if isinstance(spelled(value), dict):
+        what = f"{prep.label!r} is {shown!r}, an object and no list of classes"
+        cure = "Write a list of the classes that the text has, such as ['a', 'b']"
+    return [what, cure]
+
+
 def one_spelling(values):
     "{value: value} that makes one of True, true and 1, where a column holds truth values alone."
     said = {v: truth(v) for v in values}
@@ -289,12 +413,28 @@ def read_values(prep) -> dict:
 
     What was understood is noted.
     """
-    values = list(prep.codes)
-    texts = [v for v in values if isinstance(v, str)]
     named = set(map(str, prep.wanted or ())) | {n for p in prep.parts for n in names_of(prep, p)}
+    texts = [v for v in prep.codes if isinstance(v, str)]
+    gaps = [v for v in texts if v.lower() in GAPS and v not in named]
+    if len(prep.codes) - len(gaps) < 2:  # classes to tell apart, whatever they are called
+        gaps = []
+    if gaps:
+        prep.notes.append(
+            f"column {prep.label!r}: {', '.join(map(repr, gaps))} read as no label, like an empty "
+            "cell. If that is a class here, name all classes: labels=[…]"
+        )
+    return meanings_of(prep, [v for v in prep.codes if v not in gaps], named) | dict.fromkeys(gaps)
+
+
+def meanings_of(prep, values, named):
+    "The same of values that are labels; `named` are class names that are known."
+    texts = [v for v in values if isinstance(v, str)]
     lists = {v: meaning_of(prep, v) for v in texts if v not in named}
     lists = {v: x for v, x in lists.items() if x is not v}
     meaning = {v: v for v in values}
+    if prep.kind == "multilabel" or any(isinstance(x, tuple) for x in lists.values()):
+        begun = {v: broken_list(prep, v) for v in texts if v not in lists and v not in named}
+        lists |= {v: wrong for v, wrong in begun.items() if wrong}
     if prep.kind == "multilabel":
         rest = [v for v in texts if v not in lists]
         apart, said = split_cells(rest, named, f"{prep.src.name}: column {prep.label!r}")
@@ -330,8 +470,14 @@ def understand_values(prep):
     meaning = read_values(prep)
     if all(v is x for v, x in meaning.items()):
         return
+    number_anew(prep, meaning)
+
+
+def number_anew(prep, meaning):
+    "Number what values mean, a class or as `meaning_of`; what is wrong is a problem of its rows."
     before, prep.codes = prep.codes, {}
-    table = np.full(len(before) + 1, -1, np.int32)
+    table = np.full(len(before) + 2, -1, np.int32)
+    table[-2] = -2
     wrong = {}
     for v, code in before.items():
         x = meaning[v]
@@ -342,7 +488,7 @@ def understand_values(prep):
             table[code] = prep.codes.setdefault(x, len(prep.codes))
     for p in prep.parts:
         said, p.codes = p.codes, table[p.codes]
-        rows = np.flatnonzero(p.codes == -2)
+        rows = np.flatnonzero((p.codes == -2) & (said != -2))
         for i, line in zip(rows, p.lines(rows)):
             what, cure = wrong[said[i]]
             prep.problems.append(Problem(p.piece.name, line, what, cure, p.piece.unit))
@@ -364,20 +510,36 @@ def hide_silent_splits(prep, nothing, why, splits=(*SPLITS, None)):
         warn(said)
 
 # %% ../../../nbs/toolkit/prepare.ipynb #739ea507
-NOTHING = ("nan", "none", "null", "na", "n/a")  # among numbers, an empty cell
+def refuse_thousands(prep):
+    """Scores such as 1.100 and 950 in a file with semicolons, as is written where the comma is the
+    decimal sign: nothing shows whether the point stands between thousands.
+    """
+    seen = prep.written
+    semicolon = any(p.separator and p.separator() == ";" for p in prep.src.pieces)
+    if "thousands" not in seen or "whole" not in seen or "point" in seen or not semicolon:
+        return
+    raise CourseError(
+        f"{prep.src.name}: column {prep.label!r} holds {seen['thousands']!r} beside "
+        f"{seen['whole']!r}, and fields are separated by ';', as where a point stands between "
+        f"thousands. {number_cure(seen['thousands'])}, and all others alike"
+    )
 
 
 def refuse_scores(prep, own, values, numeric):
     "A column of scores is not a column of classes: ask instead of building a class for each value."
     if prep.kind is not None:
         return
-    comma = sorted(v for v in own if re.fullmatch(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+", v))
+    form = r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+|[+-]?\d{1,3}(,\d{3})+(\.\d+)?"
+    comma = sorted(v for v in own if re.fullmatch(form, v))
     words = [v for v in own if v not in comma and values[v] is None and v.lower() not in NOTHING]
     if comma and not words:
+        what, write = "a decimal comma", "Write them with a decimal point"
+        if all(re.fullmatch(rf"{GROUPS}(,\d{{3}})+(\.\d+)?", v) for v in comma):
+            what, write = "commas", f"{number_cure(comma[0])}, all others alike,"
         raise CourseError(
-            f"{prep.src.name}: column {prep.label!r} holds numbers with a decimal comma, such as "
-            f"{', '.join(map(repr, comma[:3]))}. Scores to predict? Write them with a decimal "
-            'point and pass kind="regress". Several labels in a cell? Pass kind="multilabel". '
+            f"{prep.src.name}: column {prep.label!r} holds numbers with {what}, such as "
+            f"{', '.join(map(repr, comma[:3]))}. Scores to predict? {write} "
+            'and pass kind="regress". Several labels in a cell? Pass kind="multilabel". '
             f"{len(own)} separate classes? Pass kind=\"classify\""
         )
     scores = [v for v in own if values[v] is not None and not values[v].is_integer()]
@@ -391,7 +553,8 @@ def refuse_scores(prep, own, values, numeric):
 
 def refuse_free_text(prep, own, n):
     "A column with another value in most of its rows is not a column of classes."
-    if prep.kind is None and n >= 50 and len(own) > n / 2:
+    different = n >= 20 and len(own) == n
+    if prep.kind is None and (n >= 50 and len(own) > n / 2 or different):
         raise CourseError(
             f"{prep.src.name}: column {prep.label!r} holds {len(own)} different values in {n} "
             "rows, too many for classes. Pass another label=…, "
@@ -412,8 +575,8 @@ def refuse_several(prep, own):
         )
 
 # %% ../../../nbs/toolkit/prepare.ipynb #c0ffee84
-def note_alike(prep):
-    "Say which labels a reader would take for one."
+def note_alike(prep, rows):
+    "Say which labels a reader would take for one; `rows` is how many rows of train have each."
     lower = Counter(map(letters, prep.labels))
     alike = [x for x in prep.labels if lower[letters(x)] > 1]
     if alike:
@@ -424,8 +587,42 @@ def note_alike(prep):
         prep.notes.append(
             f"labels {', '.join(shown)} differ only in {how}; they are separate classes"
         )
+    if prep.wanted or any(names_of(prep, p) for p in prep.parts):
+        return  # names that were given
+    forms = {}
+    for x in prep.labels:
+        forms.setdefault(bare_name(x), []).append(x)
+    marks = [x for group in forms.values() if len(set(map(letters, group))) > 1 for x in group]
+    several = same_answers(prep.labels)
+    for names, what in (
+        (marks, "differ only in marks, spaces or the form of a number"),
+        (several, "say yes or no in several ways"),
+    ):
+        if names:
+            shown = ", ".join(map(repr, names[:12])) + ", …" * (len(names) > 12)
+            prep.notes.append(f"labels {shown} {what}; they are separate classes")
+    for x, y in slips(rows):
+        has = f"{rows[x]} row{'s' * (rows[x] > 1)}"
+        prep.notes.append(
+            f"label {x!r} ({has}) is almost {y!r} ({rows[y]:,} rows); they are separate classes. "
+            "Correct it if it is a slip"
+        )
 
 # %% ../../../nbs/toolkit/prepare.ipynb #0ad28484
+UNSURE = {"None", "NA", "?", "-", "--", "."}  # a class, or what is written where there is none
+
+
+def note_unsure(prep, rows):
+    "Say which classes may stand for an empty cell; `rows` is how many rows of train have each."
+    unsure = [v for v in rows if v in UNSURE or v.lower() in GAPS]
+    unsure = [f"{v!r} ({rows[v]:,} row{'s' * (rows[v] > 1)})" for v in unsure]
+    if unsure:
+        prep.notes.append(
+            f"label {', '.join(unsure)} is a class like the others. Where it means that there is "
+            "no label, leave the cell empty"
+        )
+
+
 def class_ids(prep, counts):
     "Ids of a task with one class per row: (code -> id, code -> name for messages)."
     values = {v: parse_number(v) for v in prep.codes}
@@ -443,12 +640,18 @@ def class_ids(prep, counts):
     refuse_free_text(prep, own, int(counts.sum()))
     asked, prep.kind = prep.kind, "classify"
     wanted = prep.wanted or next(filter(None, (names_of(prep, p) for p in prep.parts)), None)
-    prep.labels, rename = name_classes(sort_labels(own), wanted, prep.src.name)
+    prep.labels, rename = name_classes(sort_labels(own), wanted, prep.src.name, named)
     prep.declared = bool(wanted)
     table = np.full(len(prep.codes) + 1, -1, np.int32)
     for v, c in named.items():
         table[c] = prep.labels.index(rename[v]) if v in rename else -2
-    note_alike(prep)
+    rows = Counter()
+    for c in named.values():
+        if table[c] >= 0:
+            rows[prep.labels[table[c]]] += int(counts[c])
+    note_alike(prep, rows)
+    if not wanted:
+        note_unsure(prep, {v: int(counts[c]) for v, c in named.items() if v in own})
     if asked is None and grades_of(prep.labels, prep.label) is not None:
         prep.notes.append(
             f"column {prep.label!r} holds whole numbers, read as {len(prep.labels)} classes. If "
@@ -456,6 +659,62 @@ def class_ids(prep, counts):
             'too, pass kind="regress"'
         )
     return table, {c: v for v, c in named.items()}
+
+# %% ../../../nbs/toolkit/prepare.ipynb #c0ffeea1
+FLAGS = {"0": 0, "1": 1, "False": 0, "True": 1, "false": 0, "true": 1, "FALSE": 0, "TRUE": 1}
+
+
+def width_of_flags(
+    prep,
+    rows: dict,  # {tuple of the label column: rows of train that have it}
+) -> int | None:  # how many flags a list has; None: lists are names of classes
+    """Whether the lists of a column are flags, such as [0, 1, 1], one for each class.
+
+    A list of classes names each once, and in some order: most lists are of 0 and 1, and one
+    repeats them, spells them true and false, or has them in both orders. Raises `CourseError`
+    where names that were given are of another number.
+    """
+    flags = {v: n for v, n in rows.items() if len(v) > 1 and set(v) <= set(FLAGS)}
+    if 2 * sum(flags.values()) <= sum(rows.values()):
+        return None
+    widths = Counter()
+    for v, n in flags.items():
+        widths[len(v)] += n
+    width = max(widths, key=widths.get)
+    names = prep.wanted or next(filter(None, (names_of(prep, p) for p in prep.parts)), None)
+    if names and len(names) == width:
+        return width
+    sure = any(len(set(v)) < len(v) or not set(v) <= {"0", "1"} for v in flags)
+    if names and sure:
+        raise CourseError(
+            f"{prep.src.name}: column {prep.label!r} holds lists of {width} flags, and labels= "
+            f"names {len(names)} classes. Give {width} names, in the order of the flags"
+        )
+    both = {("0", "1"), ("1", "0")} <= set(flags)
+    return width if not names and (sure or both or len(flags) == len(rows)) else None
+
+
+def read_flags(prep, rows):
+    "Tuples of 0s and 1s in place of flags as they were written; any other list is a problem."
+    prep.flags = width_of_flags(prep, rows)
+    if prep.flags is None:
+        return
+    twice = any(len(set(v)) < len(v) for v in prep.codes)  # as no list of classes
+    named = "" if twice else ", or name all classes, labels=[…], if these are numbers of classes"
+    meaning = {}
+    for v in prep.codes:
+        if len(v) == prep.flags and set(v) <= set(FLAGS):
+            plain = set(v) <= {"0", "1"}  # a copy of thousands of flags costs memory
+            meaning[v] = v if plain else tuple(str(FLAGS[x]) for x in v)
+            continue
+        shown = f"[{', '.join(v)}]"
+        shown = shown if len(shown) <= 60 else f"a list of {len(v)}"
+        what = f"{prep.label!r} is {shown}, and other rows have {prep.flags} flags, each 0 or 1"
+        cure = f"Write {prep.flags} flags, each 0 or 1{named}"
+        if "-1" in v:
+            cure = "Write 0 or 1 for each class, or -1 for all where a row is not labelled"
+        meaning[v] = [what, cure]
+    number_anew(prep, meaning)
 
 # %% ../../../nbs/toolkit/prepare.ipynb #981a03e9
 def multilabel_ids(prep, counts):
@@ -467,18 +726,12 @@ def multilabel_ids(prep, counts):
     declared = next(filter(None, (names_of(prep, p) for p in prep.parts)), None)
     wanted = prep.wanted or (list(prep.label) if by_columns else declared)
     prep.declared = bool(wanted)
-    lengths = {len(v) for v in values}
-    repeats = any(len(set(v)) < len(v) for v in values)
-    binary = (  # [0, 1, 1], not class names
-        not by_columns
-        and len(lengths) == 1
-        and max(lengths) > 1
-        and all(set(v) <= {"0", "1"} for v in values)
-        and (len(wanted) in lengths if wanted else repeats)
-    )
-    if binary:
-        prep.labels = [str(x) for x in wanted or range(max(lengths))]
-        prep.vectors = np.array([[int(x) for x in v] for v in values], np.int8)
+    if prep.flags:
+        names = wanted.values() if isinstance(wanted, dict) else wanted or range(prep.flags)
+        prep.labels = [str(x) for x in names]
+        prep.vectors = np.zeros((len(values), prep.flags), np.int8)
+        for i, flags in enumerate(values):
+            prep.vectors[i] = [x == "1" for x in flags]
         return np.append(np.arange(len(values)), -1), {}
     own = sort_labels({x for v, n in zip(values, counts) if n for x in v})
     prep.labels, rename = name_classes(own, wanted, prep.src.name)
@@ -486,9 +739,11 @@ def multilabel_ids(prep, counts):
     renamed = [{rename.get(x) for x in v} for v in values]
     place = {name: i for i, name in enumerate(prep.labels)}
     prep.vectors = np.zeros((len(values), len(prep.labels)), np.int8)
+    rows = Counter()
     for i, names in enumerate(renamed):
+        rows.update(dict.fromkeys(names, int(counts[i])))
         prep.vectors[i, [place[name] for name in names if name in place]] = 1
-    note_alike(prep)
+    note_alike(prep, {name: rows[name] for name in prep.labels})
     if by_columns:
         prep.label = "labels"
     elif () in prep.codes:
@@ -520,7 +775,10 @@ def refuse_unseen_labels(prep, p, said):
         near = alike.get(letters(said[code]))
         if near:
             what += f". It differs from {near!a} only in capitals, spaces or what does not show"
-        prep.problems.append(Problem(p.piece.name, line, what, cure, p.piece.unit))
+        mend = cure
+        if prep.kind == "classify" and seem_several([said[code], *prep.labels]) == said[code]:
+            mend = 'Pass kind="multilabel" where a text may have several labels; else write one'
+        prep.problems.append(Problem(p.piece.name, line, what, mend, p.piece.unit))
 
 # %% ../../../nbs/toolkit/prepare.ipynb #b68e394c
 def labels_hidden(prep, fixing):
@@ -540,6 +798,14 @@ def labels_hidden(prep, fixing):
         hide_silent_splits(prep, code, why, SPLITS[1:])
 
 
+def count_codes(prep, parts):
+    "How many rows of some parts have each value of the label column."
+    counts = np.zeros(len(prep.codes) + 1, int)  # the first: of rows without a label
+    for p in parts:
+        counts += np.bincount(p.codes[p.codes > -2] + 1, minlength=len(counts))
+    return counts[1:]
+
+
 def decide_labels(
     prep: Preparation,
 ) -> None:
@@ -550,6 +816,7 @@ def decide_labels(
         why = 'no question has an answer, and none says "is_impossible": true'
         hide_silent_splits(prep, 1, f"{why}, so they are taken as not labelled")
     if prep.kind == "regress":
+        refuse_thousands(prep)
         for p in prep.parts:  # a code of its own for -1
             p.codes = np.where(np.asarray(p.values) == -1, np.int32(1), p.codes)
         hide_silent_splits(prep, 1, "every score is -1, so they are taken as not labelled")
@@ -570,10 +837,9 @@ def decide_labels(
     prep.kind = prep.kind or ("multilabel" if lists else None)
     fixing = [p for p in prep.parts if p.piece.split in ("train", None)] or prep.parts
     labels_hidden(prep, fixing)
-    counts = np.zeros(len(prep.codes) + 1, int)  # the first: of rows without a label
-    for p in fixing:
-        counts += np.bincount(p.codes[p.codes > -2] + 1, minlength=len(counts))
-    counts = counts[1:]
+    if prep.kind == "multilabel" and isinstance(prep.label, str):
+        read_flags(prep, {v: n for v, n in zip(prep.codes, count_codes(prep, fixing)) if n})
+    counts = count_codes(prep, fixing)
     number = multilabel_ids if prep.kind == "multilabel" else class_ids
     table, said = number(prep, counts)
     for p in prep.parts:

@@ -255,10 +255,11 @@ def task_to_score(
 ) -> Task:
     """A task whose split is to be scored: a file, Dataset or list of rows is that split, whole.
 
-    Anything with splits of its own is read as `load_task` reads it. One table alone may not say
-    whether whole numbers are classes or scores, rows with one label each of a multilabel task, or
-    texts only to be read: the model says it, where `kind` does not. Where the table has the columns
-    that the model was trained on, these are read, whatever others are called.
+    Anything with splits of its own, a table whose column says them too, is read as `load_task`
+    reads it. One table alone may not say whether whole numbers are classes or scores, rows with one
+    label each of a multilabel task, or texts only to be read: the model says it, where `kind` does
+    not. Where the table has the columns that the model was trained on, these are read, whatever
+    others are called.
     """
     if isinstance(x, Task):
         return as_task(x, **how)

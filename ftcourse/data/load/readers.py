@@ -4,13 +4,15 @@
 
 # %% auto #0
 __all__ = [
-    "FORMATS", "PACKED", "HEAD_CHARS", "MAX_FIELD", "PACK_ERRORS", "READ_AS", "member_of", "inner_name",
-    "open_bytes", "reading_as", "encoding_of", "physical_lines", "is_quoted", "tabs_everywhere", "separator",
-    "bare_rows", "open_at_end", "swallowed", "quote_problem", "quoted_rows", "header_of", "Table", "read_table",
-    "text_is_table", "format_of", "json_columns", "is_whole", "unit_of", "not_json", "json_lines", "read_json",
-    "named_cells", "list_rows", "squad_list", "squad_rows", "split_rows", "unique_questions", "read_whole_json",
-    "blank_inside", "read_text", "read_pattern", "class_names", "declared_names", "open_columns", "read_columns",
-    "read_sheet", "read_rows"
+    "FORMATS", "PACKED", "HEAD_CHARS", "MAX_FIELD", "PACK_ERRORS", "READ_AS", "USUAL", "TOP", "SIGNS", "member_of",
+    "inner_name", "open_bytes", "reading_as", "encoding_of", "physical_lines", "is_quoted", "tabs_everywhere",
+    "separator", "bare_rows", "open_at_end", "swallowed", "quote_problem", "quoted_rows", "is_header",
+    "header_problem", "header_of", "top_rows", "is_spaced", "extent", "is_usual_header", "are_names",
+    "refuse_lines_above", "hidden_separator", "in_single_quotes", "are_numbered", "Table", "read_table",
+    "text_is_table", "format_of", "json_columns", "is_whole", "unit_of", "not_json", "object_of", "json_lines",
+    "read_json", "named_cells", "list_rows", "squad_list", "squad_rows", "split_rows", "unique_questions",
+    "read_whole_json", "blank_inside", "read_text", "read_pattern", "class_names", "declared_names", "open_columns",
+    "read_columns", "with_formulas", "read_sheet", "read_rows"
 ]
 
 # %% ../../../nbs/toolkit/rows.ipynb #ad5ff6a0
@@ -31,7 +33,7 @@ from pathlib import Path
 
 from ...core.errors import CourseError
 from .annotations import annotated_rows
-from .columns import LABELS, TEXTS, type_in_words
+from .columns import LABELS, TEXTS, Formula, type_in_words
 from ..problems import Problem
 
 # %% ../../../nbs/toolkit/rows.ipynb #6dc19083
@@ -253,20 +255,20 @@ def bare_rows(lines, sep, before=0):
 # %% ../../../nbs/toolkit/rows.ipynb #a93625a9
 def open_at_end(
     line: str,  # a line of a table
-    sep: str,  # what stands between fields
+    form: dict,  # how fields are written: arguments of csv.reader
 ) -> int:  # how many fields it has begun; 0 where no quote is open at its end
     "Whether a row that begins with this line goes on in the next one."
     try:
-        next(csv.reader([line], delimiter=sep, strict=True))
+        next(csv.reader([line], strict=True, **form))
     except csv.Error as e:
         if "end of data" in str(e):
-            return len(next(csv.reader([line], delimiter=sep)))
+            return len(next(csv.reader([line], **form)))
     return 0
 
 
 def swallowed(
     lines: list,  # lines that a quote opened above them has swallowed
-    sep: str,  # what stands between fields
+    form: dict,  # how fields are written: arguments of csv.reader
     wrong: str,  # what was wrong at their end; "": nothing but the number of fields
 ) -> list[tuple]:  # (line, (wrong, fields begun from here on)), the last line first
     """What every row would come to that opens a quote right above one of these lines.
@@ -277,7 +279,7 @@ def swallowed(
     done = []
     for line in reversed(lines):
         if not wrong:
-            n += len(next(csv.reader(['"' + line], delimiter=sep), [""])) - 1
+            n += len(next(csv.reader(['"' + line], **form), [""])) - 1
         done.append((line, (wrong, n)))
     return done
 
@@ -304,12 +306,13 @@ def quote_problem(
     return Problem(name, n, f"{what} ({why})", cure)
 
 
-def quoted_rows(lines, sep, name, problems, width, before=0):
+def quoted_rows(lines, sep, name, problems, width, before=0, spaced=False):
     """(line, fields) of a table, `before` lines into its file; a quoted field may run over lines.
 
     What a quote that is never closed has swallowed is read again, row by row.
     """
     csv.field_size_limit(MAX_FIELD)
+    form = {"delimiter": sep, "skipinitialspace": spaced}
     waiting = []  # lines to read again, with what is known of them: see `swallowed`
     taken = []  # lines of this row; `before` counts those before it
 
@@ -318,10 +321,10 @@ def quoted_rows(lines, sep, name, problems, width, before=0):
             taken.append(line)
             yield line
 
-    reader = csv.reader(feed(), delimiter=sep, strict=True)
+    reader = csv.reader(feed(), strict=True, **form)
     while True:
         taken.clear()
-        if len(waiting) > 1 and (begun := open_at_end(waiting[-1][0], sep)):
+        if len(waiting) > 1 and (begun := open_at_end(waiting[-1][0], form)):
             wrong, more = waiting[-2][1]
             if wrong or begun + more != width:
                 why = wrong or f"{begun + more} fields, expected {width}"
@@ -338,12 +341,40 @@ def quoted_rows(lines, sep, name, problems, width, before=0):
         if wrong or len(taken) > 1 and len(row) != width:
             why = wrong or f"{len(row)} fields, expected {width}"
             problems.append(quote_problem(name, before + 1, taken[0], why))
-            waiting.extend(swallowed(taken[1:], sep, wrong))
+            waiting.extend(swallowed(taken[1:], form, wrong))
             del taken[1:]
-            row, reader = [], csv.reader(feed(), delimiter=sep, strict=True)
+            row, reader = [], csv.reader(feed(), strict=True, **form)
         before += len(taken)
         if row:
             yield before - len(taken) + 1, row
+
+# %% ../../../nbs/toolkit/rows.ipynb #c0ffeeb8
+USUAL = {"text", "label", "sentence", "labels", "class", "review", "target"}
+
+
+def is_header(
+    row: list,  # of a table
+    names: list,  # of its columns
+    given: bool,  # whether columns= names them
+) -> bool:
+    "Whether a row says the names of its columns once more, or where they are given, usual ones."
+    said = [str(x).strip().lower() for x in row if x is not None]
+    if given and len(USUAL & set(said)) > 1:
+        return True
+    if len(names) < 2 or said[:1] != [names[0].lower()]:
+        return False
+    return [x for x in said if x] == [x.lower() for x in names if x]
+
+
+def header_problem(name: str, line: int, row: list, given: bool) -> Problem:
+    "The problem of a row that is a header."
+    names = ", ".join(str(x) for x in row if x is not None)
+    what = f"this row says the names of the columns again ({names})"
+    cure = "Take it out: of tables that are put together, the first alone keeps its header"
+    if given:
+        what = f"this row is a header ({names}), and columns= names the columns, too"
+        cure = "Leave columns= out, or take the row out"
+    return Problem(name, line, what, cure)
 
 # %% ../../../nbs/toolkit/rows.ipynb #56859152
 def header_of(first, columns, path, line):
@@ -354,10 +385,12 @@ def header_of(first, columns, path, line):
     """
     if columns and columns is not True:
         return list(columns)
-    cells = [x.strip() for x in first]
+    # quotes that a space kept from enclosing a name
+    cells = [x.strip().strip('"') if x[:1] == " " else x.strip() for x in first]
     if columns is True:
         usual = {"text", "label", "sentence", "labels", "class", "review", "target"}
-        if len(usual & {x.lower() for x in cells}) > 1:
+        numbers = [str(i) for i in range(len(cells))]  # as pandas names columns without names
+        if len(usual & {x.lower() for x in cells}) > 1 or cells == numbers:
             raise CourseError(
                 f"{path}:{line} is a header ({', '.join(map(repr, cells))}). Pass text=\"…\" and "
                 "label=\"…\" by name, not by position"
@@ -375,6 +408,124 @@ def header_of(first, columns, path, line):
     return cells
 
 # %% ../../../nbs/toolkit/rows.ipynb #49962090
+TOP = 20  # rows of a table from which is seen how it is written
+SIGNS = re.compile(
+    r"[,;|\t^~`\\§¦¬\x00-\x08\x0b\x0c\x0e-\x1f]"
+)  # what parts fields, and texts seldom
+
+
+def top_rows(
+    head: str,  # the beginning of a table
+    sep: str,  # what stands between fields
+    quoted: bool,  # whether quotes enclose fields
+    spaced: bool = False,  # whether spaces before a field are none of it
+) -> list[tuple]:  # (line, fields)
+    "The first rows of a table, whatever is wrong with their quotes."
+    file = io.StringIO(head, newline="")
+    if not quoted:
+        return list(islice(bare_rows(file, sep), TOP))
+    csv.field_size_limit(MAX_FIELD)
+    reader = csv.reader(file, delimiter=sep, skipinitialspace=spaced)
+    rows = []
+    line = 1
+    while len(rows) < TOP:
+        try:
+            row = next(reader)
+        except (StopIteration, csv.Error):
+            break
+        rows += [(line, row)] if row else []
+        line = reader.line_num + 1
+    return rows
+
+
+def is_spaced(rows) -> bool:
+    "Whether a space stands before every field below the header, and before a quote that opens one."
+    later = [x for _, row in rows for x in row[1:]]
+    below = [x for _, row in rows[1:] for x in row[1:]]
+    quoted = any(re.match(' +"', x) for x in later)
+    return quoted and bool(below) and all(x[:1] in ("", " ") for x in below)
+
+
+def extent(row) -> int:
+    "How many fields a row has, without empty ones behind the last."
+    return max((i for i, x in enumerate(row, 1) if x.strip()), default=0)
+
+
+def is_usual_header(cells) -> bool:
+    "Whether cells name a text and a label as people usually do."
+    names = {x.strip().strip("\"'").lower() for x in cells}
+    return bool(names & set(TEXTS) and names & set(LABELS))
+
+
+def are_names(cells, below) -> bool:
+    "Whether cells can be names of the columns of some rows below them."
+    names = [x.strip() for x in cells]
+    if not all(names) or len(set(names)) < len(names) or max(map(len, names)) > 40:
+        return False
+    if any(re.fullmatch(r"[-+\d.,% ]+", x) for x in names):
+        return False
+    return bool(below) and not any(a == b.strip() for row in below for a, b in zip(names, row))
+
+
+def refuse_lines_above(path, rows) -> None:
+    "Raise `CourseError` where the header of a table stands below other lines."
+    first = rows[0][1]
+    if is_usual_header(first):
+        return
+    sizes = [0 if row[0].startswith("# ") else extent(row) for _, row in rows]
+    begins = sizes.index(max(sizes))
+    below = [row for _, row in rows[begins + 1 :]]
+    known = {x.strip().lower() for x in first} & {*TEXTS, *LABELS}
+    same = len({len(row) for row in [rows[begins][1], *below]}) == 1
+    usual = (i for i, (_, row) in enumerate(rows[1:], 1) if is_usual_header(row))
+    at = next(usual, None)
+    if at is None and not known and begins and same and are_names(rows[begins][1], below):
+        at = begins
+    if at is None:
+        return
+    n, cells = rows[at]
+    above = f"line {rows[0][0]}" if n == rows[0][0] + 1 else f"lines {rows[0][0]} to {n - 1}"
+    raise CourseError(
+        f"{path}:{n} seems to be the header ({', '.join(map(repr, cells[:8]))}), and it does not "
+        f"stand first. Remove {above} above it"
+    )
+
+
+def hidden_separator(rows) -> str | None:
+    "The sign that seems to part the fields of a table whose rows were read as one field each."
+    title = max((i for i, row in enumerate(rows[:5], 1) if len(row) > 1), default=0)
+    cells = [row[0] for row in rows[title:]]
+    if title == len(rows) or any(len(row) > 1 for row in rows[5:]):
+        return None
+    for i, name in enumerate(cells[:5]):
+        below = cells[i + 1 :]
+        for sign in dict.fromkeys(re.findall(r"[^\w\s]|[\t\x1c-\x1f]", name)):
+            n = name.count(sign)
+            alike = len(below) > 2 and all(x.count(sign) == n for x in below)
+            if i:  # a header below a title
+                alike = alike and are_names(name.split(sign), [x.split(sign) for x in below])
+            if is_usual_header(name.split(sign)) or alike and SIGNS.match(sign):
+                return sign
+
+
+def in_single_quotes(rows) -> bool:
+    "Whether single quotes seem to enclose the fields of some rows."
+    if len(rows) < 3 or min(map(len, rows)) < 2:
+        return False
+    around = lambda x, y: x[:1] == y[-1:] == "'"
+    columns = zip(*rows)
+    return all(around(row[0], row[-1]) for row in rows) or any(
+        all(len(x) > 1 and around(x, x) for x in cells) for cells in columns
+    )
+
+
+def are_numbered(rows, width: int) -> bool:
+    "Whether rows of so many fields begin with 0, 1, 2, … or 1, 2, 3, …"
+    first = [row[0] for row in rows if len(row) == width]
+    counted = [list(map(str, range(start, start + len(rows)))) for start in (0, 1)]
+    return len(rows) > 1 and first in counted
+
+
 class Table:
     "How a CSV or TSV file is written, and the columns that its header names."
 
@@ -393,26 +544,86 @@ class Table:
             sep = said[1]  # Excel's way of naming it
             self.skip = 1
         self.sep = sep or separator(path, head)
+        self.found_out = quoted is None
         if quoted is None:
             quoted = is_quoted(head[: head.rfind("\n") + 1] or head, self.sep)
         self.quoted = quoted
         self.names = []
+        below = head.partition("\n")[2] if self.skip else head
+        self.top = top_rows(below, self.sep, quoted)
+        # whether spaces stand before fields, also before the quotes that enclose them
+        self.spaced = quoted and is_spaced(self.top)
+        if self.spaced:
+            self.top = top_rows(below, self.sep, quoted, True)
         # fields of a row, as soon as it is known
-        self.width = len(columns) if isinstance(columns, (list, tuple)) else 0
+        self.width = self.full_width(len(columns) if isinstance(columns, (list, tuple)) else 0)
+
+    def full_width(self, named: int) -> int:
+        "Fields of a row where each has empty ones behind its last name; else as many as are named."
+        rows = self.top if named else self.top[1:]
+        names = named or (extent(self.top[0][1]) if self.top else 0)
+        sizes = {len(row) for _, row in rows}
+        extra = len(rows) > 1 and len(sizes) == 1 and max(sizes) > names
+        return max(sizes) if extra and all(extent(r) <= names for _, r in rows) else named
+
+    def check_top(self):
+        "Raise `CourseError` for what is seen from the first rows, and would spoil all of them."
+        rows = [row for _, row in self.top]
+        if self.found_out and in_single_quotes(rows if self.columns else rows[1:]):
+            form = f"{self.path.name!r}, quotechar=\"'\""
+            form += "" if self.sep == "," else f", sep={self.sep!r}"
+            raise CourseError(
+                f"{self.path}: fields stand in single quotes, and only double quotes enclose "
+                f"fields. Write it with double quotes, or pass pandas.read_csv({form}); pass "
+                "quoted=False if the quotes belong to the texts"
+            )
+        if self.columns or len(rows) < 2:
+            return
+        line = self.top[0][0] + self.skip
+        sign = hidden_separator(rows)
+        if sign == self.sep:
+            raise CourseError(
+                f"{self.path}:{line}: each line stands in quotes as a whole, so it is one field. "
+                "Take these quotes away: "
+                """sed -E 's/^"(.*)"\\r?$/\\1/; s/""/"/g' old > new"""
+            )
+        if sign:
+            sign = sign.encode("unicode_escape").decode()
+            raise CourseError(
+                f"{self.path}:{line}: each line is one field, and {sign!r} seems to part it. Pass "
+                f'sep="{sign}"'
+            )
+        refuse_lines_above(self.path, [(n + self.skip, row) for n, row in self.top])
+        n = len(rows[0])
+        if are_numbered(rows[1:], n + 1):
+            raise CourseError(
+                f"{self.path}:{line} names {n} columns, and each row below has {n + 1} fields, of "
+                f"which the first counts the rows. Begin line {line} with a name for it: "
+                f"row{self.sep}…"
+            )
 
     def fields(self, lines, problems, before):
         "(line, fields) of lines that stand `before` lines into the file."
         if not self.quoted:
             return bare_rows(lines, self.sep, before)
-        return quoted_rows(lines, self.sep, self.path.name, problems, self.width, before)
+        about = self.path.name, problems, self.width, before, self.spaced
+        return quoted_rows(lines, self.sep, *about)
 
     def named(self, rows, problems):
         "(line, row). A row with too many or too few fields is a problem, never a shifted label."
         names = self.names
         for line, row in rows:
             unnamed = len(row) == self.width and not any(map(str.strip, row[len(names) :]))
+            odd = [x for x in row if x[:2] == ' "'] if self.quoted else ()
+            if any(x.find('"', 2) == len(x) - 1 for x in odd):
+                what = "a space stands before the quote that opens a field"
+                problems.append(Problem(self.path.name, line, what, "Take the space away"))
+                continue
             if len(row) == len(names) or unnamed:
-                yield line, dict(zip(names, row))
+                if self.columns is not True and is_header(row, names, bool(self.columns)):
+                    problems.append(header_problem(self.path.name, line, row, bool(self.columns)))
+                else:
+                    yield line, dict(zip(names, row))
                 continue
             what = f"{len(row)} fields, expected {len(names)} ({', '.join(map(str, names))})"
             if self.quoted and len(row) > len(names):
@@ -427,8 +638,9 @@ class Table:
         first = next(rows, None)
         if first is None:
             return
+        self.check_top()
         self.names = header_of(first[1], self.columns, self.path, first[0])
-        self.width = len(self.names) if self.columns else len(first[1])
+        self.width = max(self.width, len(self.names) if self.columns else len(first[1]))
         yield from self.named(chain([first] if self.columns else [], rows), problems)
 
 
@@ -522,6 +734,16 @@ def not_json(e):
     return str(e)
 
 
+def object_of(pairs: list[tuple]) -> dict:
+    "An object of JSON. Raises `ValueError` for one that has a key twice."
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [k for k, _ in pairs]
+        twice = next(k for k in keys if keys.count(k) > 1)
+        raise ValueError(f"an object has the key {twice!r} twice")
+    return found
+
+
 def json_lines(path, problems):
     "(line, row) of a file with one object a line."
     name, cure = Path(path).name, 'Each line is one object, such as {"text": "…", "label": 1}'
@@ -529,7 +751,7 @@ def json_lines(path, problems):
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = json.loads(line, object_pairs_hook=object_of)
         except (ValueError, RecursionError) as e:
             problems.append(Problem(name, n, f"not JSON ({not_json(e)})", cure))
             continue
@@ -573,7 +795,7 @@ def list_rows(text, name, problems, columns=None):
     # ijson 3.6 is not used: it turns half a character into "?", and one bad byte refuses the whole
     # file.
     # It would be lighter: 98 MB take 0.5 s and no memory, here 1.2 s and 224 MiB.
-    decode = json.JSONDecoder()
+    decode = json.JSONDecoder(object_pairs_hook=object_of)
     gap = re.compile(r"[\s,]*")
     names = None  # of the columns, where elements are lists
     cure = 'Each element is one object, such as {"text": "…", "label": 1}'
@@ -682,7 +904,7 @@ def read_whole_json(
         if text.lstrip()[0] == "[":
             yield from list_rows(text, Path(path).name, problems, columns)
             return
-        whole = json.loads(text)
+        whole = json.loads(text, object_pairs_hook=object_of)
         if isinstance(whole.get("data"), list):
             rows = squad_rows(split_rows(whole, path))
             if any(isinstance(x, dict) and "paragraphs" in x for x in whole["data"]):
@@ -855,8 +1077,15 @@ def read_columns(path, kind):
                 yield n, row
 
 # %% ../../../nbs/toolkit/rows.ipynb #288d538e
+def with_formulas(values: list, written: list) -> list:
+    "The rows of a sheet, with a `Formula` where a value was never worked out."
+    known = lambda x, y: Formula(str(y)) if x is None and y is not None else x
+    return [tuple(map(known, *rows)) for rows in zip(values, written)]
+
+
 def read_sheet(
     path,  # an Excel file
+    problems: list,  # `Problem`s are added to it
     columns=None,  # names of the columns of a sheet without a header: see `read_table`
 ):
     "(row number as the sheet shows it, row) of an Excel file, where openpyxl is installed."
@@ -870,8 +1099,13 @@ def read_sheet(
         ) from None
     try:
         with open_bytes(path) as f:
-            book = load_workbook(io.BytesIO(f.read()), read_only=True, data_only=True)
+            held = f.read()
+            book = load_workbook(io.BytesIO(held), read_only=True, data_only=True)
             sheets = {s.title: list(s.values) for s in book.worksheets}
+            if any(x is None for rows in sheets.values() for row in rows for x in row):
+                book = load_workbook(io.BytesIO(held), read_only=True)
+                for s in book.worksheets:
+                    sheets[s.title] = with_formulas(sheets[s.title], list(s.values))
     except CourseError:
         raise
     except Exception as e:
@@ -886,7 +1120,12 @@ def read_sheet(
             f"{path} has {len(filled)} sheets with rows ({', '.join(map(repr, filled))}). Save the "
             "one you mean as CSV UTF-8"
         )
-    rows = enumerate(next(iter(filled.values())), 1)
+    (sheet,) = filled.values()
+    written = ((n, ["" if x is None else str(x) for x in row]) for n, row in enumerate(sheet, 1))
+    top = list(islice((item for item in written if any(item[1])), TOP))
+    if not columns and len(top) > 1:
+        refuse_lines_above(path, top)
+    rows = enumerate(sheet, 1)
     number, first = next((n, row) for n, row in rows if any(x is not None for x in row))
     names = header_of(["" if x is None else str(x) for x in first], columns, path, number)
     if columns and any(x is not None for x in first[len(names) :]):
@@ -895,7 +1134,9 @@ def read_sheet(
             "one for each"
         )
     for n, row in chain([(number, first)] if columns else [], rows):
-        if any(x is not None for x in row):
+        if columns is not True and is_header(row, names, bool(columns)):
+            problems.append(header_problem(Path(path).name, n, row, bool(columns)))
+        elif any(x is not None for x in row):
             yield n, dict(zip(names, row))
 
 # %% ../../../nbs/toolkit/rows.ipynb #475921c7
@@ -929,5 +1170,5 @@ def read_rows(
     if kind in ("csv", "text"):
         rows = read_table(path, problems, columns, sep, quoted)
     else:
-        rows = read_sheet(path, columns) if kind == "sheet" else read_columns(path, kind)
+        rows = read_sheet(path, problems, columns) if kind == "sheet" else read_columns(path, kind)
     return annotated_rows(rows, path.name, problems, unit_of(path))

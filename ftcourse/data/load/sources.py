@@ -4,16 +4,18 @@
 
 # %% auto #0
 __all__ = [
-    "SPLIT_NAMES", "HIDDEN_TEST", "NAMED", "TASK_PACKAGE", "Piece", "Source", "split_of", "is_table", "is_dataset",
-    "is_frame", "frame_cell", "frame_rows", "source_from_frame", "unreadable", "plain_rows", "batches_of",
-    "source_from_rows", "known_path", "source_from_file", "split_files", "class_rows", "is_saved", "load_saved",
-    "source_from_folder", "not_a_source", "is_columns", "rows_of_columns", "source_from_splits",
+    "SPLIT_NAMES", "HIDDEN_TEST", "SPLIT_COLUMNS", "NAMED", "TASK_PACKAGE", "Piece", "Source", "split_of",
+    "is_table", "is_dataset", "is_frame", "frame_cell", "frame_rows", "source_from_frame", "unreadable",
+    "plain_rows", "batches_of", "source_from_rows", "known_path", "source_from_file", "split_files", "class_rows",
+    "is_saved", "load_saved", "source_from_folder", "split_column", "split_of_cell", "cells_of", "rows_of",
+    "count_splits", "pieces_by_column", "not_a_source", "is_columns", "rows_of_columns", "source_from_splits",
     "offline_if_unreachable", "source_from_hub", "named_tasks", "builtin_names", "generated", "built_in",
     "suggest_name", "is_one_table", "open_source"
 ]
 
 # %% ../../../nbs/toolkit/sources.ipynb #7f0482b7
 import re
+from collections import Counter
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -26,9 +28,10 @@ from pathlib import Path
 from ...core.errors import CourseError
 from ...core.machine import reachable
 from .annotations import annotated_rows
-from .bulk import read_in_bulk
+from .bulk import FIRST, Chunk, read_in_bulk
 from .readers import (
     FORMATS,
+    Table,
     class_names,
     declared_names,
     encoding_of,
@@ -67,6 +70,7 @@ class Piece:
     names: dict | None = None  # of a ClassLabel column: {column: names}
     is_text: bool = False  # plain text, without columns
     read_bulk: Callable | None = None  # the same as `read`, with `Chunk`s among the rows
+    separator: Callable | None = None  # of a table: () -> what stands between its fields
 
 # %% ../../../nbs/toolkit/sources.ipynb #459007e9
 @dataclass
@@ -139,8 +143,9 @@ def source_from_frame(frame, split, name):
             f"{name} has several columns named {', '.join(map(repr, twice))}. Rename all but one"
         )
     names = {}
-    for c, kind in zip(columns, frame.dtypes if hasattr(frame, "iloc") else ()):
-        categories = list(getattr(kind, "categories", ()))
+    for c, kind in zip(columns, getattr(frame, "dtypes", ())):
+        declared = hasattr(frame, "iloc") or type(kind).__name__ == "Enum"  # of polars
+        categories = list(getattr(kind, "categories", ())) if declared else []
         if categories and all(isinstance(x, str) for x in categories):
             names[c] = categories
 
@@ -237,7 +242,8 @@ def source_from_file(path, split, how):
     text = format_of(path) == "text"
     read = lambda problems: read_rows(path, problems, **how)
     read_bulk = lambda problems: read_in_bulk(path, problems, **how)
-    return Piece(split, path.name, read, unit, names, text, read_bulk)
+    sign = (lambda: Table(path, sep=how.get("sep")).sep) if format_of(path) == "csv" else None
+    return Piece(split, path.name, read, unit, names, text, read_bulk, sign)
 
 # %% ../../../nbs/toolkit/sources.ipynb #551f61f4
 def split_files(folder, files, how):
@@ -255,10 +261,13 @@ def split_files(folder, files, how):
         if len(several) > 1 and not all(
             re.search(r"\d+-of-\d+$", f.name.split(".")[0]) for f in several
         ):
+            chosen = ", ".join(f'"{s}": "{fs[0]}"' for s, fs in named.items())
+            ending = "".join(several[0].suffixes)
             raise CourseError(
                 f"{folder} has {len(several)} files for {split}: "
                 f"{', '.join(f.name for f in several)}. Pass the one you mean: "
-                f'load_task({{"train": …, "{split}": "{several[0]}"}})'
+                f"load_task({{{chosen}}}); or, to read all, call them "
+                f"{split}-1-of-{len(several)}{ending}, {split}-2-of-{len(several)}{ending}, …"
             )
     return [source_from_file(f, split, how) for split in named for f in named[split]]
 
@@ -326,6 +335,96 @@ def source_from_folder(
         f"{folder} has no file named train, dev or test. It has {there}. Rename the files, or "
         "pass one of them, or {\"train\": path, \"test\": path}"
     )
+
+# %% ../../../nbs/toolkit/sources.ipynb #c0ffeeb7
+SPLIT_COLUMNS = ("split", "set", "subset", "partition", "fold", "data_split", "dataset_split")
+
+
+def split_column(
+    rows: list[dict],  # the first rows of a table
+    taken=(),  # columns that are text or label
+):  # its name, or None
+    "The column that may say which split a row belongs to: by its name and by one of its cells."
+    columns = dict.fromkeys(c for row in rows for c in row)
+    usual = [c for c in columns if str(c).strip().lower() in SPLIT_COLUMNS and c not in taken]
+    return next((c for c in usual if any(split_of_cell(r.get(c)) for r in rows)), None)
+
+
+def split_of_cell(x):
+    "The split that a cell names, such as `dev` or `Test`; None for any other."
+    return SPLIT_NAMES.get(x.strip().lower()) if isinstance(x, str) else None
+
+
+def cells_of(item, column) -> list:
+    "(line, cell) of a column: of a `Chunk`, or of a row with its line."
+    if not isinstance(item, Chunk):
+        return [(item[0], item[1].get(column))]
+    cells = item.columns[item.names.index(column)].to_pylist()
+    return list(zip(item.lines.tolist(), cells))
+
+
+def rows_of(piece, column, split, problems):
+    "What a piece reads, of one split alone by what a column says; rows come first, as ever."
+    n = 0
+    for item in (piece.read_bulk or piece.read)(problems):
+        keep = [i for i, (_, x) in enumerate(cells_of(item, column)) if split_of_cell(x) == split]
+        if not keep:
+            continue
+        if not isinstance(item, Chunk):
+            n += 1
+            yield item
+            continue
+        chunk = Chunk(item.names, [c.take(keep) for c in item.columns], item.lines[keep])
+        if n >= FIRST:
+            yield chunk
+        else:
+            n += len(keep)
+            yield from chunk.rows()
+
+
+def count_splits(piece, column) -> tuple[Counter, list]:
+    "How many rows of a piece a column gives to each split; (line, cell) of the others."
+    found = Counter()
+    others = []
+    for item in (piece.read_bulk or piece.read)([]):
+        for line, x in cells_of(item, column):
+            name = split_of_cell(x)
+            if name:
+                found[name] += 1
+            else:
+                others.append((line, x))
+    return found, others
+
+
+def pieces_by_column(
+    piece: Piece,  # a table
+    column,  # which may say the split of each row
+) -> tuple:  # (a piece for each split, notes); ([], []) where it does not say two of them
+    "The rows of a table by the split that a column says; it is read once more to find them."
+    found, others = count_splits(piece, column)
+    if len(found) < 2 or len(others) > sum(found.values()):
+        return [], []
+    found = {name: found[name] for name in ("train", "validation", "test") if found[name]}
+    said = ", ".join(f"{name} {n:,}" for name, n in found.items())
+    notes = [
+        f"{piece.name}: its column {column!r} says which split a row is of ({said}). Rename it to "
+        "have splits cut anew"
+    ]
+    if others:
+        values = ", ".join(sorted({repr(x) for _, x in others})[:5])
+        lines = ", ".join(str(line) for line, _ in others[:10])
+        notes.append(
+            f"{piece.name}: {len(others):,} row{'s' * (len(others) > 1)} left out, whose "
+            f"{column!r} is {values} and none of train, validation and test ({piece.unit} {lines}"
+            f"{', …' * (len(others) > 10)})"
+        )
+    pieces = []
+    for n, name in enumerate(found):  # what cannot be read is told once
+        read = lambda problems, n=n, name=name: rows_of(
+            piece, column, name, problems if n == 0 else []
+        )
+        pieces.append(replace(piece, split=name, read=read, read_bulk=None))
+    return pieces, notes
 
 # %% ../../../nbs/toolkit/sources.ipynb #95b437a2
 def not_a_source(x, name=""):
