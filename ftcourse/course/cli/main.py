@@ -51,7 +51,7 @@ def add_hyperparameters(
         kind, _ = field_type(f)
         names = list(dict.fromkeys([f"--{f.name.replace('_', '-')}", f"--{f.name}"]))
         value = used.get(f.name, f.default)
-        default = f" (default {'none' if value is None else value})"
+        default = f" (default {value})"
         if kind is bool:
             how = dict(action=argparse.BooleanOptionalAction)
         elif f.metadata["choices"]:
@@ -81,7 +81,12 @@ def hyperparameters(options: argparse.Namespace) -> dict:
     }
 
 
-PRETRAINING = {"lr": 1e-3, "epochs": 1, "head_lr": 1.0}  # what `pretrain` uses unless it is told
+PRETRAINING = {
+    "lr": 1e-3,
+    "epochs": 1,
+    "max_length": 128,
+    "head_lr": 1.0,
+}  # what `pretrain` uses unless it is told
 
 
 def profile_default(name: str):
@@ -165,7 +170,7 @@ def read_task(options, source, model=None):
 
 # %% ../../../nbs/toolkit/cli.ipynb #ba4ba4b1
 @contextlib.contextmanager
-def progress_bar(hp: HyperParams):  # gives what `fit` takes as progress
+def progress_bar():  # gives what `fit` takes as progress
     """A bar on a terminal, with the time left, the loss and the newest scores; elsewhere, as in a
     log, a line every ten updates.
     """
@@ -179,16 +184,19 @@ def progress_bar(hp: HyperParams):  # gives what `fit` takes as progress
     with tqdm(
         total=1.0, bar_format="{percentage:3.0f}%|{bar}| {elapsed}, {remaining} left{postfix}"
     ) as line:
-        scores = ""
+        scores, total = "", 1
+
+        def begin(updates):
+            nonlocal total
+            total = updates
 
         def show(step):
             nonlocal scores
             scores = scores_text(step.validation) if step.validation else scores
-            line.n = min(
-                1.0, max(step.epoch / hp.epochs, step.n / hp.max_steps if hp.max_steps else 0)
-            )
+            line.n = step.n / total
             line.set_postfix_str(f"update {step.n}, loss {step.loss:.3f}  {scores}".rstrip())
 
+        show.begin = begin
         yield show
 
 # %% ../../../nbs/toolkit/cli.ipynb #e55bce80
@@ -286,24 +294,24 @@ def fine_tune_command(options) -> dict:
     from ftcourse.recipes import evaluate_model, fine_tune_model
 
     given = hyperparameters(options)
-    hp = HyperParams.from_kwargs(**{"lr": settings().lr} | given)
+    HyperParams.from_kwargs(**given)  # refused before anything is read
     out = model_folder(options.out, options.overwrite)
     task = read_task(options, options.data)
     print(told(task, options.parser), file=sys.stderr)
     refuse_unscorable(task, options.split)
-    with progress_bar(hp) as show:
+    with progress_bar() as show:
         model = fine_tune_model(
             options.model or encoder_for(options.data),
             task,
             rows=options.rows,
             run=options.run,
             progress=show,
-            **{"lr": hp.lr} | given,
+            **given,
         )
     folder = model.save(out)
     print(printable(f"saved in {folder}; now it is scored"), file=sys.stderr)
     report = evaluate_model(model, task, split=options.split)
-    write_card(model, task, report, hp, folder)
+    write_card(model, task, report, model.info["hyperparameters"], folder)
     if not options.json:
         print(told(report, options.parser), printable(f"saved in {folder}"), sep="\n")
     return report.to_dict() | {"model": str(folder), "updates": len(model.history.steps)}
@@ -549,8 +557,9 @@ def pretrain_command(options) -> dict:
     from ftcourse.recipes import train_model
 
     given = PRETRAINING | hyperparameters(options)
-    hp, out = HyperParams.from_kwargs(**given), model_folder(options.out, options.overwrite)
-    with progress_bar(hp) as show:
+    HyperParams.from_kwargs(**given)  # refused before anything is read
+    out = model_folder(options.out, options.overwrite)
+    with progress_bar() as show:
         model = train_model(
             options.data,
             objective=options.objective,
@@ -784,7 +793,7 @@ def build_parser() -> argparse.ArgumentParser:
     command(progress_command, "progress", people)
     for p in (tune, score):
         add_data_flags(p)
-    add_hyperparameters(tune, lr=profile_default("lr"))
+    add_hyperparameters(tune)
     add_hyperparameters(pretrain, **PRETRAINING)
     return top
 
