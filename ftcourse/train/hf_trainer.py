@@ -8,13 +8,13 @@ __all__ = [
 ]
 
 # %% ../../nbs/lessons/15_trainer.ipynb #95520562
+import math
 from collections.abc import Callable, Sequence
 
 from transformers import DataCollatorWithPadding, PrinterCallback, Trainer, TrainingArguments
 
 from ..core.errors import CourseError
 from ..core.hparams import HyperParams
-from ..data.batches import Batches
 from .defaults import choose
 from .hardware import graphics_card, precision_for
 
@@ -140,7 +140,7 @@ def trainer_for(
             "own_loss=True"
         )
     loss = loss_for(model, hp.label_smoothing) if own_loss else None
-    hp = choose(hp, model, Batches(examples, hp.batch_size))
+    hp = choose(hp, model, range(math.ceil(len(examples) / hp.batch_size)))
     if eval_dataset is not None:
         changes = (
             {"eval_strategy": "steps", "eval_steps": hp.eval_every}

@@ -115,7 +115,8 @@ def held_out(model: Distillation, targets: Targets) -> dict:
         cosine = F.cosine_similarity(said, right).mean()
         sums += [float(of_text), float(right.pow(2).mean()), float(of_tokens), float(spread), float(cosine)]
     model.train()
-    return dict(text=sums[0] / sums[1], tokens=sums[2] / sums[3], cosine=sums[4] * 100 / HELD_OUT)
+    found = dict(text=sums[0] / sums[1], tokens=sums[2] / sums[3], cosine=sums[4] * 100 / HELD_OUT)
+    return {name: float(x) for name, x in found.items()}
 
 
 def learn(model, targets: Targets, course: Course, say=print) -> list[dict]:

@@ -407,6 +407,7 @@ def plain_checkpoint(
         config = PlainConfig(**json.loads((folder / "config.json").read_text(encoding="utf-8")))
         if hasattr(config, "transformers_weights") or config.model_type not in HEADS:
             return None
+        config.dtype = "float32"  # as it is loaded, whatever the file has
         if "id2label" in vars(config):
             config.id2label = {int(i): name for i, name in config.id2label.items()}
         tokenizer = PlainTokenizer(folder)
