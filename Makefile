@@ -9,7 +9,7 @@ JOBS ?= $(shell $(PYTHON) -c 'import os; print(min(4, len(os.sched_getaffinity(0
 LESSON ?= nbs/lessons/01_fine_tuning.ipynb
 # written by hand; the exporter formats the rest
 FORMATTED := nbs tools measure $(wildcard tests/*.py) ftcourse/course/notebooks.py $(shell find ftcourse -name __init__.py)
-.PHONY: figures chromium colab site newest help lab test lessons export assets bench real aims claims intervals fuzz check style format clean
+.PHONY: box figures chromium colab site newest help lab test lessons export assets bench real aims claims intervals fuzz check style format clean
 
 help:           ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -54,6 +54,7 @@ export: $(READY)        ## notebooks -> ftcourse/ and tests/
 
 assets: $(READY)        ## rebuild the built-in models
 	OMP_NUM_THREADS=1 $(RUN) -m ftcourse.experiments.tiny_models ftcourse/assets
+	OMP_NUM_THREADS=1 $(RUN) -m tools.mini_bert ftcourse/assets
 
 aims: $(READY)          ## measure what the built-in models transfer, over seeds
 	$(RUN) measure/aims.py
@@ -72,6 +73,9 @@ newest: ## all tests with the newest versions that pyproject.toml admits, in an 
 
 claims: $(READY)      ## measure every claim of the lessons again, and say what changed
 	$(RUN) measure/claims.py
+
+box: $(READY)           ## what the real-English encoder in the box is worth, on real data
+	$(RUN) measure/box.py
 
 intervals: $(READY)    ## how often a 95% interval of a report holds the truth
 	OMP_NUM_THREADS=1 $(RUN) measure/intervals.py

@@ -12,7 +12,7 @@ __all__ = [
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
-from .core.errors import CourseError
+from .core.errors import CourseError, print_once
 
 # %% ../nbs/lessons/01_fine_tuning.ipynb #3e8a51c7
 def batches_of(
@@ -71,13 +71,11 @@ def fit_max_length(
     positions = model.info.get("positions", hp.max_length)
     if hp.max_length <= positions:
         return hp
-    usual = next(f.default for f in fields(hp) if f.name == "max_length")
-    if hp.max_length != usual:
-        warn(
-            f"max_length={hp.max_length}, but this model has {positions} positions: {positions} "
-            "tokens of a text are read",
-            stacklevel=4,
-        )
+    warn(
+        f"max_length={hp.max_length}, but this model has {positions} positions: {positions} "
+        "tokens of a text are read",
+        stacklevel=4,
+    )
     return replace(hp, max_length=positions)
 
 # %% ../nbs/lessons/01_fine_tuning.ipynb #c0ffee87
@@ -107,6 +105,7 @@ def set_up(
     has, batches into the memory of the card.
     """
     from ftcourse.models.load import load_model
+    from ftcourse.train.defaults import choose, chosen_text
     from ftcourse.train.memory import shrink_to_memory
 
     # a head that does not fit is made anew
@@ -115,12 +114,15 @@ def set_up(
     model.info.pop("label_mean", None)
     if task.kind == "regress":
         model.info["label_mean"] = float(task.label_ids("train").mean())
-    hp = fit_max_length(hp, model)
+    asked, hp = hp, fit_max_length(choose(hp, model), model)
     model.info["max_length"] = hp.max_length  # it answers on as much as it is trained on
     batches, hp = shrink_to_memory(
         model, batches_of(task, model.quick_tokenizer, hp), hp, loss=task.loss
     )
     validate = validation_of(task, model.quick_tokenizer, hp, hp.seed) if validated else None
+    hp = choose(hp, model, batches)
+    if said := chosen_text(asked, hp, model, batches):
+        print_once(said)
     return RunSetup(model, batches, hp, task.loss, validate)
 
 # %% ../nbs/lessons/01_fine_tuning.ipynb #530bd485
@@ -166,6 +168,7 @@ def fine_tune_model(
     from ftcourse.core.hparams import HyperParams
     from ftcourse.data.load.load import as_task
     from ftcourse.train.loop import fit
+    from ftcourse.train.schedule import planned_steps
 
     hp = HyperParams.from_kwargs(seed=seed, **hyper)
     whole = task = as_task(task, text=text, label=label, kind=kind, on_bad=on_bad)
@@ -174,6 +177,9 @@ def fine_tune_model(
     if rows:
         refuse_one_class(task, whole, rows, seed)
     setup = set_up(model, task, hp)
+    setup.model.info["hyperparameters"] = setup.hp
+    if hasattr(progress, "begin"):
+        progress.begin(planned_steps(setup.batches, setup.hp))
     setup.model.history = fit(**setup.arguments(), run=run, progress=progress)
     return setup.model
 
@@ -235,13 +241,15 @@ def train_model(
     from ftcourse.models.pretraining.start import new_model
     from ftcourse.models.pretraining.tokenizers import new_tokenizer, shipped_tokenizer
     from ftcourse.train.loop import fit
+    from ftcourse.train.schedule import planned_steps
 
     if objective not in ("mlm", "clm"):
         raise CourseError(
             f"objective={objective!r}: write 'mlm' to guess hidden words or 'clm' to guess the "
             "next one"
         )
-    hp = HyperParams.from_kwargs(**{"lr": 1e-3, "epochs": 1, "seed": seed, "head_lr": 1.0} | hyper)
+    usual = {"lr": 1e-3, "epochs": 1, "max_length": 128, "seed": seed, "head_lr": 1.0}
+    hp = HyperParams.from_kwargs(**usual | hyper)
     task = as_task(D_pre, kind="lm")
     if rows is not None:
         task = task.take(rows, seed=seed)
@@ -257,5 +265,7 @@ def train_model(
     batches = batches_of(task, tokenizer, hp)
     if objective == "mlm":
         batches = MaskedBatches(batches, tokenizer, seed=hp.seed)
+    if hasattr(progress, "begin"):
+        progress.begin(planned_steps(batches, hp))
     model.history = fit(model, batches, hp, run=run, progress=progress)
     return model

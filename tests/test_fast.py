@@ -119,7 +119,7 @@ def test_bf16_trains_with_dropout_by_the_fast_way_and_leaves_the_model_in_32_bit
         model = start.copy()
         with monkeypatch.context() as m:
             m.setattr(model.core, "network_logits", refused_after_the_proof(model))
-            history = fit(model, Batches(examples(), 8, seed=0), HyperParams(lr=1e-3, precision=precision))
+            history = fit(model, Batches(examples(), 8, seed=0), HyperParams(lr=1e-3, epochs=3, precision=precision))
         assert all(p.dtype == torch.float32 for p in model.network.parameters())
         trained[precision] = [s.loss for s in history.steps]
     assert trained["no"] != trained["bf16"]

@@ -490,7 +490,7 @@ def test_help_shows_the_values_that_are_used():
     from ftcourse.core.settings import settings
 
     for command, used in {
-        "fine-tune": {"lr": settings().lr, "epochs": 3.0, "dropout": "none", "batch-size": 16, "schedule": "linear"},
+        "fine-tune": {"lr": None, "epochs": None, "dropout": None, "batch-size": 16, "schedule": "linear"},
         "pretrain": {"lr": 1e-3, "epochs": 1, "head-lr": 1.0},
     }.items():
         text = " ".join(called(command, "--help")[1].split())

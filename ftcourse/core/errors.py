@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "UNSEEN", "printable", "printable_lines", "CourseError", "warn", "hearing"
+    "UNSEEN", "printable", "printable_lines", "CourseError", "warn", "hearing", "print_once"
 ]
 
 # %% ../../nbs/toolkit/settings.ipynb #2ef6af94
@@ -78,3 +78,14 @@ def hearing() -> Iterator[list[str]]:
         yield found
     finally:
         _heard.reset(before)
+
+
+_printed = set()
+
+
+def print_once(line: str) -> None:
+    "Print a line once per process, however often what it reports is repeated."
+    line = printable(line)
+    if line not in _printed:
+        _printed.add(line)
+        print(line)

@@ -40,12 +40,23 @@ class HyperParams:
     Raises `CourseError` for a value out of range or two values that contradict each other.
     """
 
-    epochs: float = option(3.0, "times that every training row is seen", 0.01, 10_000, "log")
+    epochs: float | None = option(
+        None,
+        "times that every training row is seen; None: as often as so many rows need",
+        0.01,
+        10_000,
+        "log",
+    )
     batch_size: int = option(
         16, "rows whose losses are added up before the weights move", 1, 65_536, "log"
     )
-    lr: float = option(
-        5e-5, "learning rate at its peak: how far one update moves the weights", 0.0, 10.0, "log"
+    lr: float | None = option(
+        None,
+        "learning rate at its peak: how far one update moves the weights; None: by the size of "
+        "the model",
+        0.0,
+        10.0,
+        "log",
     )
     head_lr: float = option(
         10.0,
@@ -95,8 +106,13 @@ class HyperParams:
         0.0,
         0.9,
     )
-    max_length: int = option(
-        128, "tokens of an example; longer ones are cut, and counted", 4, 1_000_000, "log"
+    max_length: int | None = option(
+        None,
+        "tokens of an example, longer ones are cut, and counted; None: what the model has "
+        "positions for, at most 256",
+        4,
+        1_000_000,
+        "log",
     )
     buckets: bool = option(
         True, "rows of similar length share a batch: less padding, the same rows"
@@ -160,7 +176,13 @@ def from_kwargs(cls: HyperParams, **changes) -> HyperParams:
 
 @patch
 def total_steps(self: HyperParams, examples: int) -> int:
-    "Updates of a run over so many training examples."
+    """Updates of a run over so many training examples. Raises `CourseError` where neither `epochs`
+    nor `max_steps` says.
+    """
+    if self.epochs is None:
+        if self.max_steps is None:
+            raise CourseError("epochs=None: how many updates is only known with a model; see fit")
+        return self.max_steps
     per_epoch = math.ceil(math.ceil(examples / self.batch_size) / self.accumulate)
     planned = max(1, math.ceil(self.epochs * per_epoch))
     return min(planned, self.max_steps) if self.max_steps else planned

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from ..core.errors import CourseError, printable
+from ..core.errors import CourseError, print_once
 from ..core.machine import reachable
 from ..core.settings import assets
 from ..data.load.load import as_task
@@ -242,9 +242,6 @@ def _null_threshold(task, note):
     return None
 
 # %% ../../nbs/lessons/05_models.ipynb #1c1076b8
-_said = set()
-
-
 def report_load(info, said, new, note):
     "What a load has to report, once per process however often it is repeated."
     lines = [said] if said else []
@@ -254,10 +251,7 @@ def report_load(info, said, new, note):
         more = f" and {len(new) - 6} more" if len(new) > 6 else ""
         lines.append(f"head newly initialised: {', '.join(new[:6])}{more}")
     for line in lines:
-        line = printable(f"{info['source']}: {line}")
-        if line not in _said:
-            _said.add(line)
-            print(line)
+        print_once(f"{info['source']}: {line}")
 
 # %% ../../nbs/lessons/05_models.ipynb #6da7b6b6
 def read_checkpoint(source, tokenizer, hub):

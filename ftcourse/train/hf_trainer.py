@@ -8,12 +8,14 @@ __all__ = [
 ]
 
 # %% ../../nbs/lessons/15_trainer.ipynb #95520562
+import math
 from collections.abc import Callable, Sequence
 
 from transformers import DataCollatorWithPadding, PrinterCallback, Trainer, TrainingArguments
 
 from ..core.errors import CourseError
 from ..core.hparams import HyperParams
+from .defaults import choose
 from .hardware import graphics_card, precision_for
 
 # %% ../../nbs/lessons/15_trainer.ipynb #4abfd715
@@ -40,11 +42,15 @@ def arguments(
             f"the Trainer has no word for {', '.join(lost)}: set "
             f"{', '.join(f'{n}={usual[n]!r}' for n in lost)}, or train with fit"
         )
+    if hp.lr is None or hp.epochs is None and hp.max_steps is None:
+        raise CourseError(
+            "the Trainer does not choose lr and epochs: write both, or use trainer_for, which does"
+        )
     precision = precision_for(graphics_card()) if hp.precision == "auto" else hp.precision
     gpu = torch.accelerator.is_available()
     falls = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
     words = dict(
-        num_train_epochs=hp.epochs,
+        num_train_epochs=hp.epochs or 1.0,  # max_steps counts then
         max_steps=hp.max_steps or -1,
         per_device_train_batch_size=hp.batch_size,
         gradient_accumulation_steps=hp.accumulate,
@@ -134,6 +140,7 @@ def trainer_for(
             "own_loss=True"
         )
     loss = loss_for(model, hp.label_smoothing) if own_loss else None
+    hp = choose(hp, model, range(math.ceil(len(examples) / hp.batch_size)))
     if eval_dataset is not None:
         changes = (
             {"eval_strategy": "steps", "eval_steps": hp.eval_every}

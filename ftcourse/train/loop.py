@@ -27,6 +27,7 @@ from ..core.errors import CourseError
 from ..core.hparams import HyperParams
 from .cached_features import refuse_uncacheable, with_cached_features
 from .checkpoints import Run, as_run, copy_weights, named_weights
+from .defaults import choose
 from .fingerprint import function_fingerprint, groups_fingerprint, run_fingerprint
 from .history import History, Step, best_validation, finite_scores, rank, scores_text
 from .optimizer import (
@@ -251,6 +252,7 @@ def train_steps(
     run = as_run(run)
     network = model if isinstance(model, nn.Module) else model.quick_network
     acc = accelerator_for(hp.precision)
+    hp = choose(hp, model, batches, acc.num_processes)
     total = total or planned_steps(batches, hp, acc.num_processes)
     if hp.patience and not validate:
         raise CourseError(

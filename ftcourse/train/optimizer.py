@@ -11,6 +11,7 @@ __all__ = [
 from ..core.errors import CourseError
 from ..core.hparams import HyperParams
 from ..models.parts import blocks, parts
+from .defaults import choose
 
 # %% ../../nbs/lessons/05_models.ipynb #7c43d3e0
 def layerwise_param_groups(
@@ -39,7 +40,7 @@ def layerwise_param_groups(
     if not groups:
         raise CourseError('every parameter is frozen: call freeze(model, "full") or unfreeze some')
     return [
-        dict(params=ps, scale=s, weight_decay=w, lr=hp.lr * s)
+        dict(params=ps, scale=s, weight_decay=w, lr=choose(hp, model).lr * s)
         for (s, w), ps in sorted(groups.items(), key=lambda g: g[0], reverse=True)
     ]
 

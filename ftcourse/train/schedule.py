@@ -66,6 +66,10 @@ def planned_steps(batches, hp: HyperParams, processes: int = 1) -> int:
     if hasattr(batches, "__len__"):
         if not len(batches):
             raise CourseError("there are no batches: the training set is empty")
+        if hp.epochs is None and not hp.max_steps:
+            raise CourseError("epochs=None: train_steps and fit choose it; here write a number")
+        if hp.epochs is None:
+            return hp.max_steps
         planned = math.ceil(hp.epochs * math.ceil(len(batches) / (hp.accumulate * processes)))
         return max(1, min(planned, hp.max_steps or planned))
     if hp.max_steps:
@@ -84,7 +88,7 @@ def warn_unlearned(
     kept are those of the start.
     """
     best = history.best["step"] if history.best else 0
-    if best and hp.lr > 0 and not any(s.lr for s in history.steps[:best]):
+    if best and hp.lr != 0 and not any(s.lr for s in history.steps[:best]):
         warn(
             f"the best of {len(history.validations)} validations is that of step {best}, whose "
             "learning rate was 0: nothing was learned. Try more epochs, a higher lr, or warmup=0",

@@ -100,12 +100,12 @@ def test_r01_a_warm_up_longer_than_the_run_warns_with_the_rate_it_reaches():
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         assert abs(check_warmup(HyperParams(lr=5e-5, warmup=500), 60) - 5.9e-6) < 1e-12
-        assert learning_rate(0, HyperParams(warmup=500), 60) == 0
-        check_warmup(HyperParams(warmup=60), 60)
-        check_warmup(HyperParams(warmup=1), 1)
-        check_warmup(HyperParams(), 60)
-        check_warmup(HyperParams(warmup=0), 1)
-        check_warmup(HyperParams(warmup=59), 60)
+        assert learning_rate(0, HyperParams(lr=5e-5, warmup=500), 60) == 0
+        check_warmup(HyperParams(lr=5e-5, warmup=60), 60)
+        check_warmup(HyperParams(lr=5e-5, warmup=1), 1)
+        check_warmup(HyperParams(lr=5e-5), 60)
+        check_warmup(HyperParams(lr=5e-5, warmup=0), 1)
+        check_warmup(HyperParams(lr=5e-5, warmup=59), 60)
     assert len(said) == 3
     assert "5.9e-06" in str(said[0].message)
     assert "warmup=0.1 (6 of 60 steps)" in str(said[0].message)

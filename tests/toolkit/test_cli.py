@@ -40,7 +40,6 @@ def test_flags_are_the_fields_of_hyperparams_and_nothing_is_passed_on_that_was_n
 
 # %% nbs/toolkit/cli.ipynb #ba4ba4b2
 def test_a_terminal_gets_a_bar_that_ends_at_its_end_a_log_gets_lines():
-    from ftcourse.core.hparams import HyperParams as Choices
     from ftcourse.course.cli.main import progress_bar as bar_of
     from ftcourse.train.history import Step
 
@@ -55,18 +54,16 @@ def test_a_terminal_gets_a_bar_that_ends_at_its_end_a_log_gets_lines():
             for i in range(1, n + 1)
         ]
 
-    for choices, made in (
-        (Choices(epochs=2), steps(10, 5)),
-        (Choices(epochs=2, max_steps=4), steps(4, 5)),
-    ):
+    for made in (steps(10, 5), steps(4, 5)):
         screen = Terminal()
-        with redirect_stderr(screen), bar_of(choices) as show:
+        with redirect_stderr(screen), bar_of() as show:
+            show.begin(len(made))
             for one in made:
                 show(one)
         assert "100%|" in screen.getvalue(), screen.getvalue()
         assert "loss 0.700" in screen.getvalue(), screen.getvalue()
         assert "accuracy 0.9" in screen.getvalue(), screen.getvalue()
-    with redirect_stderr(io.StringIO()), bar_of(Choices()) as show:
+    with redirect_stderr(io.StringIO()), bar_of() as show:
         assert show is True
 
 # %% nbs/toolkit/cli.ipynb #f7aa692a

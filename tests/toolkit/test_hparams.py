@@ -3,6 +3,39 @@ from dataclasses import fields
 from ftcourse.core.errors import CourseError
 from ftcourse.core.hparams import HyperParams
 from ftcourse.core.hparams import field_type
+from ftcourse.train.defaults import choose
+
+# %% nbs/toolkit/hparams.ipynb #fa2826cd
+def test_what_is_given_stays_as_it_is():
+    from ftcourse.train.defaults import choose
+
+    assert choose(HyperParams(lr=3e-4, epochs=2, max_length=9), None, [1]).epochs == 2
+
+# %% nbs/toolkit/hparams.ipynb #230c55fa
+def test_small_models_get_large_steps_and_few_rows_many_epochs():
+    from types import SimpleNamespace
+
+    from ftcourse.train.defaults import rate_for, updates_for
+
+    def model(width, **more):
+        network = SimpleNamespace(config=SimpleNamespace(hidden_size=width))
+        return SimpleNamespace(quick_network=network, info={"positions": 512}, **more)
+
+    assert [rate_for(model(w)) for w in (64, 128, 384, 768, 1024)] == [
+        1e-3,
+        9e-4,
+        1e-4,
+        2.5e-5,
+        2e-5,
+    ]
+    assert rate_for(object()) == 5e-5  # no network of transformers
+    assert updates_for(32, model(128)) == 150
+    assert updates_for(10_000, model(128)) == 800
+    assert updates_for(400, model(384, text=("a", "b"))) == 500
+    few = choose(HyperParams(), model(128), [None] * 2)  # 32 rows
+    assert (few.epochs, few.lr, few.max_length) == (75, 9e-4, 256)
+    assert choose(HyperParams(), model(128), [None] * 1000).epochs == 3
+    assert choose(HyperParams(max_steps=10), model(128), [None] * 2).epochs == 5
 
 # %% nbs/toolkit/hparams.ipynb #48f437e1
 def test_a_typing_slip_is_named_with_its_cure():
@@ -34,7 +67,7 @@ def test_values_out_of_range_and_contradictions_are_refused():
         dict(dropout=1),
         dict(max_steps=0),
         dict(buckets="yes"),
-        dict(epochs=None),
+        dict(batch_size=None),
         dict(lr="fast"),
         dict(epochs=float("inf")),
         dict(epochs=10**400),

@@ -6,12 +6,12 @@
 __all__ = [
     "PRETRAINING", "SPOKEN", "add_hyperparameters", "number_or_none", "hyperparameters", "profile_default", "count",
     "add_data_flags", "sign", "labels_flag", "column_flags", "read_task", "progress_bar", "model_folder",
-    "refuse_unwritable", "refuse_unscorable", "fine_tune_command", "evaluate_command", "predict_command",
-    "refuse_files_as_texts", "answered", "prediction_line", "prediction_file", "write_predictions", "texts_of",
-    "rows_of_file", "text_columns", "usable_rows", "lines_of_input", "pretrain_command", "push_command",
-    "doctor_command", "lessons_folder", "lab_command", "lesson_file", "lessons_command", "progress_command",
-    "argument", "Parser", "build_parser", "replace_unencodable", "LastingStream", "in_flags", "told", "parse",
-    "main", "as_json", "run_command"
+    "refuse_unwritable", "refuse_unscorable", "encoder_for", "fine_tune_command", "evaluate_command",
+    "predict_command", "refuse_files_as_texts", "answered", "prediction_line", "prediction_file",
+    "write_predictions", "texts_of", "rows_of_file", "text_columns", "usable_rows", "lines_of_input",
+    "pretrain_command", "push_command", "doctor_command", "lessons_folder", "lab_command", "lesson_file",
+    "lessons_command", "progress_command", "argument", "Parser", "build_parser", "replace_unencodable",
+    "LastingStream", "in_flags", "told", "parse", "main", "as_json", "run_command"
 ]
 
 # %% ../../../nbs/toolkit/cli.ipynb #55912ca9
@@ -51,7 +51,7 @@ def add_hyperparameters(
         kind, _ = field_type(f)
         names = list(dict.fromkeys([f"--{f.name.replace('_', '-')}", f"--{f.name}"]))
         value = used.get(f.name, f.default)
-        default = f" (default {'none' if value is None else value})"
+        default = f" (default {value})"
         if kind is bool:
             how = dict(action=argparse.BooleanOptionalAction)
         elif f.metadata["choices"]:
@@ -81,7 +81,12 @@ def hyperparameters(options: argparse.Namespace) -> dict:
     }
 
 
-PRETRAINING = {"lr": 1e-3, "epochs": 1, "head_lr": 1.0}  # what `pretrain` uses unless it is told
+PRETRAINING = {
+    "lr": 1e-3,
+    "epochs": 1,
+    "max_length": 128,
+    "head_lr": 1.0,
+}  # what `pretrain` uses unless it is told
 
 
 def profile_default(name: str):
@@ -165,7 +170,7 @@ def read_task(options, source, model=None):
 
 # %% ../../../nbs/toolkit/cli.ipynb #ba4ba4b1
 @contextlib.contextmanager
-def progress_bar(hp: HyperParams):  # gives what `fit` takes as progress
+def progress_bar():  # gives what `fit` takes as progress
     """A bar on a terminal, with the time left, the loss and the newest scores; elsewhere, as in a
     log, a line every ten updates.
     """
@@ -179,16 +184,19 @@ def progress_bar(hp: HyperParams):  # gives what `fit` takes as progress
     with tqdm(
         total=1.0, bar_format="{percentage:3.0f}%|{bar}| {elapsed}, {remaining} left{postfix}"
     ) as line:
-        scores = ""
+        scores, total = "", 1
+
+        def begin(updates):
+            nonlocal total
+            total = updates
 
         def show(step):
             nonlocal scores
             scores = scores_text(step.validation) if step.validation else scores
-            line.n = min(
-                1.0, max(step.epoch / hp.epochs, step.n / hp.max_steps if hp.max_steps else 0)
-            )
+            line.n = step.n / total
             line.set_postfix_str(f"update {step.n}, loss {step.loss:.3f}  {scores}".rstrip())
 
+        show.begin = begin
         yield show
 
 # %% ../../../nbs/toolkit/cli.ipynb #e55bce80
@@ -266,6 +274,19 @@ def refuse_unscorable(task, split: str) -> None:
             f"nothing was trained, for the model could not be scored: {e}{cure}"
         ) from e
 
+
+def encoder_for(
+    data: str,  # what is to be trained on, as it was named
+) -> str:
+    """The profile's encoder. Where that is tiny-bert, which has only read generated text, any other
+    text is for mini-bert, which has read English.
+    """
+    from ftcourse.data.load.sources import builtin_names
+
+    encoder, name = settings().encoder, str(data)
+    own = name not in builtin_names() and not name.startswith("mini-")  # GLUE in miniature
+    return "mini-bert" if own and encoder == "tiny-bert" else encoder
+
 # %% ../../../nbs/toolkit/cli.ipynb #e55bce81
 def fine_tune_command(options) -> dict:
     "`ftcourse fine-tune DATA`: train, score, save with a card."
@@ -273,24 +294,24 @@ def fine_tune_command(options) -> dict:
     from ftcourse.recipes import evaluate_model, fine_tune_model
 
     given = hyperparameters(options)
-    hp = HyperParams.from_kwargs(**{"lr": settings().lr} | given)
+    HyperParams.from_kwargs(**given)  # refused before anything is read
     out = model_folder(options.out, options.overwrite)
     task = read_task(options, options.data)
     print(told(task, options.parser), file=sys.stderr)
     refuse_unscorable(task, options.split)
-    with progress_bar(hp) as show:
+    with progress_bar() as show:
         model = fine_tune_model(
-            options.model or settings().encoder,
+            options.model or encoder_for(options.data),
             task,
             rows=options.rows,
             run=options.run,
             progress=show,
-            **{"lr": hp.lr} | given,
+            **given,
         )
     folder = model.save(out)
     print(printable(f"saved in {folder}; now it is scored"), file=sys.stderr)
     report = evaluate_model(model, task, split=options.split)
-    write_card(model, task, report, hp, folder)
+    write_card(model, task, report, model.info["hyperparameters"], folder)
     if not options.json:
         print(told(report, options.parser), printable(f"saved in {folder}"), sep="\n")
     return report.to_dict() | {"model": str(folder), "updates": len(model.history.steps)}
@@ -536,8 +557,9 @@ def pretrain_command(options) -> dict:
     from ftcourse.recipes import train_model
 
     given = PRETRAINING | hyperparameters(options)
-    hp, out = HyperParams.from_kwargs(**given), model_folder(options.out, options.overwrite)
-    with progress_bar(hp) as show:
+    HyperParams.from_kwargs(**given)  # refused before anything is read
+    out = model_folder(options.out, options.overwrite)
+    with progress_bar() as show:
         model = train_model(
             options.data,
             objective=options.objective,
@@ -689,7 +711,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     encoder = profile_default("encoder")
     start = argument(
-        "--model", help=f"what to begin with (default: {encoder}, the profile's encoder)"
+        "--model",
+        help=f"what to begin with (default: {encoder}, the profile's encoder; where that is "
+        "tiny-bert, mini-bert for text that is not built in)",
     )
     on_bad = argument(
         "--on-bad",
@@ -769,7 +793,7 @@ def build_parser() -> argparse.ArgumentParser:
     command(progress_command, "progress", people)
     for p in (tune, score):
         add_data_flags(p)
-    add_hyperparameters(tune, lr=profile_default("lr"))
+    add_hyperparameters(tune)
     add_hyperparameters(pretrain, **PRETRAINING)
     return top
 

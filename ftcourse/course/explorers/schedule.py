@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = [
-    "moving_axes", "schedule_picture", "plot_schedule", "explore_schedule"
+    "moving_axes", "with_rate", "schedule_picture", "plot_schedule", "explore_schedule"
 ]
 
 # %% ../../../nbs/toolkit/widgets.ipynb #9efd843a
 import numpy as np
 
 from ...core.hparams import HyperParams
+from ...core.settings import settings
 from ..widgets.base import Explorer, slide
 from ..widgets.controls import controls
 
@@ -53,6 +54,12 @@ def moving_axes(ax, xlabel: str, ylabel: str):
     return limits
 
 # %% ../../../nbs/toolkit/widgets.ipynb #6bf9da6e
+def with_rate(hp: HyperParams | None) -> HyperParams:
+    "The same, with the profile's learning rate where it was left open."
+    hp = hp or HyperParams()
+    return hp.replace(lr=settings().lr) if hp.lr is None else hp
+
+
 def schedule_picture():
     "Figure of the learning rate over a run, and the function that updates it."
     from ftcourse.course.plots import COLOURS, axes
@@ -69,6 +76,7 @@ def schedule_picture():
     def update(hp, updates):
         from ftcourse.train.schedule import learning_rate, warmup_steps
 
+        hp = with_rate(hp)
         warm = warmup_steps(hp, updates)
         n = np.unique(
             np.linspace(0, updates - 1, 400).astype(int).tolist() + [min(warm, updates - 1)]
@@ -95,7 +103,7 @@ def plot_schedule(hp: HyperParams | None = None, updates: int = 100):
     end; returns the figure.
     """
     figure, update = schedule_picture()
-    update(hp or HyperParams(), updates)
+    update(with_rate(hp), updates)
     return figure
 
 # %% ../../../nbs/toolkit/widgets.ipynb #43e6a9e1
@@ -109,5 +117,5 @@ def explore_schedule(hp: HyperParams | None = None, updates: int = 100) -> Explo
         figure,
         update,
         {"updates": slide("updates", updates, 1, max(1000, updates), 1, "updates of the run")},
-        controls(hp, ["lr", "warmup", "schedule"]),
+        controls(with_rate(hp), ["lr", "warmup", "schedule"]),
     )

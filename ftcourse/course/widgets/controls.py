@@ -34,7 +34,7 @@ def slider_for(
         layout=Layout(width="330px", flex="0 0 auto"),
     )
     if m["scale"] == "log":
-        least = m["low"] or (f.default or 1) / 1000  # a log scale has no zero: type it
+        least = m["low"] or (f.default or 5e-5) / 1000  # a log scale has no zero: type it
         return FloatLogSlider(
             base=10,
             min=math.log10(least),

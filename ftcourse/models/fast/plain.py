@@ -231,14 +231,16 @@ class PlainNetwork(nn.Module):
         seed: int,  # of a new head
     ) -> set | None:  # names of the parameters that are new; None where more than a head lacks
         "Take the tensors over, and draw a head that is not among them."
-        own = self.state_dict()
+        own, base = self.state_dict(), "bert." if "bert" in self._modules else "transformer."
+        if not any(name.startswith(base) for name in weights):  # saved without a head
+            weights = {base + name: t for name, t in weights.items()}
         if self.head == "lm_head":  # it is the word table once more
             weights = {**weights, "lm_head.weight": weights["transformer.wte.weight"]}
         new = own.keys() - weights.keys()
         if any(weights[n].shape != t.shape for n, t in own.items() if n not in new):
             return None
         heads = {n for n in own if n.startswith(self.head + ".")}
-        if new and new != heads or any(t.dtype != torch.float32 for t in weights.values()):
+        if new and new != heads:
             return None
         found = {n: weights[n] for n in own if n not in new}
         with torch.random.fork_rng([]):
@@ -355,7 +357,7 @@ class PlainTokenizer:
 
 # %% ../../../nbs/toolkit/cold_start.ipynb #5f04d179
 PROVEN_WITH = "5.24.0"  # of transformers, for the built-in models; the tests prove it
-BUILT_IN = ("tiny-bert", "tiny-gpt")
+BUILT_IN = ("tiny-bert", "mini-bert", "tiny-gpt")
 
 
 def config_hash(folder: Path) -> str:
@@ -405,6 +407,7 @@ def plain_checkpoint(
         config = PlainConfig(**json.loads((folder / "config.json").read_text(encoding="utf-8")))
         if hasattr(config, "transformers_weights") or config.model_type not in HEADS:
             return None
+        config.dtype = "float32"  # as it is loaded, whatever the file has
         if "id2label" in vars(config):
             config.id2label = {int(i): name for i, name in config.id2label.items()}
         tokenizer = PlainTokenizer(folder)
@@ -432,5 +435,6 @@ def plain_network(
     weights = load(file.read_bytes())
     if not keep and any(name.startswith(network.head + ".") for name in weights):
         return None  # a head for something else is drawn as transformers draws it
-    new = network.take({n: t.clone() for n, t in weights.items()}, seed)
+    # memory of their own, and 32 bits also where the file has 16
+    new = network.take({n: t.to(torch.float32, copy=True) for n, t in weights.items()}, seed)
     return None if new is None else (network.eval(), new)
