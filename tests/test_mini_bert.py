@@ -20,9 +20,9 @@ def known(texts):
     return [t for t in texts if text_hash(t) in read]
 
 
-def long_enough(texts):
-    "Texts of four words and more: shorter ones (\"a good film\") are anybody's."
-    return [t for t in texts if len(t.split()) >= 4]
+def long_enough(texts, least=2):
+    "A single word is anybody's."
+    return [t for t in texts if len(t.split()) >= least]
 
 
 def cells(file: Path) -> list[str]:
@@ -134,29 +134,30 @@ def test_a_cold_process_starts_it_without_transformers():
     assert done.stdout.splitlines()[-1] == "False"
 
 
-def test_it_learns_real_sentences_from_few_labels():
-    "The sentences are our own; five seeds gave between SCORES right of sixteen (tiny-bert: about half)."
-    good = [
-        "The staff were friendly.",
-        "I would come back any time.",
-        "What a wonderful evening!",
-        "Great value for money.",
-    ]
-    good += [
-        "My daughter loved it.",
-        "It works like a charm.",
-        "Clean, quiet and comfortable.",
-        "The best pizza in town.",
-    ]
-    bad = ["The staff were rude.", "I will never come back.", "What a dreadful evening!", "A complete waste of money."]
-    bad += [
-        "My daughter hated it.",
-        "It broke after a week.",
-        "Dirty, loud and uncomfortable.",
-        "The worst pizza in town.",
-    ]
-    rows = [{"text": t, "label": y} for y, some in (("positive", good), ("negative", bad)) for t in some]
-    task = load_task(rows)
-    model = fine_tune_model("mini-bert", task, seed=0)
-    asked = ["I love this place.", "A horrible experience.", "Simply perfect.", "Never again."]
-    assert list(model.predict(asked)) == ["positive", "negative", "positive", "negative"]
+PRAISE = [
+    "I love this place.",
+    "Simply perfect.",
+    "A lovely hotel with kind people.",
+    "Excellent sound, easy to use.",
+    "We enjoyed every minute.",
+    "Highly recommended.",
+    "My favourite book this year.",
+    "Fast delivery and a helpful seller.",
+]
+BLAME = [
+    "A horrible experience.",
+    "Never again.",
+    "The room smelled and the bed was hard.",
+    "Terrible sound, hard to use.",
+    "We were bored the whole time.",
+    "Do not buy this.",
+    "The dullest book this year.",
+    "Late delivery and an unhelpful seller.",
+]
+
+
+def test_tuned_on_generated_reviews_it_reads_sentences_that_people_type():
+    "Five seeds gave 14 to 16 of these sixteen; tiny-bert gave 9 to 13."
+    model = fine_tune_model("mini-bert", "reviews", rows=512, seed=0)
+    wanted = ["positive"] * len(PRAISE) + ["negative"] * len(BLAME)
+    assert sum(said == y for said, y in zip(model.predict(PRAISE + BLAME), wanted)) >= 13

@@ -140,7 +140,7 @@ def trainer_for(
             "own_loss=True"
         )
     loss = loss_for(model, hp.label_smoothing) if own_loss else None
-    hp = choose(hp, model, range(math.ceil(len(examples) / hp.batch_size)))
+    hp = choose(hp, model, range(max(1, math.ceil(len(examples) / hp.batch_size))))
     if eval_dataset is not None:
         changes = (
             {"eval_strategy": "steps", "eval_steps": hp.eval_every}
