@@ -11,6 +11,7 @@ import json
 import os
 import random
 import sys
+import tempfile
 from datetime import date
 from pathlib import Path
 
@@ -105,6 +106,7 @@ def build(folder: Path, size: int, shape, course, work: Path) -> dict:
             gloss=min(kinds["gloss"], GLOSSES),
             example=kinds["example"],
             own=sum(n for kind, n in kinds.items() if kind not in ("gloss", "example")),
+            left_out=min(kinds["gloss"], GLOSSES) + sum(n for kind, n in kinds.items() if kind != "gloss") - len(texts),
             updates=last["step"],
             batch=course.batch,
             lr=course.lr,
@@ -135,7 +137,12 @@ def main():
     p.add_argument("--width", type=int, default=128)
     p.add_argument("--epochs", type=float, default=6)
     p.add_argument("--seed", type=int, default=0)
-    p.add_argument("--work", type=Path, default=Path("/tmp/mini-bert"), help="the teacher's answers are kept here")
+    p.add_argument(
+        "--work",
+        type=Path,
+        default=Path(tempfile.gettempdir()) / "mini-bert",
+        help="the teacher's answers are kept here",
+    )
     o = p.parse_args()
     try:
         made = build(
