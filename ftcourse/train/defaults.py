@@ -57,10 +57,10 @@ def choose(
     if hp.max_length is None:
         positions = getattr(model, "info", {}).get("positions", LONGEST)
         chosen["max_length"] = min(positions, LONGEST)
-    if hp.epochs is None and hasattr(batches, "__len__") and len(batches):
+    # with max_steps the run is that long, and epochs are nobody's business
+    if hp.epochs is None and not hp.max_steps and hasattr(batches, "__len__") and len(batches):
         per_epoch = math.ceil(len(batches) / (hp.accumulate * processes))
-        rows = rows_of(batches, hp)
-        updates = hp.max_steps or max(3 * per_epoch, updates_for(rows, model))
+        updates = max(3 * per_epoch, updates_for(rows_of(batches, hp), model))
         chosen["epochs"] = float(math.ceil(updates / per_epoch))
     return hp.replace(**chosen) if chosen else hp
 
