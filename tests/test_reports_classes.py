@@ -1,16 +1,14 @@
 "Rows of a class that the model or train does not have, draws of one class, several files for a split: said in time."
 
 import csv
-import io
 import json
 import re
-from contextlib import redirect_stderr, redirect_stdout
 
 import pytest
+from console import called
 
 from ftcourse import evaluate_model, fine_tune_model, load_model, load_task
 from ftcourse.core.errors import CourseError
-from ftcourse.course.cli.main import main
 from ftcourse.data.problems import BadRows
 from ftcourse.metrics.evaluation import evaluate
 
@@ -23,14 +21,6 @@ def write_rows(path, rows, head=("text", "label")):
     with open(path, "w", newline="", encoding="utf-8") as f:
         csv.writer(f).writerows([head, *rows])
     return path
-
-
-def called(*arguments):
-    "Exit code, standard output and standard error of the command."
-    said, complained = io.StringIO(), io.StringIO()
-    with redirect_stdout(said), redirect_stderr(complained):
-        code = main(list(map(str, arguments)))
-    return code, said.getvalue(), complained.getvalue()
 
 
 @pytest.fixture(scope="module")

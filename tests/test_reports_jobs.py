@@ -2,25 +2,25 @@
 what is no text is refused; any value of a hyperparameter gives a CourseError at most (case e12, faults 2 and 8)."""
 
 import csv
-import io
 import json
 import os
 import subprocess
 import sys
 import warnings
-from contextlib import nullcontext, redirect_stderr, redirect_stdout
+from contextlib import nullcontext
 from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from console import called
 from datasets import Dataset
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ftcourse import HyperParams, evaluate_model, load_model, load_task
 from ftcourse.core.errors import CourseError
-from ftcourse.course.cli.main import build_parser, in_flags, main
+from ftcourse.course.cli.main import build_parser, in_flags
 from ftcourse.course.practice.progress import class_progress
 
 CASES = Path(__file__).resolve().parent.parent.parent / "shared" / "cases" / "turn2"
@@ -42,17 +42,6 @@ def write_rows(path, rows=ROWS, head=("text", "label")):
     with open(path, "w", newline="", encoding="utf-8") as f:
         csv.writer(f).writerows([head, *rows])
     return str(path)
-
-
-def called(*arguments):
-    "Exit code, standard output and standard error of the command."
-    said, complained = io.StringIO(), io.StringIO()
-    with redirect_stdout(said), redirect_stderr(complained):
-        try:
-            code = main(list(map(str, arguments)))
-        except SystemExit as e:
-            code = e.code
-    return code, said.getvalue(), complained.getvalue()
 
 
 @pytest.fixture

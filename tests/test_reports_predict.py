@@ -4,13 +4,12 @@ import csv
 import io
 import json
 import re
-from contextlib import redirect_stderr, redirect_stdout
 
 import pandas as pd
 import pytest
+from console import called
 
 from ftcourse import load_model
-from ftcourse.course.cli.main import main
 
 TEXTS = [f"The good waiter number {i} was awful" for i in range(30)]
 ROWS = [(text, ("negative", "positive")[i % 2]) for i, text in enumerate(TEXTS)]
@@ -20,14 +19,6 @@ ROWS = [(text, ("negative", "positive")[i % 2]) for i, text in enumerate(TEXTS)]
 def folder(tmp_path_factory):
     model = load_model("tiny-bert", head="classify", labels=["negative", "positive"], seed=1)
     return str(model.save(tmp_path_factory.mktemp("saved") / "m"))
-
-
-def called(*arguments):
-    "Exit code, standard output and standard error of the command."
-    said, complained = io.StringIO(), io.StringIO()
-    with redirect_stdout(said), redirect_stderr(complained):
-        code = main(list(map(str, arguments)))
-    return code, said.getvalue(), complained.getvalue()
 
 
 def predicted(*arguments):
