@@ -28,8 +28,6 @@ class Course:
     batch: int = 64
     lr: float = 2e-3
     seed: int = 0
-    hidden: float = 0.0  # share of tokens that are hidden from the student
-    geometry: float = 0.0  # weight of the loss that compares texts with each other
 
 
 def new_student(tokenizer, shape: Shape, alone: torch.Tensor | None, seed: int):
@@ -67,7 +65,7 @@ def new_student(tokenizer, shape: Shape, alone: torch.Tensor | None, seed: int):
 class Distillation(nn.Module):
     "The student with the two maps into the teacher's space, which are thrown away afterwards."
 
-    def __init__(self, model, targets: Targets, course: Course):
+    def __init__(self, model, targets: Targets):
         super().__init__()
         self.network, self.fast = model.network, model.core.proven_fast()
         width = model.network.config.hidden_size
@@ -75,15 +73,9 @@ class Distillation(nn.Module):
         self.to_state = nn.Linear(width, targets.states.shape[1])
         # centred, and of the size one a coordinate
         self.register_buffer("mean", torch.from_numpy(targets.vectors[HELD_OUT : HELD_OUT + 20_000].mean(0)))
-        self.course, self.mask_id = course, model.tokenizer.mask_token_id
 
     def losses(self, ids, mask, vectors, states, known):
         "Mean squared errors of text vectors and of token states; the student's vectors, and the right ones."
-        if self.course.hidden and self.training:
-            cells = mask.nonzero()
-            hide = known & (torch.rand(len(known)) < self.course.hidden)
-            ids = ids.clone()
-            ids[tuple(cells[hide].T)] = self.mask_id
         h = self.fast.states(ids, mask, None)
         first = mask.sum(-1).cumsum(0) - mask.sum(-1)
         said = self.to_vector(self.network.bert.pooler(h[first][:, None]))
@@ -122,7 +114,7 @@ def held_out(model: Distillation, targets: Targets) -> dict:
 def learn(model, targets: Targets, course: Course, say=print) -> list[dict]:
     "Train the student in place; its losses on held-out texts along the way."
     torch.manual_seed(course.seed)
-    rng, made = np.random.default_rng(course.seed), Distillation(model, targets, course)
+    rng, made = np.random.default_rng(course.seed), Distillation(model, targets)
     rows = np.arange(HELD_OUT, len(targets.vectors))
     sizes = np.diff(targets.ends)
     total = math.ceil(math.ceil(len(rows) / course.batch) * course.epochs)
@@ -136,11 +128,8 @@ def learn(model, targets: Targets, course: Course, say=print) -> list[dict]:
             rate = min((step + 1) / warm, max(0.02, (total - step) / (total - warm)))
             for group in optimizer.param_groups:
                 group["lr"] = course.lr * rate
-            of_text, of_tokens, said, right = made.losses(*batch_of(targets, groups[g]))
+            of_text, of_tokens, _, _ = made.losses(*batch_of(targets, groups[g]))
             loss = of_text + of_tokens
-            if course.geometry:
-                a, b = F.normalize(said), F.normalize(right)
-                loss = loss + course.geometry * 10 * F.mse_loss(a @ a.T, b @ b.T)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(made.parameters(), 1.0)
             optimizer.step()
