@@ -66,6 +66,7 @@ def scored_for_free(kind, k, n):
     model = SimpleNamespace(
         kind=kind, labels=[f"l{i}" for i in range(k)], device="cpu", max_length=16, network=torch.nn.Identity()
     )
+    model.quick_network, model.info = model.network, {}  # as this build calls it
     ids = rng.integers(0, 8, (n, 8)).tolist()
     labels = source = None
     if kind == "classify":

@@ -129,3 +129,12 @@ def test_the_peak_of_memory_is_counted_from_here():
     block = bytearray(b"1") * (64 * 2**20)
     del block
     assert memory.resident("VmHWM") - before > 48 * 2**20
+
+
+def test_reports_of_models_that_cost_nothing():
+    import bench
+
+    for kind, k, _ in bench.REPORTS:
+        from ftcourse.metrics.evaluation import evaluate
+
+        assert str(evaluate(*bench.scored_for_free(kind, k, 60)))
