@@ -272,7 +272,7 @@ def supervised(d):
     said = ["user", ":", "how", "was", "it", "?", "assistant", ":", "very", "good", "end"]
     learned = [0] * 8 + [1] * 3
     w = [46, 28, 46, 46, 36, 28, 84, 28, 50, 50, 46]
-    d.text(16, 64, "ids of", size=13, bold=True)
+    d.text(16, 64, "tokens", size=13, bold=True)
     d.text(16, 102, "supervised", size=13, bold=True)
     kinds = ["mark" if on else "plain" for on in learned]
     row = d.cells(110, 50, said, w=w, kinds=kinds)
@@ -419,7 +419,7 @@ def attention(d):
         d.line([(k.mid[0], 91), (k.mid[0], 118)], head=True)
         d.line([(k.mid[0], 187), (k.mid[0], 203)], head=True)
     d.line([(558, 74), (500, 74)], kind="mark", head=True, width=2)
-    d.arrow((496, 220), out, "sum", beside="above")
+    d.arrow((496, 220), out, "mean", beside="above")
     d.text(506, 104, "compared with each key:", size=12, quiet=True)
     d.text(506, 120, "softmax(q · k / √d)", size=12, quiet=True)
     d.text(
