@@ -210,24 +210,26 @@ def box(
     bold: bool | None = None,  # default: with a second line
     dashed: bool = False,
     round: float = 6,  # of its corners
+    edge: float = 1,  # width of its outline
 ) -> Box:
     "A box with its text in the middle."
     place = Box(x, y, w, h)
     called = lines[0] if lines else f"a {kind} box"
     self.boxes.append((place, called))
-    fill, edge = palette()[kind]
-    dash = ' stroke-dasharray="5 3"' if dashed else ""
+    fill, colour = palette()[kind]
+    dash = (' stroke-dasharray="5 3"' if dashed else "") + f' stroke-width="{edge:g}"' * (edge != 1)
     self.parts.append(
         f'<rect x="{x:g}" y="{y:g}" width="{w:g}" height="{h:g}" rx="{round:g}" fill="{fill}" '
-        f'stroke="{edge}"{dash}/>'
+        f'stroke="{colour}"{dash}/>'
     )
     if kind == "pad":
         self.parts.append(hatching(place))
     step = 1.25 * size
+    headed = len(lines) > 1 if bold is None else bold  # else all lines are alike
     for i, line in enumerate(lines):
-        strong = i == 0 and (len(lines) > 1 if bold is None else bold)
+        strong = i == 0 and headed
         # what follows the bold line is smaller
-        small = size if i == 0 or size <= 13 else size - 1.5
+        small = size - 1.5 if i and headed and size > 13 else size
         need = text_width(line, small, strong)
         if need > w - 6 or step * len(lines) > h:
             raise CourseError(
@@ -235,7 +237,7 @@ def box(
                 f"{step * len(lines):.0f} of height; its box leaves {w - 6:.0f} and {h:.0f}"
             )
         middle = y + h / 2 + (i - (len(lines) - 1) / 2) * step
-        colour = QUIET if i else TEXT
+        colour = QUIET if i and headed else TEXT
         self.parts.append(words(line, x + w / 2, middle, small, strong, colour, "middle"))
     return place
 

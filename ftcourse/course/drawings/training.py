@@ -102,8 +102,12 @@ def sum_count(d):
             two = d.box(300, y + 30 + 40 * i, 150, 32, middle, kind="score", size=13)
             d.arrow(one, two)
             d.arrow(two, end, via=487)
-    d.text(375, 308, "`(sum, count)`", size=13, anchor="middle")
-    d.text(28, 308, "what every loss here returns:", size=13, quiet=True)
+    d.text(
+        28,
+        308,
+        "Every loss of the course returns `(sum, count)`, and nothing divides before the end.",
+        size=13,
+    )
 
 # %% ../../../nbs/toolkit/drawings_training.ipynb #32f0a4fe
 @drawn("07.update", "One update: what happens to a batch", width=740)
@@ -146,7 +150,7 @@ def update(d):
     d.text(
         20,
         244,
-        "A loss that is no number stops the run before this step: the weights stay whole.",
+        "A loss that is no number stops the run before AdamW's step: the weights stay whole.",
         size=13,
     )
 
