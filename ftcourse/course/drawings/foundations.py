@@ -412,7 +412,7 @@ def attention(d):
     d.box(560, 56, 140, 36, "query of cold", kind="mark", size=13)
     out = d.box(560, 200, 140, 40, "new vector", "of cold", kind="new", size=13)
     keys = [d.box(110 + 100 * i, 58, 84, 30, t, kind="data") for i, t in enumerate(names)]
-    for i, (k, w) in enumerate(zip(keys, weights)):
+    for k, w in zip(keys, weights):
         d.box(k.x, 160 - 50 * w - 4, 84, 50 * w + 8, kind="score", round=2)
         d.text(k.mid[0], 178, f"{w:.1f}", size=13, anchor="middle")
         d.box(k.x, 205, 84, 30, "v", kind="data")
