@@ -55,7 +55,8 @@ def two_starts(d):
     """Two rows of boxes. Above, the network starts with pretrained weights, which have read text
     without labels. Below, the same network starts with random weights, which have read nothing.
     Both then get the same 32 rows, the same updates and the same learning rate, and both are
-    scored on the same test rows. So a difference of their scores is owed to the pretraining.
+    scored on the same test rows. So a difference between the two scores comes from the
+    pretraining.
     """
     d.group(240, 46, 272, 170, "the same for both")
     for y, said, kind in (
@@ -84,8 +85,8 @@ def same_world(d):
     """A generator with fixed words and sentence forms writes three things: the text that tiny-bert
     was pretrained on, the labelled reviews, and, with other sentence forms and names, the test
     reviews. So tiny-bert has met nearly all words of the reviews before. A sentence that a person
-    writes does not come from this generator: its words are new to tiny-bert, and the score says
-    nothing about it.
+    writes does not come from this generator: many of its words may be new to tiny-bert, and the
+    score says nothing about such text.
     """
     maker = d.box(16, 84, 150, 66, "a generator", "its words and", "sentence forms")
     texts = [
@@ -108,7 +109,7 @@ def same_world(d):
     d.text(490, 185, "scored on these", size=13, quiet=True)
 
 # %% ../../../nbs/toolkit/drawings_foundations.ipynb #9cd37718
-@drawn("02.rows", "Where each row of a file goes, so that none is lost in silence")
+@drawn("02.rows", "Where each row of a file goes, so that none is lost silently")
 def rows_of_a_file(d):
     """The lines of a file go through a reader that knows quotes, and end in one of three places. A
     good row goes into the task. A row without a label is set apart, to be predicted later. A row
@@ -147,9 +148,9 @@ def rows_of_a_file(d):
 @drawn("02.leak", "One sentence, written twice: where its two copies land")
 def leak(d):
     """The rows "The lamp was lovely." and "THE LAMP WAS LOVELY." are one sentence. Above, a random
-    cut sends one to train and the other to test: the model is asked what it was told. Below, both
-    are normalised to "the lamp was lovely.", so both have the same hash, and the hash decides:
-    both land in the same split.
+    cut sends one to train and the other to test: the model is tested on a sentence that it was
+    trained on. Below, both are normalised to "the lamp was lovely.", so both have the same hash,
+    and the hash decides: both land in the same split.
     """
     for y, name, good in ((50, "a random cut", False), (166, "the text decides", True)):
         d.group(16, y, 688, 104, name)
@@ -180,8 +181,8 @@ def leak(d):
 def splits(d):
     """Three boxes. Train, 80 percent, changes the weights. Validation, 10 percent, chooses: the
     checkpoint, the learning rate, a threshold. Test, 10 percent, judges: it is scored once, at the
-    end. An arrow back from the test score to any choice is crossed out: whoever chooses by test
-    rows has no test rows any more.
+    end. A dashed arrow leads back from the test score to the choice, marked never: test rows that
+    choose are a second validation split.
     """
     texts = (
         (430, ("train", "changes the weights"), "data", False),
@@ -262,7 +263,7 @@ def merges(d):
     d.text(568, 112, "larger vocabulary", size=13, quiet=True)
 
 # %% ../../../nbs/toolkit/drawings_foundations.ipynb #4de70a66
-@drawn("03.supervised", "Ids, and beside them which tokens may be learned")
+@drawn("03.supervised", "Ids, and beside them which tokens are supervised")
 def supervised(d):
     """A conversation as tokens, and below each token whether it is supervised. The user's tokens,
     "how was it ?", are read and not learned. The assistant's tokens, "very good", are learned, and
@@ -332,7 +333,7 @@ def mask(d):
     d.text(390, 188, "Purple: every real 9 is learned.", size=13)
 
 # %% ../../../nbs/toolkit/drawings_foundations.ipynb #a4bd0e7b
-@drawn("04.buckets", "Buckets: chance decides the pool, length only what is inside", width=740)
+@drawn("04.buckets", "Buckets: shuffle first, sort by length only inside a pool", width=740)
 def buckets(d):
     """Texts of different lengths in four stages. First all rows in a shuffled order. Then pools of
     a few batches each; inside a pool the rows are sorted by length. Then the sorted rows are cut
@@ -431,7 +432,7 @@ def attention(d):
     )
 
 # %% ../../../nbs/toolkit/drawings_foundations.ipynb #869348da
-@drawn("05.sees", "Who sees whom: an encoder, a decoder, and padding")
+@drawn("05.sees", "Which tokens a token can see: encoder, decoder, padding")
 def sees(d):
     """Three tables of four tokens by four. A row is the token that asks, a column the token it may
     look at. In the encoder every cell is open. In the decoder a token sees itself and what came

@@ -13,7 +13,7 @@ import math
 from .canvas import drawn
 
 # %% ../../../nbs/toolkit/drawings_limits.ipynb #3c4a6f2e
-@drawn("16.nested", "Nested sets of labels: a step of the curve is more rows, not other rows")
+@drawn("16.nested", "Nested sets: each larger set keeps the rows of the smaller one")
 def nested(d):
     """Sixteen rows in a line for seed 0. The first 4 rows are the smallest set; the first 8 hold
     these 4 and four more; the first 16 hold those 8. Below, seed 1 draws other rows, nested in the
@@ -27,7 +27,12 @@ def nested(d):
             right = row[n - 1].right
             d.line([(90, y + 36 + 14 * level), (right, y + 36 + 14 * level)], head=True)
             d.text(right + 6, y + 36 + 14 * level, f"{n} labels", size=12)
-    d.text(16, 248, "Between the seeds: other rows. Within a seed: only more of them.", size=13)
+    d.text(
+        16,
+        248,
+        "Another seed draws other rows. Within a seed, a larger set only adds rows.",
+        size=13,
+    )
 
 # %% ../../../nbs/toolkit/drawings_limits.ipynb #7d691cbb
 @drawn("16.saved", "What pretraining saves: read the curve sideways")
@@ -116,7 +121,7 @@ def two_curves(d):
     d.text(512, 174, "test rows: falling", size=13, bold=True)
     d.text(512, 226, "left of the peak: what", size=13, quiet=True)
     d.text(512, 244, "rows have in common;", size=13, quiet=True)
-    d.text(512, 262, "right of it: by heart", size=13, quiet=True)
+    d.text(512, 262, "right of it: memorised", size=13, quiet=True)
 
 # %% ../../../nbs/toolkit/drawings_limits.ipynb #ef93c0cb
 @drawn("17.suspects", "Finding wrong labels: each row is judged by a model that never saw it")
@@ -151,7 +156,7 @@ def suspects(d):
     d.text(
         losses[2].mid[0],
         238,
-        "a suspect: read it yourself, then mend it",
+        "a suspect: read it yourself, then correct it",
         size=13,
         bold=True,
         anchor="middle",
@@ -179,7 +184,7 @@ def more_labels(d):
     d.arrow(b, c)
     d.line([(326, 92), (326, 80), (625, 80), (625, 92)], head=True)
     d.line([(176, 216), (266, 216)], head=True, kind="new")
-    d.line([(176, 106), (206, 106), (206, 230), (266, 230)], head=True)
+    d.line([(176, 117), (200, 117), (200, 230), (266, 230)], head=True)
     d.arrow(e, f)
 
 # %% ../../../nbs/toolkit/drawings_limits.ipynb #752b0c07
@@ -187,9 +192,9 @@ def more_labels(d):
 def path(d):
     """Five stages of the sentence "The waiter was friendly", from left to right. At 0 every word
     is [MASK]; in between the embeddings are mixed, a quarter, a half, three quarters of the way;
-    at 1 the text stands. At each stage the gradient is taken, and each word collects its own. The
-    collected shares of all words add up to F(text) minus F(masked), the change of the log odds.
-    What is not finished by 32 steps is known, because the sum is known.
+    at 1 the text stands. In the middle of each step the gradient is taken, and each word collects
+    its own. The collected shares of all words add up to F(text) minus F(masked), the change of the
+    log odds. How much the sum misses says whether the steps are small enough.
     """
     for i, share in enumerate(("0", "¼", "½", "¾", "1")):
         x = 30 + 138 * i
@@ -198,10 +203,10 @@ def path(d):
         b = d.box(x, 74, 112, 40, said, kind=kind, size=12)
         if i < 4:
             d.arrow((b.right + 2, 94), (b.right + 24, 94), sides="rl")
-        d.line([(b.mid[0], 114), (b.mid[0], 146)], head=True)
-        d.text(b.mid[0], 156, "gradient", size=12, quiet=True, anchor="middle")
+            d.line([(b.right + 13, 98), (b.right + 13, 140)], head=True)
+            d.text(b.right + 13, 152, "gradient", size=12, quiet=True, anchor="middle")
         d.text(b.mid[0], 60, f"α = {share}", size=12, anchor="middle")
-    d.brace(40, 684, 168, "collected, word by word")
+    d.brace(116, 608, 164, "collected, word by word")
     words = d.cells(
         120,
         214,
@@ -219,7 +224,7 @@ def hide(d):
     odds of positive. With all words they are 4.70. With friendly hidden they hardly fall, since
     delicious still carries the answer. With delicious hidden they fall further, but friendly is
     left. With both hidden they fall to 0.26: more than twice what the two take away one at a time.
-    Where evidence is said twice, each word alone looks dispensable.
+    Where the evidence is stated twice, each word alone looks dispensable.
     """
     rows = (
         ((), "4.70", "all words"),
@@ -245,7 +250,7 @@ def hide(d):
             d.text(478, y + 16, said, size=13, quiet=True)
 
 # %% ../../../nbs/toolkit/drawings_limits.ipynb #48b99b48
-@drawn("18.deletion", "Which list of reasons is right? Hide the words in its order, and watch")
+@drawn("18.deletion", "Which explanation is right? Hide the words in its order")
 def deletion(d):
     """A sketch of deletion curves: the probability of the answer over the share of words hidden.
     One method's order makes it fall at once: the words it named first carried the answer, and the
@@ -262,7 +267,7 @@ def deletion(d):
     d.line([at(0.3, fast(0.3) + 0.03), at(0.3, slow(0.3) - 0.03)], width=1.3, head=False)
     d.text(at(0.32, 0)[0], at(0, 0.6)[1], "wider is better", size=13)
     d.text(490, 112, "random order (dashed):", size=13, bold=True)
-    d.text(490, 130, "the answer stays long", size=13, quiet=True)
+    d.text(490, 130, "it drops slowly", size=13, quiet=True)
     d.text(490, 172, "a method's order:", size=13, bold=True)
-    d.text(490, 190, "the answer goes at once,", size=13, quiet=True)
+    d.text(490, 190, "it drops at once,", size=13, quiet=True)
     d.text(490, 208, "so these words carried it", size=13, quiet=True)

@@ -129,8 +129,8 @@ def threshold(d):
 def other_topic(d):
     """Both models learn from labelled reviews of restaurants and are asked about a phone: "The
     phone was sluggish." No restaurant is called sluggish. The counting model, naive Bayes, knows a
-    word only from labelled rows: sluggish counts nothing. The pretrained model has read, before
-    any label came, that sluggish keeps company with disappointing; labels on disappointing reach
+    word only from labelled rows: sluggish has no weight. The pretrained model has read, before any
+    label came, that sluggish keeps company with disappointing; labels on disappointing reach
     sluggish too.
     """
     rows = d.box(16, 118, 150, 56, "restaurants", "labelled reviews", kind="data")
@@ -143,7 +143,7 @@ def other_topic(d):
     asked = d.box(
         482, 118, 222, 56, "The phone was sluggish.", "another topic", kind="data", size=13
     )
-    no = d.box(482, 52, 222, 36, "`sluggish` counts nothing", kind="new", size=13)
+    no = d.box(482, 52, 222, 36, "`sluggish` has no weight", kind="new", size=13)
     yes = d.box(482, 204, 222, 36, "bad, like `disappointing`", kind="mark", size=13)
     d.arrow(asked, no, sides="tb")
     d.arrow(asked, yes, sides="bt")
@@ -182,7 +182,7 @@ def softmax_sigmoid(d):
     d.text(
         16,
         250,
-        "Yellow: above one half, so the topic is named. Softmax names none of two topics.",
+        "Yellow: above one half, so the topic is named. With two topics, softmax names neither.",
         size=13,
     )
 
@@ -244,12 +244,12 @@ def label_bars(d):
     d.arrow(chosen, used, "kept", beside="right")
 
 # %% ../../../nbs/toolkit/drawings_tasks.ipynb #94fbd526
-@drawn("13.span", "Two numbers a token: begin here, end here; and the best pair that may stand")
+@drawn("13.span", "Two numbers for each token, and the best pair that is a span")
 def span(d):
     """Four tokens with a start logit and an end logit each. Start: 0, 2, 5, 1. End: 0, 6, 1, 4. A
     table of all pairs adds them, rows for the first token, columns for the last. The largest
     entry, 11, begins at 2 and ends at 1: an end before its beginning, not allowed, like all below
-    the diagonal. The largest that may stand is 9: from 2 to 3.
+    the diagonal. The largest valid one is 9: from 2 to 3.
     """
     start, end = (0, 2, 5, 1), (0, 6, 1, 4)
     d.text(24, 62, "two outputs for each token", size=13, bold=True)
@@ -463,9 +463,7 @@ def label_order(d):
     )
 
 # %% ../../../nbs/toolkit/drawings_tasks.ipynb #d97642f6
-@drawn(
-    "15.faults", "The printed recipe: where its faults stop it, and where they do not", width=740
-)
+@drawn("15.faults", "The printed recipe: faults that stop it, and faults that do not", width=740)
 def faults(d):
     """The way of a run in five boxes: names and arguments, data set, model, training, result.
     Below each stand its faults. Loud: TrainingArguments not imported; logging_dir is gone; no
@@ -499,7 +497,7 @@ def faults(d):
         ("8 no metric", "12 dropout on"),
     )
     d.text(20, 112, "they stop the program:", size=13, bold=True)
-    d.text(20, 224, "they say nothing:", size=13, bold=True)
+    d.text(20, 224, "they raise no error:", size=13, bold=True)
     for stage, a, b in zip(stages, loud, quiet):
         if a:
             d.box(stage.x - 4, 126, 128, 22 * len(a) + 10, *a, kind="score", size=12, bold=False)
@@ -512,8 +510,8 @@ def two_loops(d):
     """Left, the course's loop: your code says for step in train_steps, takes one step at a time,
     and stops with break, logs with print, draws with a line of its own. Right, the Trainer: your
     code calls trainer.train, and the loop is inside; you hand it callbacks, which it calls when a
-    step or an epoch ends, and to stop you set a flag. Both make the same updates from the same
-    rows.
+    step or an epoch ends, and to stop you set a flag. With the same rows in the same order, one
+    rate and no dropout, both give the same losses up to rounding.
     """
     d.group(16, 48, 334, 210, "our loop: you ask for the next step", kind="mark")
     d.box(34, 84, 298, 56, "your loop", "`for step in train_steps(…)`", kind="mark")

@@ -45,7 +45,7 @@ def logits_to_loss(d):
     d.text(230, 60, "softmax", size=13, quiet=True, anchor="middle")
     d.text(80, 214, "any number", size=12, quiet=True)
     d.text(335, 214, "add up to 1", size=12, quiet=True, anchor="middle")
-    d.text(724, 214, "dashed: had that class been the label", size=12, quiet=True, anchor="end")
+    d.text(724, 214, "dashed: if that class were the label", size=12, quiet=True, anchor="end")
 
 # %% ../../../nbs/toolkit/drawings_training.ipynb #1630457f
 @drawn("06.shift", "The shift of a causal loss: position t predicts the token at t + 1")
@@ -58,7 +58,7 @@ def shift(d):
     """
     tokens = ["<s>", "the", "soup", "was", "cold", "</s>"]
     d.text(16, 66, "the model reads", size=13, bold=True)
-    d.text(16, 156, "and is to say", size=13, bold=True)
+    d.text(16, 156, "it must predict", size=13, bold=True)
     top = d.cells(160, 50, [*tokens, None], w=74, h=32)
     labels = [*tokens[1:], "−100", "−100"]
     below = d.cells(160, 140, labels, w=74, h=32, kinds=["mark"] * 5 + ["pad"] * 2)
@@ -105,18 +105,18 @@ def sum_count(d):
     d.text(
         28,
         308,
-        "Every loss of the course returns `(sum, count)`, and nothing divides before the end.",
+        "Every loss of the course returns `(sum, count)`, and the division comes last.",
         size=13,
     )
 
 # %% ../../../nbs/toolkit/drawings_training.ipynb #32f0a4fe
 @drawn("07.update", "One update: what happens to a batch", width=740)
 def update(d):
-    """A loop of seven boxes. A batch goes forward through the network and gives a loss as (sum,
-    count). Backward, the gradient of the sum is found; small batches add theirs up. It is divided
-    by the count of all targets, and clipped, all weights together, where it is longer than the
-    limit. AdamW takes a step with the rate that the schedule gives for this step. So the weights
-    change, and the next batch meets other weights.
+    """A loop of boxes. A batch goes forward through the network and gives a loss as (sum, count).
+    Backward, the gradient of the sum is found; small batches add theirs up. It is divided by the
+    count of all targets, and clipped, all weights together, where it is longer than the limit.
+    AdamW takes a step with the rate that the schedule gives for this step. So the weights change,
+    and the next batch goes through the new weights.
     """
     batch, net, loss, grad = d.row(
         20,
@@ -150,17 +150,17 @@ def update(d):
     d.text(
         20,
         244,
-        "A loss that is no number stops the run before AdamW's step: the weights stay whole.",
+        "A loss of nan stops the run before AdamW's step, so the weights stay intact.",
         size=13,
     )
 
 # %% ../../../nbs/toolkit/drawings_training.ipynb #45a2fcc1
-@drawn("07.resume", "A run that was killed goes on: what is stored, what is worked out again")
+@drawn("07.resume", "A run that was killed goes on: what is stored, what is recomputed")
 def resume(d):
     """A line of steps from 0 to 60. At step 25 a checkpoint is written, at step 31 the run is
     killed. The next call begins at 25 and goes on to 60, with the same bits as a run that was
     never killed. The checkpoint stores the weights, the two running means of AdamW, and the place:
-    step, epoch, position. The learning rate, the order of the data and the dropout dice are not
+    step, epoch, position. The learning rate, the order of the data and the dropout masks are not
     stored: they are functions of the seed and the place.
     """
     x = lambda step: 40 + 10.6 * step
@@ -180,8 +180,8 @@ def resume(d):
     d.group(16, 158, 330, 132, "stored in the checkpoint", kind="data")
     for i, said in enumerate(("weights", "AdamW's two means", "step, epoch, position")):
         d.box(36, 188 + 33 * i, 290, 28, said, kind="data", size=13)
-    d.group(374, 158, 330, 132, "worked out again from seed and place")
-    for i, said in enumerate(("learning rate", "order of the data", "dropout dice")):
+    d.group(374, 158, 330, 132, "recomputed from seed and place")
+    for i, said in enumerate(("learning rate", "order of the data", "dropout masks")):
         d.box(394, 188 + 33 * i, 290, 28, said, size=13)
 
 # %% ../../../nbs/toolkit/drawings_training.ipynb #98dfd38e
@@ -207,10 +207,10 @@ def warmup(d):
 @drawn("08.two-ways", "Two ways to hide a part of the text, and ask for it")
 def two_ways(d):
     """The sentence "the soup was cold . we left angry" twice. Above, masked: the word cold is
-    replaced by [MASK]; the model sees the words on both sides and is to say cold. It becomes an
+    replaced by [MASK]; the model sees the words on both sides and must predict cold. It becomes an
     encoder that reads. Below, causal: at the word we everything to the right is hidden; the model
-    sees what came before and is to say left. It does so at every position, and becomes a decoder
-    that writes. The label is the text itself.
+    sees what came before and must predict left. It does so at every position, and becomes a
+    decoder that writes. The label is the text itself.
     """
     text = ["the", "soup", "was", "cold", ".", "we", "left", "angry"]
     for y, name, what in (
@@ -237,7 +237,7 @@ def two_ways(d):
     )
 
 # %% ../../../nbs/toolkit/drawings_training.ipynb #03808322
-@drawn("08.masking", "What stands at a chosen place: 80, 10, 10")
+@drawn("08.masking", "What the model sees at a chosen token: 80, 10 and 10 percent")
 def masking(d):
     """Of 100 tokens 15 are chosen to be guessed; 85 are not, and have the label -100. Of the
     chosen, 80 percent are replaced by [MASK], 10 percent by a random token, and 10 percent stay as
@@ -283,7 +283,7 @@ def distil(d):
     d.text(265, 228, "kept", size=12, quiet=True, anchor="middle")
 
 # %% ../../../nbs/toolkit/drawings_training.ipynb #b5c359bc
-@drawn("09.what-learns", "What may learn: the whole network, its top, or the head")
+@drawn("09.what-learns", "What is trained: the whole network, its top, or the head")
 def what_learns(d):
     """tiny-bert three times as a stack of embeddings, layer 1, layer 2, pooler and classifier.
     With train="full" all five learn: 610,818 numbers. With "last-1" layer 2, the pooler and the
@@ -389,7 +389,7 @@ def confusion(d):
     d.box(152, 100, 136, 56, "8", "tp: found", kind="mark", round=2)
     d.box(292, 100, 136, 56, "2", "fn: missed", kind="new", round=2)
     d.box(152, 160, 136, 56, "12", "fp: false alarm", kind="new", round=2)
-    d.box(292, 160, 136, 56, "78", "rightly left alone", kind="plain", round=2)
+    d.box(292, 160, 136, 56, "78", "correctly left", kind="plain", round=2)
     d.arrow((430, 128), (500, 128), sides="rl")
     d.text(508, 118, "recall, along the row:", size=13, quiet=True)
     d.text(508, 138, "8 / (8 + 2) = 0.80", bold=True)
@@ -402,7 +402,7 @@ def confusion(d):
 # %% ../../../nbs/toolkit/drawings_training.ipynb #52f6e9b2
 @drawn("10.bootstrap", "The bootstrap: test sets that might have been", width=740)
 def bootstrap(d):
-    """A test set of six rows, numbered 1 to 6; five were answered rightly, row 4 was not, so its
+    """A test set of six rows, numbered 1 to 6; five were answered correctly, row 4 was not, so its
     score is 0.83. Three resamples are drawn from it with replacement, each of six rows: some rows
     come twice, some not at all. Their scores are 0.67, 1.00 and 0.83. A thousand such scores are
     sorted; the middle 95 percent of them are the interval.
