@@ -22,6 +22,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 lab: $(READY)   ## open the course in JupyterLab
+	-@$(BIN)/jupyter trust nbs/index.ipynb nbs/lessons/*.ipynb >/dev/null 2>&1  # else saved drawings are hidden until their cells are run
 	$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 $(if $(filter 0,$(shell id -u)),--allow-root) $(LESSON)
 
 test: check style $(READY)      ## everything that must hold: exports, floors, style, tests, lessons

@@ -200,6 +200,16 @@ def attributed():
     return made
 
 
+def drawn():
+    from ftcourse.course.drawings import Drawing
+
+    d = Drawing("nasty", SCRIPT, NASTY)
+    boxes = d.box(20, 50, 300, 40, SCRIPT, f"`{SCRIPT}`"), d.box(20, 140, 320, 40, IMAGE)
+    d.arrow(*boxes, IMAGE)
+    d.cells(20, 220, [SCRIPT, IMAGE])
+    return d
+
+
 VIEWS = {
     "course.ledger.Claim._repr_html_": lambda: claimed()[1]._repr_html_(),
     "course.ledger.Ledger._repr_html_": lambda: claimed()[0].Ledger([claimed()[1]])._repr_html_(),
@@ -209,6 +219,7 @@ VIEWS = {
     "core.tables.html_table": tables,
     "experiments.glue.Scoreboard._repr_html_": lambda: scoreboard()._repr_html_(),
     "experiments.grid.Sweep._repr_html_": lambda: sweep()._repr_html_(),
+    "course.drawings.canvas.Drawing.svg": lambda: drawn().svg(),
     "course.explorers.tokens.Pieces.static": lambda: pieces().static(),
     "course.widgets.base.Shown.static": lambda: shown().static(),
     "course.widgets.controls.Controls.look": lambda: typed().complaint.value,

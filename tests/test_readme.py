@@ -98,3 +98,11 @@ def test_the_ledger_the_site_and_the_way_in_are_linked():
 
     for place in ("measure/claims.md", "CONTRIBUTING.md", stamp.address().site):
         assert f"]({place})" in README
+
+
+def test_the_map_is_what_the_code_draws():
+    from ftcourse.course.drawings import course_map
+    from tools import course_map as tool
+
+    assert tool.FILE.read_text(encoding="utf-8") == course_map().svg() + "\n", "run `python -m tools.course_map`"
+    assert tool.markdown("nbs/images/course_map.svg") in README

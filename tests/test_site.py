@@ -181,6 +181,21 @@ def test_a_lesson_and_a_module_become_html(tmp_path):
     assert missing == []  # links to pages that this test did not make are the only ones that miss
 
 
+def test_a_drawing_is_on_the_page_as_svg_with_its_alt_text():
+    from ftcourse.course.drawings import course_map
+
+    cells = build.notebook_page(EVERY[0], EVERY, HERE)
+    body = html.notebook(cells)
+    # nbconvert sorts the attributes
+    drawn = re.search(r"<svg [^>]*>.*?</svg>", body, re.S)[0]
+    assert f'<desc id="drawing-map-about">{course_map().alt}</desc>' in drawn
+    assert re.findall(r"<text [^>]*>.*?</text>", drawn, re.S)[1].endswith(">Foundations</text>")
+    assert "No description has been provided" not in body
+    source = next(c["source"] for c in build.for_quarto(cells)["cells"] if "course_map()" in c["source"])
+    options = yaml.safe_load("\n".join(line[3:] for line in source.splitlines() if line.startswith("#| ")))
+    assert options == {"fig-alt": course_map().alt}
+
+
 @pytest.mark.parametrize(
     "module", ["losses.supervised", "metrics.scores", "core.hparams", "train.schedule", "tasks.base"]
 )

@@ -92,14 +92,18 @@ def notebook_page(page, every, here, root=ROOT):
 
 
 def for_quarto(nb):
-    "The same with folds as Quarto's cell options."
+    "The same with folds, and what a drawing shows in words, as Quarto's cell options."
 
     def folded(cell):
-        if "fold" not in cell["metadata"]:
-            return cell
-        summary = json.dumps(cell["metadata"]["fold"], ensure_ascii=False)
-        options = f"#| code-fold: true\n#| code-summary: {summary}\n"
-        return cell | {"source": options + cell["source"], "metadata": {}}
+        options = ""
+        if "fold" in cell["metadata"]:
+            summary = json.dumps(cell["metadata"]["fold"], ensure_ascii=False)
+            options = f"#| code-fold: true\n#| code-summary: {summary}\n"
+        for output in cell.get("outputs", ()):
+            if "image/svg+xml" in output.get("data", ()):  # a drawing: its text is what it shows, in words
+                alt = json.dumps("".join(output["data"]["text/plain"]), ensure_ascii=False)
+                options += f"#| fig-alt: {alt}\n"
+        return cell | {"source": options + cell["source"], "metadata": {}} if options else cell
 
     return nb | {"cells": [folded(c) for c in nb["cells"]]}
 
