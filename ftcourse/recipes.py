@@ -106,6 +106,7 @@ def set_up(
     """
     from ftcourse.models.load import load_model
     from ftcourse.train.defaults import choose, chosen_text
+    from ftcourse.train.head_start import fit_to_labels, start_head
     from ftcourse.train.memory import shrink_to_memory
 
     # a head that does not fit is made anew
@@ -113,7 +114,9 @@ def set_up(
     model.thresholds = None  # chosen for other weights
     model.info.pop("label_mean", None)
     if task.kind == "regress":
-        model.info["label_mean"] = float(task.label_ids("train").mean())
+        labels = task.label_ids("train")
+        model.info["label_mean"] = float(labels.mean())
+        model.info["label_unit"] = float(labels.std()) or 1.0
     asked, hp = hp, fit_max_length(choose(hp, model), model)
     model.info["max_length"] = hp.max_length  # it answers on as much as it is trained on
     batches, hp = shrink_to_memory(
@@ -121,6 +124,10 @@ def set_up(
     )
     validate = validation_of(task, model.quick_tokenizer, hp, hp.seed) if validated else None
     hp = choose(hp, model, batches)
+    if hp.head_start == "regression" and model.untrained:
+        start_head(model, batches.examples, hp.class_weights == "balanced")
+    elif task.kind == "regress" and model.untrained:
+        fit_to_labels(model, batches.examples.labels)
     if said := chosen_text(asked, hp, model, batches):
         print_once(said)
     return RunSetup(model, batches, hp, task.loss, validate)

@@ -68,10 +68,17 @@ class HyperParams:
     layer_decay: float = option(
         1.0, "factor on the learning rate from each layer to the one below it", 0.1, 1.0
     )
-    train: str = option(
-        "full",
-        "what may change: full, head, or last-N layers with the head; head-cached: the head, on "
-        "layers that are computed once, without dropout",
+    train: str | None = option(
+        None,
+        "what may change: full, layers (all but the embeddings), head, or last-N layers with the "
+        "head; head-cached: the head, on layers that are computed once, without dropout; None: "
+        "layers for a sentence encoder, else full",
+    )
+    head_start: str | None = option(
+        None,
+        "a new head begins at random, or by a regression on what the untrained layers say; None: "
+        "regression for a sentence encoder, else random",
+        choices=("random", "regression"),
     )
     weight_decay: float = option(
         0.01, "pull of every weight towards zero, as a share of the learning rate", 0.0, 10.0
@@ -143,10 +150,11 @@ class HyperParams:
 # %% ../../nbs/toolkit/hparams.ipynb #76ac618c
 def refuse_contradictions(hp: HyperParams) -> None:
     "Raise `CourseError` for values that cannot hold together."
-    if not re.fullmatch("full|head|head-cached|last-0*[1-9][0-9]{0,3}", hp.train):
+    what = "full|layers|head|head-cached|last-0*[1-9][0-9]{0,3}"
+    if hp.train is not None and not re.fullmatch(what, hp.train):
         raise CourseError(
-            f"train={shown(hp.train)}: write 'full', 'head', 'head-cached', or 'last-2' for the "
-            "last two layers and the head"
+            f"train={shown(hp.train)}: write 'full', 'layers', 'head', 'head-cached', or 'last-2' "
+            "for the last two layers and the head"
         )
     if hp.train in ("head", "head-cached") and hp.layer_decay != 1:
         raise CourseError(

@@ -32,6 +32,13 @@ from .fast.plain import plain_checkpoint, plain_network, whole
 from .hub import check_weight_names, explain_errors, find_model
 from .model import Model
 from .parts import parts
+from .pooling import (
+    HEADS,
+    add_mean_pooling,
+    drop_pooling,
+    hold_pooling,
+    pools_by_mean,
+)
 
 # %% ../../nbs/lessons/05_models.ipynb #32b9c46a
 def set_dropout(
@@ -151,6 +158,8 @@ def load_model(
     labels, keep, said = _settle(config, kind, wanted)
     if dropout is not None:
         set_dropout(config, dropout)
+    if random or kind not in HEADS:
+        drop_pooling(config)
     found = plain_network(source, config, kind, keep, seed) if plain and not resize else None
     if found:
         network, new = found
@@ -164,6 +173,7 @@ def load_model(
             network, new = _build(
                 source, kind, config, keep, random, seed, hub, tokenizer, note, resize
             )
+    hold_pooling(network)
     positions = max_positions(network, tokenizer)
     info = dict(
         source=Path(name).name if local else str(name),
@@ -312,6 +322,9 @@ def _build(source, kind, config, keep, random, seed, hub, tokenizer, note, resiz
         check_fit(tokenizer, max(rows, len(tokenizer)) if resize else rows, note.get("vocabulary"))
         if len(tokenizer) > rows:
             network.resize_token_embeddings(len(tokenizer), mean_resizing=False)  # only ever larger
+        # a BERT that was trained to say a text's meaning by the mean of its tokens, and a new head
+        if new and kind in HEADS and config.model_type == "bert" and pools_by_mean(source, hub):
+            add_mean_pooling(network)
     # Weights come mapped from the file, at an address that depends on its header, and the last bit
     # of a matrix product depends on the address. In memory of their own they give the same numbers
     # whichever file they came from, and the file may go.

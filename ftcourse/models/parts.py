@@ -11,6 +11,7 @@ __all__ = [
 from torch import nn
 
 from ..core.errors import CourseError
+from .pooling import sentence_pooling
 
 # %% ../../nbs/lessons/05_models.ipynb #314ff7bc
 def blocks(
@@ -19,14 +20,16 @@ def blocks(
     "The network's stack of equal layers, found by its length; empty for a network without one."
     base = getattr(network, "base_model", network)
     n = getattr(getattr(network, "config", None), "num_hidden_layers", None)
-    return next(
+    found = next(
         (list(m) for m in base.modules() if isinstance(m, nn.ModuleList) and len(m) == n), []
     )
+    return found[:-1] if sentence_pooling(network) == "mean" else found  # without the layer of it
 
 
 def parts(
     network: nn.Module,  # of transformers; in any other module everything is "head"
-    # {parameter name: "embeddings" | "layer 1" … | "final norm" | "pooler" | "head"}, bottom to top
+    # {parameter name: "embeddings" | "layer 1" … | "final norm" | "pooler" | "pooling" | "head"},
+    # bottom to top
 ) -> dict[str, str]:
     """Which part of the network each parameter belongs to.
 
@@ -39,11 +42,16 @@ def parts(
         for i, block in enumerate(blocks(network), 1)
         for p in block.parameters()
     }
+    pooling = set()  # the mean as a layer, and the pooler that passes it on: they do not learn
+    if sentence_pooling(network) == "mean":
+        pooling = {id(p) for m in (base.encoder.layer[-1], base.pooler) for p in m.parameters()}
     found, above = {}, False
     for name, p in network.named_parameters():
         above = above or id(p) in layer
         if id(p) in layer:
             found[name] = layer[id(p)]
+        elif id(p) in pooling:
+            found[name] = "pooling"
         elif id(p) not in ours:
             found[name] = "head"
         elif "pooler" in name:
@@ -89,18 +97,20 @@ def parameter_table(
 # %% ../../nbs/lessons/05_models.ipynb #fd094693
 def freeze(
     model,  # a Model or a network
-    # "full"; "head" (all that stands above the layers); "last-2": the head and the two uppermost
-    # layers
+    # "full"; "layers": all but the embeddings; "head" (all that stands above the layers); "last-2":
+    # the head and the two uppermost layers
     train: str = "full",
 ):  # the model
     "Let only part of the model learn. Raises `CourseError` where nothing would be left to learn."
     network = getattr(model, "quick_network", model)
     where, n = parts(network), len(blocks(network))
-    count = {"full": str(n), "head": "0"}.get(str(train), "")
+    count = {"full": str(n), "layers": str(n), "head": "0"}.get(str(train), "")
     if str(train).startswith("last-"):
         count = train.removeprefix("last-")
     if not count.isdigit() or train == "last-0":
-        raise CourseError(f'train={train!r}: choose "full", "head", or "last-1" … "last-{n}"')
+        raise CourseError(
+            f'train={train!r}: choose "full", "layers", "head", or "last-1" … "last-{n}"'
+        )
     if int(count) > n:
         raise CourseError(
             f'train={train!r}, but this model has {n} layers: choose "last-1" … "last-{n}", or '

@@ -46,7 +46,7 @@ class CachedFeatures:
 
     def compute(self, batch_size: int = 64) -> torch.Tensor:  # (examples, width)
         "The features of all examples, in 32 bits."
-        network, core = self.model.network, self.model.core
+        network, core = self.model.quick_network, self.model.core
         check_token_ids(self.examples, network.get_input_embeddings().num_embeddings)
         kept = torch.empty(len(self.examples), network.config.hidden_size)
         with evaluating(network), torch.autocast("cpu", enabled=False):

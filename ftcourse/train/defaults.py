@@ -4,13 +4,15 @@
 
 # %% auto #0
 __all__ = [
-    "WIDTH", "RATE", "RATES", "LONGEST", "width_of", "rate_for", "updates_for", "choose", "rows_of", "chosen_text"
+    "WIDTH", "RATE", "RATES", "LONGEST", "width_of", "rate_for", "says_meanings", "updates_for", "choose",
+    "rows_of", "chosen_text"
 ]
 
 # %% ../../nbs/toolkit/hparams.ipynb #73c49713
 import math
 
 from ..core.hparams import HyperParams
+from ..models.pooling import HEADS, sentence_pooling
 
 WIDTH, RATE, RATES = 384, 1e-4, (2e-5, 1e-3)  # measured with a model of this width
 LONGEST = 256  # tokens of an example: attention's memory grows with their square
@@ -31,6 +33,14 @@ def rate_for(model) -> float:  # a Model, or any module
     return float(f"{rate:.1e}")
 
 
+def says_meanings(model) -> bool:
+    "Whether the head reads a vector that was trained to say what one text means."
+    network = getattr(model, "quick_network", None)
+    one_text = len(getattr(model, "text", ())) < 2
+    kind = getattr(model, "kind", None)
+    return bool(network and one_text and kind in HEADS and sentence_pooling(network))
+
+
 def updates_for(
     rows: int,  # training rows
     model,
@@ -40,7 +50,7 @@ def updates_for(
     if width is None:
         return 1
     compares = getattr(model, "kind", None) == "span" or len(getattr(model, "text", ())) == 2
-    floor = 150 if width < 256 else 100
+    floor = 40 if says_meanings(model) else 150 if width < 256 else 100
     return max(floor, math.ceil((25 if compares else 8) * math.sqrt(rows)))
 
 
@@ -57,6 +67,11 @@ def choose(
     if hp.max_length is None:
         positions = getattr(model, "info", {}).get("positions", LONGEST)
         chosen["max_length"] = min(positions, LONGEST)
+    if hp.train is None:
+        chosen["train"] = "layers" if says_meanings(model) and hp.layer_decay == 1 else "full"
+    if hp.head_start is None:
+        new = says_meanings(model) and model.untrained
+        chosen["head_start"] = "regression" if new else "random"
     # with max_steps the run is that long, and epochs are nobody's business
     if hp.epochs is None and not hp.max_steps and hasattr(batches, "__len__") and len(batches):
         per_epoch = math.ceil(len(batches) / (hp.accumulate * processes))

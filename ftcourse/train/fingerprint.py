@@ -40,11 +40,16 @@ def examples_hash(examples) -> str:
     return arrays_hash(np.asarray(a) for a in packed(examples) if a is not None)
 
 
-def run_fingerprint(network: nn.Module, batches) -> dict:
+def run_fingerprint(
+    network: nn.Module,
+    batches,
+    computed: Iterable[str] = (),  # parameters made of the rest, whose last bit is the machine's
+) -> dict:
     """Hashes by which a run folder knows whether a call starts from the same weights with the same
     data in the same order.
     """
-    found = {"weights": arrays_hash(map(tensor_bytes, named_weights(network).values()))}
+    given = [t for name, t in named_weights(network).items() if name not in computed]
+    found = {"weights": arrays_hash(map(tensor_bytes, given))}
     if hasattr(batches, "__len__"):
         found["batches"] = len(batches)
     if hasattr(batches, "examples"):

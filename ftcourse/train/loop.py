@@ -285,7 +285,7 @@ def train_steps(
             run.lock()
             run.begin(
                 {"hyperparameters": asdict(hp), "total": total, **call}
-                | run_fingerprint(network, batches),
+                | run_fingerprint(network, batches, getattr(model, "info", {}).get("computed", ())),
                 torch=torch.__version__,
                 device=str(acc.device),
                 threads=torch.get_num_threads(),

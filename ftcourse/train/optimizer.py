@@ -27,6 +27,7 @@ def layerwise_param_groups(
     rates: Howard and Ruder 2018, arXiv:1801.06146, section 3.2.
     """
     network, new = getattr(model, "quick_network", model), set(getattr(model, "new", ()))
+    unit = getattr(model, "info", {}).get("label_unit", 1.0)  # a head for numbers moves in theirs
     where, n, groups = parts(network), len(blocks(network)), {}
     depth = {"embeddings": n} | {f"layer {i}": n - i for i in range(1, n + 1)}
     for name, p in network.named_parameters():
@@ -34,7 +35,9 @@ def layerwise_param_groups(
             continue
         top = where[name] not in depth
         scale = (
-            (hp.head_lr if name in new else 1.0) if top else hp.layer_decay ** depth[where[name]]
+            (hp.head_lr * unit if name in new else 1.0)
+            if top
+            else hp.layer_decay ** depth[where[name]]
         )
         groups.setdefault((scale, hp.weight_decay if p.ndim > 1 else 0.0), []).append(p)
     if not groups:
@@ -61,7 +64,7 @@ def trainable_param_groups(
         from ftcourse.models.parts import freeze
         from ftcourse.train.optimizer import layerwise_param_groups
 
-        if hp.train != "full":
+        if hp.train not in (None, "full"):
             freeze(model, hp.train.removesuffix("-cached"))
         return layerwise_param_groups(model, hp)
     free = [p for p in model.parameters() if p.requires_grad]

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = [
     "NotFinite", "raise_not_finite", "widest_float", "gradients", "update", "accelerator_for", "Objective",
-    "default_loss", "local_batches"
+    "default_loss", "in_unit", "local_batches"
 ]
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #6b4bc909
@@ -196,7 +196,20 @@ def default_loss(model, batches, hp: HyperParams) -> Callable:
                 "leave it at 'none'"
             )
         extra["weights"] = balanced_weights(batches.examples.labels, len(model.labels))
+    if unit := model.info.get("label_unit"):
+        return lambda model, batch: in_unit(model.loss(batch), unit)
     return lambda model, batch: model.loss(batch, **extra)
+
+
+def in_unit(
+    loss: tuple,  # (sum of squared errors, count)
+    unit: float,  # standard deviation of the labels
+) -> tuple:  # the same numbers; their gradient is that of errors measured in units
+    """Clipping cuts gradients at a fixed length, so it must not matter whether a label is given in
+    euros or in cents.
+    """
+    total, count = loss
+    return total.detach() + (total - total.detach()) / unit**2, count
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #03a1bb33
 def local_batches(micro: list, acc: Accelerator) -> list[tuple]:

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = [
-    "map_splits", "set_apart_unlabelled", "label_strata", "left_out", "joined", "cut_splits", "assign_splits",
-    "check_splits"
+    "ENOUGH_TO_VALIDATE", "map_splits", "set_apart_unlabelled", "label_strata", "left_out", "joined", "cut_splits",
+    "assign_splits", "check_splits"
 ]
 
 # %% ../../../nbs/toolkit/prepare.ipynb #9a075daa
@@ -111,12 +111,26 @@ def joined(arrays, keep):
     return whole if keep.all() else whole[keep]
 
 
+# With fewer labels each of them is worth more in training than as one of a few that choose a
+# checkpoint: see `make regret`
+ENOUGH_TO_VALIDATE = 100
+
+
 def cut_splits(prep, parts, fractions, seed):
     "Cut test and validation off some parts, by text, stratified by label."
     keep = np.concatenate([p.ids >= 0 for p in parts])
     n_rows = int(keep.sum())
     if not n_rows:
         return
+    test, validation = fractions
+    if validation is None and n_rows < ENOUGH_TO_VALIDATE:
+        prep.notes.append(
+            f"validation: none, {n_rows} rows are few, and all that are not test are trained on; "
+            "say validation=0.1 to cut some off"
+        )
+    if validation is None:
+        validation = 0.1 if n_rows >= ENOUGH_TO_VALIDATE else 0
+    fractions = (test, validation)
     ids = joined([p.ids for p in parts], keep)
     keys = joined([p.keys for p in parts], keep)
     if prep.kind == "classify":
@@ -148,7 +162,7 @@ def assign_splits(
     prep,  # a `Preparation` whose labels are decided
     only: str | None,  # split=… of the caller
     seed: int,
-    validation: float,  # fraction
+    validation: float | None,  # fraction; None: by the number of rows
     test,  # fraction, or the name of a split
 ) -> None:
     """Give every row its split (`part.to`): 0, 1, 2 for train, validation, test; -1 for unlabelled;

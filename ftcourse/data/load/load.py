@@ -109,7 +109,7 @@ def check_keywords(**given) -> None:
 
 
 def checked_cut(seed, validation, test):
-    """(seed, fraction for validation, fraction for test).
+    """(seed, fraction for validation or None, fraction for test).
 
     Raises `CourseError` for what is no fraction of the rows, and for two that leave none to train
     on.
@@ -127,7 +127,7 @@ def checked_cut(seed, validation, test):
         )
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
         raise CourseError(f"seed={seed!r}: give a whole number")
-    return seed, parts["validation"], test or 0
+    return seed, validation and parts["validation"], test or 0
 
 # %% ../../../nbs/lessons/02_data.ipynb #d065c0d7
 def load_task(
@@ -147,7 +147,9 @@ def load_task(
     split=None,
     revision=None,  # of a hub data set
     seed=0,  # of the cut into splits
-    validation=0.1,  # fraction cut off where the source has no such split
+    # fraction cut off where the source has no such split; None: a tenth of 100 rows or more, none
+    # of fewer
+    validation=None,
     test=0.1,  # the same; or the name of the split to score, such as "validation"
     columns=None,  # column names of a file without a header
     sep=None,  # separator of a file that does not say it
