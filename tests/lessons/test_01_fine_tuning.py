@@ -113,7 +113,7 @@ ex1 = Exercise(
     "01.1",
     "share_right",
     inputs=[(["a", "b", "b"], ["a", "b", "a"]), ([1, 1, 0, 0], [1, 1, 0, 0]), ([0], [1])],
-    solution=lambda predicted, true: sum(p == t for p, t in zip(predicted, true)) / len(true),
+    answer=lambda predicted, true: sum(p == t for p, t in zip(predicted, true)) / len(true),
     also=[
         lambda predicted, true: (
             1 - len([i for i, t in enumerate(true) if predicted[i] != t]) / len(predicted)
@@ -166,7 +166,7 @@ ex2 = Exercise(
     "01.2",
     "always_the_commonest",
     inputs=[(["spam", "ham", "ham", "ham"],), ([0, 1],), (["a", "b", "c", "a", "b", "a"],)],
-    solution=lambda labels: Counter(labels).most_common(1)[0][1] / len(labels),
+    answer=lambda labels: Counter(labels).most_common(1)[0][1] / len(labels),
     also=[lambda labels: max(labels.count(v) for v in labels) / len(labels)],
     mistakes={
         (
@@ -217,7 +217,7 @@ ex3 = Exercise(
         ([[90, 10], [5, 5]],),
         ([[8, 1, 1], [0, 4, 0], [3, 3, 0]],),
     ],
-    solution=lambda table: sum(shares(table)) / len(table),
+    answer=lambda table: sum(shares(table)) / len(table),
     also=[
         lambda table: over_classes(
             table, lambda i: 1 - sum(n for j, n in enumerate(table[i]) if j != i) / sum(table[i])
@@ -263,7 +263,7 @@ def test_exercise_3_is_sound_and_its_answer_is_the_balanced_accuracy_of_a_report
     assert ex3.proves()
     assert (
         abs(
-            ex3.solution([[90, 10], [5, 5]])
+            ex3.answer([[90, 10], [5, 5]])
             - balanced_accuracy([0] * 100 + [1] * 10, [0] * 90 + [1] * 10 + [0] * 5 + [1] * 5)
         )
         < 1e-12

@@ -237,7 +237,7 @@ ex1 = Exercise(
         (torch.tensor([1000.0, -1000.0]), torch.tensor([0, 1])),
         (torch.tensor([1000.0, -1000.0]), torch.tensor([1, 0])),
     ],
-    solution=lambda z, y: (
+    answer=lambda z, y: (
         -torch.where(y == 1, F.logsigmoid(z), F.logsigmoid(-z)).sum(),
         y.numel(),
     ),
@@ -303,7 +303,7 @@ ex2 = Exercise(
     "06.2",
     "untrained_loss",
     inputs=[(2,), (8,), (2000,)],
-    solution=math.log,
+    answer=math.log,
     also=[
         lambda k: -math.log(1 / k),
         lambda k: F.cross_entropy(torch.zeros(1, k), torch.tensor([0])).item(),
@@ -346,7 +346,7 @@ ex3 = Exercise(
         ),
         (torch.tensor([[1.0, 0.0], [0.0, 3.0], [0.0, 2.0]]), torch.tensor([0, -100, 0]), 0.3),
     ],
-    solution=smoothing_by(lambda total, keep: total),
+    answer=smoothing_by(lambda total, keep: total),
     also=[
         lambda z, y, e: (
             F.cross_entropy(z, y, label_smoothing=e, reduction="sum"),
