@@ -170,12 +170,12 @@ class Mutant:
 def mutants(
     function: Callable,  # defined by `def`, so that its source can be read
     n: int = 200,  # so many, where there are so many
-    seed: int = 0,  # of the pairs of changes
+    seed: int = 0,  # of the changes that are made together
 ) -> list[Mutant]:
-    "Answers that differ from `function` by one change or two, no two written alike."
+    "Answers that differ from `function` by one to three changes, no two written alike."
     tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     found = {ast.unparse(tree): None}
-    first = []
+    pool = []  # of mutants that may be changed once more
 
     def keep(changes, made):
         text = ast.unparse(made)
@@ -187,15 +187,17 @@ def mutants(
     for what, place, k in all_changes(tree):
         made = with_change(tree, place, k)
         if keep((what,), made):
-            first.append((what, made))
+            pool.append(((what,), made))
     retyped = [Mutant((f"result as {kind}",), in_type(function, kind)) for kind in TYPES]
     random, tries = Random(seed), 0
-    while len(found) + len(retyped) <= n and tries < 10 * n and first:
+    while len(found) + len(retyped) <= n and tries < 10 * n and pool:
         tries += 1
-        before, made = random.choice(first)
+        before, made = random.choice(pool)
         if more := all_changes(made):
             what, place, k = random.choice(more)
-            keep((before, what), with_change(made, place, k))
+            changes, again = (*before, what), with_change(made, place, k)
+            if keep(changes, again) and len(changes) < 3:
+                pool.append((changes, again))
     return [m for m in found.values() if m is not None][: n - len(retyped)] + retyped
 
 
@@ -360,7 +362,10 @@ def try_mutants(
 ) -> Trial:
     "Let an exercise judge mutants of its answers, and find out where it is wrong."
     answers = [f for f in (exercise.answer, *exercise.also) if is_written(f)]
-    made = [m for f in answers for m in mutants(f, n=-(-n // len(answers)), seed=seed)]
+    answers.sort(key=lambda f: len(inspect.getsource(f)))  # a short one has fewer mutants
+    made = []
+    for k, f in enumerate(answers):
+        made += mutants(f, n=-(-(n - len(made)) // (len(answers) - k)), seed=seed)
     fresh = [exercise.generate(Random(f"{seed} {i}")) for i in range(inputs)]
     wanted = [outcome(exercise.answer, x) for x in fresh]
     near = exercise.tolerance
