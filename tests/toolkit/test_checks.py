@@ -22,6 +22,24 @@ def test_same_compares_contents():
     assert not results_agree(float("nan"), 0.0)
     assert not results_agree({"a": 1}, {"b": 1})
 
+# %% nbs/toolkit/checks.ipynb #9a537719
+def test_a_message_shows_where_an_answer_differs_spaces_and_late_differences_too():
+    from ftcourse.course.practice.exercises import Exercise as Asked
+
+    two_spaces = Asked("00.7", "tidy", [("a  b",)], answer=lambda text: " ".join(text.split()))
+    assert two_spaces.judge(lambda text: text)[1] == "for 'a  b' got 'a  b', wanted 'a b'"
+    long = Asked("00.8", "count_up", [(60,)], answer=lambda n: list(range(n)))
+    late = long.judge(lambda n: [*range(n - 1), -1])[1]
+    assert "58, -1]" in late
+    assert "58, 59]" in late
+    assert len(late) < 200
+    assert "list(…)" in long.judge(lambda n: (i for i in range(n)))[1]
+    assert "list(…)" in long.judge(lambda n: map(int, range(n)))[1]
+    word = Asked("00.9", "word", [("a",)], answer=lambda text: text)
+    alike = word.judge(lambda text: type("Text", (str,), {})(text))[1]
+    assert "(Text)" in alike
+    assert "(str)" in alike
+
 # %% nbs/toolkit/checks.ipynb #5e1f0a12
 def test_a_right_answer_is_printed_after_a_try_or_when_it_is_asked_for_twice():
     def printed(f, *arguments):
@@ -41,24 +59,6 @@ def test_a_right_answer_is_printed_after_a_try_or_when_it_is_asked_for_twice():
     third = asked()
     printed(third.check, lambda x: x)
     assert printed(third.solution).startswith("def double")
-
-# %% nbs/toolkit/checks.ipynb #9a537719
-def test_a_message_shows_where_an_answer_differs_spaces_and_late_differences_too():
-    from ftcourse.course.practice.exercises import Exercise as Asked
-
-    two_spaces = Asked("00.7", "tidy", [("a  b",)], answer=lambda text: " ".join(text.split()))
-    assert two_spaces.judge(lambda text: text)[1] == "for 'a  b' got 'a  b', wanted 'a b'"
-    long = Asked("00.8", "count_up", [(60,)], answer=lambda n: list(range(n)))
-    late = long.judge(lambda n: [*range(n - 1), -1])[1]
-    assert "58, -1]" in late
-    assert "58, 59]" in late
-    assert len(late) < 200
-    assert "list(…)" in long.judge(lambda n: (i for i in range(n)))[1]
-    assert "list(…)" in long.judge(lambda n: map(int, range(n)))[1]
-    word = Asked("00.9", "word", [("a",)], answer=lambda text: text)
-    alike = word.judge(lambda text: type("Text", (str,), {})(text))[1]
-    assert "(Text)" in alike
-    assert "(str)" in alike
 
 # %% nbs/toolkit/checks.ipynb #c0ffeee2
 def test_a_test_that_is_left_out_is_skipped_under_pytest_and_said_in_a_notebook():

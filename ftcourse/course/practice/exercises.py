@@ -234,21 +234,6 @@ def code_key(f: Callable):
     constants = tuple(getattr(c, "co_code", None) or repr(c) for c in code.co_consts)
     return code.co_code, code.co_names, code.co_freevars, constants
 
-# %% ../../../nbs/toolkit/checks.ipynb #5e1f0a11
-@patch
-def solution(self: Exercise) -> None:
-    """Print a right answer. Asked for it before the first try, an exercise gives its first hint,
-    and the answer when it is asked again.
-    """
-    if not (self.passed or self._tries or self._asked):
-        self._asked = True
-        print(
-            f"{self.number} {self.name}: you have not tried it yet. Hint: {self.hints[0]}\n"
-            "  Ask again to see a right answer."
-        )
-        return
-    print(textwrap.dedent(inspect.getsource(self.answer)).rstrip())
-
 # %% ../../../nbs/toolkit/checks.ipynb #c6dbdc35
 def outcome(
     f: Callable,  # a learner's or our function
@@ -292,6 +277,21 @@ def differing_reprs(
         return tuple(f"{text} ({type(x).__name__})" for text, x in zip(short, (got, wanted)))
     start = len(os.path.commonprefix(texts)) - 20
     return tuple("…" + text[start : start + 78] + "…" * (len(text) > start + 78) for text in texts)
+
+# %% ../../../nbs/toolkit/checks.ipynb #5e1f0a11
+@patch
+def solution(self: Exercise) -> None:
+    """Print a right answer. Asked for it before the first try, an exercise gives its first hint,
+    and the answer when it is asked again.
+    """
+    if not (self.passed or self._tries or self._asked):
+        self._asked = True
+        print(
+            f"{self.number} {self.name}: you have not tried it yet. Hint: {self.hints[0]}\n"
+            "  Ask again to see a right answer."
+        )
+        return
+    print(textwrap.dedent(inspect.getsource(self.answer)).rstrip())
 
 # %% ../../../nbs/toolkit/checks.ipynb #c0ffeee1
 def skip(reason: str) -> None:
