@@ -25,7 +25,7 @@ LESSONS = story.lessons()
 TO_CONVERT = {f"{n:02}" for n in (1, *range(2, 6), *range(7, 19))}
 CONVERTED = [p for p in LESSONS if p.stem[:2] not in TO_CONVERT]
 named = pytest.mark.parametrize("path", CONVERTED, ids=[p.stem for p in CONVERTED])
-EXPLAINED = "`#| export`, is a comment to Python. It says that the cell is also part of the package `ftcourse`."
+EXPLAINED = "begins with `#| export`. That is a comment to Python, and says that the cell is also part of the package"
 
 
 def notebook(path):
