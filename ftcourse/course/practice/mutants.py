@@ -14,6 +14,7 @@ __all__ = [
 import ast
 import inspect
 import textwrap
+import warnings
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
@@ -255,14 +256,16 @@ def compiled(tree: ast.Module, function: Callable) -> Callable:
 
     names["_tick"] = tick
     try:
-        exec(compile(ast.unparse(counted), f"<mutant of {function.__name__}>", "exec"), names)
+        with warnings.catch_warnings(action="ignore"):  # Python doubts that 2[0] is meant
+            exec(compile(ast.unparse(counted), f"<mutant of {function.__name__}>", "exec"), names)
     except SyntaxError as e:
         return raising(e)
     made = names[function.__name__]
 
     def run(*arguments):
         ticks[0] = 0
-        return made(*arguments)
+        with warnings.catch_warnings(action="ignore"):  # NumPy says when it divides by zero
+            return made(*arguments)
 
     run.__name__ = function.__name__
     return run
