@@ -96,9 +96,9 @@ def test_what_stands_behind_the_lesson_is_folded_and_opens_at_a_click(lesson):
     heading.wait_for()
     assert inside.count() == 1
     assert not inside.is_visible()
-    heading.locator(".jp-collapseHeadingButton").click()
+    heading.locator(".jp-showHiddenCellsButton").click()
     inside.wait_for()
-    heading.locator(".jp-collapseHeadingButton").click()
+    heading.locator(".jp-collapseHeadingButton").dispatch_event("click")  # in sight only below the pointer
     inside.wait_for(state="hidden")
 
 

@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LESSONS = story.lessons()
 TO_CONVERT = {f"{n:02}" for n in (*range(2, 6), *range(7, 19))}
 CONVERTED = [p for p in LESSONS if p.stem[:2] not in TO_CONVERT]
+EVERY = pages.pages()
 named = pytest.mark.parametrize("path", CONVERTED, ids=[p.stem for p in CONVERTED])
 EXPLAINED = "begins with `#| export`. That is a comment to Python, and says that the cell is also part of the package"
 
@@ -54,6 +55,14 @@ def test_a_story_has_at_most_60_cells_and_says_how_long_it_takes(path):
     assert n.cells <= 60
     assert n.promised, "the first cell says how long the lesson takes: “About 30 minutes”"
     assert n.minutes <= n.promised, f"promised are {n.promised} minutes, words and exercises take {n.minutes}"
+
+
+@named
+def test_cells_of_a_story_are_short(path):
+    lines = {c["id"]: len(source(c).splitlines()) for c in cells(path)[0] if c["cell_type"] == "code"}
+    assert {i: n for i, n in lines.items() if n > 30} == {}
+    tests = {c["id"] for c in cells(path)[0] if re.match(r"#\| *test\b", source(c))}
+    assert {i: lines[i] for i in tests if lines[i] > 4} == {}, "a test in the story proves a point in three lines"
 
 
 @named
@@ -96,9 +105,8 @@ def test_what_is_behind_is_folded(path):
 
 @named
 def test_what_is_behind_is_folded_on_the_site(path):
-    every = pages.pages()
-    page = next(p for p in every if p.source == path.relative_to(ROOT).as_posix())
-    nb = build.notebook_page(page, every, stamp.address())
+    page = next(p for p in EVERY if p.source == path.relative_to(ROOT).as_posix())
+    nb = build.notebook_page(page, EVERY, stamp.address())
     raw = [source(c) for c in nb["cells"] if c["cell_type"] == "raw"]
     assert [text.startswith(start) for text, start in zip(raw, ("---", "<details>", "</details>"))] == [True] * 3
     assert source(nb["cells"][-1]) == "</details>"
@@ -116,7 +124,7 @@ def test_what_is_behind_is_folded_on_the_site(path):
 @named
 def test_a_story_holds_no_definition_of_an_exercise_and_no_proof(path):
     text = "\n".join(source(c) for c in cells(path)[0])
-    assert re.findall(r"\bExercise\(|\.proves\(|<details>|#\| test_setup", text) == []
+    assert re.findall(r"\bExercise\(|\.proves\(|<details>|#\| test_setup|^\w+\.solution\(", text, re.M) == []
     for x in exercises(path):
         assert re.search(rf"^\w+\.check\({x.name}\)", text, re.M), f"{x.number} has no stub"
 

@@ -96,6 +96,8 @@ ex1 = Exercise(
 
 # %% ../../../nbs/lessons/01_fine_tuning.ipynb #01be4013
 def always_the_commonest(labels):
+    from collections import Counter
+
     # a spam filter that is right 97 times of 100 is worthless where 97 of 100 messages are no spam
     return Counter(labels).most_common(1)[0][1] / len(labels)
 
