@@ -393,9 +393,10 @@ def try_mutants(
 
 def is_same_everywhere(f: Callable, exercise: Exercise, got, wanted, near: float) -> bool:
     "Whether a function's results hold the right numbers, on fresh inputs and on the exercise's."
-    own = [outcome(f, x) for x in exercise.trials]
-    pairs = zip([*own, *got], [*exercise.wanted, *wanted])
-    return not exercise.accepts and all(same_numbers(g, w, near) for g, w in pairs)
+    if exercise.accepts or not all(same_numbers(g, w, near) for g, w in zip(got, wanted)):
+        return False
+    own = (outcome(f, x) for x in exercise.trials)
+    return all(same_numbers(g, w, near) for g, w in zip(own, exercise.wanted))
 
 
 def is_written(f: Callable) -> bool:
