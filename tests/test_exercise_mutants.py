@@ -54,3 +54,45 @@ def test_random_inputs_are_the_same_every_time(exercise):
     twice = [[repr(exercise.generate(Random(k))) for k in range(5)] for _ in range(2)]
     assert twice[0] == twice[1]
     assert len(set(twice[0])) > 1
+
+
+def pairs(predicted, true):
+    return sum(p == t for p in predicted for t in true) / len(true)
+
+
+def first_label(labels):
+    return labels.count(labels[0]) / len(labels)
+
+
+def largest_label(labels):
+    return labels.count(max(labels)) / len(labels)
+
+
+def mean_of_the_diagonal(table):
+    total = 0
+    for i in range(len(table)):
+        total += table[i][i]
+    return total / len(table)
+
+
+def probabilities_wanted(logits, labels):
+    import torch
+
+    return torch.nn.BCELoss(reduction="sum")(logits, labels.float()), len(labels)
+
+
+@pytest.mark.parametrize(
+    "number, slip, words",
+    [
+        ("01.1", pairs, "every prediction with every label"),
+        ("01.2", first_label, "the first label"),
+        ("01.2", largest_label, "by the alphabet"),
+        ("01.3", mean_of_the_diagonal, "You averaged counts"),
+        ("06.1", probabilities_wanted, "wants probabilities, and these are logits"),
+    ],
+)
+def test_a_slip_that_a_reader_made_has_a_name(number, slip, words):
+    exercise = next(x for x in EVERY if x.number == number)
+    verdict, said = exercise.judge(slip)
+    assert verdict == "wrong"
+    assert words in said

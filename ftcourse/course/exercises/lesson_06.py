@@ -7,7 +7,7 @@ __all__ = [
     "ex1", "ex2", "ex3", "binary_loss", "binary_loss_of_torch", "binary_loss_by_softplus", "yes_or_no", "pair_of",
     "pairs_and_sums_of", "clamped", "shifted", "untrained_loss", "untrained_loss_in_two_steps",
     "untrained_loss_of_torch", "smoothed_loss", "smoothed_loss_of_torch", "smoothed_loss_by_targets",
-    "rows_of_which_some_count", "smoothed_apart", "smoothing_by"
+    "rows_of_which_some_count", "smoothed_probabilities", "smoothed_apart", "smoothing_by"
 ]
 
 # %% ../../../nbs/lessons/06_the_loss.ipynb #06be4010
@@ -187,6 +187,12 @@ def rows_of_which_some_count(random):
     return torch.tensor(logits), torch.tensor(labels), random.uniform(0.05, 0.4)
 
 # %% ../../../nbs/lessons/06_the_loss.ipynb #06be4015
+def smoothed_probabilities(z, y, e):
+    "Probabilities in the place of their logarithms."
+    p = z.softmax(-1)
+    return -((1 - e) * p.gather(-1, y[:, None]).sum() + e * p.mean(-1).sum()), len(y)
+
+
 def smoothed_apart(z, y, e):
     "ε spread over the other classes alone."
     logp, k = z.log_softmax(-1), z.shape[-1]
@@ -248,6 +254,9 @@ ex3 = Exercise(
             lambda z, y, e: z.log_softmax(-1).gather(-1, y[:, None]),
             lambda z, y, e: z.log_softmax(-1)[range(len(y)), y],
             lambda z, y, e: F.one_hot(y, z.shape[-1]),
+        ],
+        "You added up probabilities: the loss adds up their logarithms. Take log_softmax.": [
+            lambda z, y, e: smoothed_probabilities(z[y != -100], y[y != -100], e),
         ],
         (
             "You spread ε over the other classes, the right one left out: here it is spread over "
