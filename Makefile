@@ -8,8 +8,8 @@ RUN := HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 TOKENIZERS_PARALLELISM=false $(BIN
 JOBS ?= $(shell $(PYTHON) -c 'import os; print(min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))')
 LESSON ?= nbs/lessons/01_fine_tuning.ipynb
 # written by hand; the exporter formats the rest
-FORMATTED := nbs tools measure $(wildcard tests/*.py) ftcourse/course/notebooks.py $(shell find ftcourse -name __init__.py)
-.PHONY: box figures chromium colab site newest help lab test lessons export assets bench real aims claims intervals fuzz check style format clean
+FORMATTED := nbs tools measure $(wildcard tests/*.py) ftcourse/course/notebooks.py ftcourse/course/story.py $(shell find ftcourse -name __init__.py)
+.PHONY: story box figures chromium colab site newest help lab test lessons export assets bench real aims claims intervals fuzz check style format clean
 
 help:           ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -83,6 +83,9 @@ intervals: $(READY)    ## how often a 95% interval of a report holds the truth
 
 fuzz: $(READY) ## 10,000 spoilt files and other spoilt input: each gives a result or an error with its cure
 	OMP_NUM_THREADS=1 $(RUN) measure/fuzz.py
+
+story: $(READY)         ## how long each lesson is for its reader: cells, words, minutes, drawings, links
+	$(RUN) -m tools.story
 
 figures: $(READY)       ## figures on the code: long lines, names defined twice, tests, size
 	$(RUN) -m tools.figures

@@ -12,7 +12,7 @@ from pathlib import Path
 import lab
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 ROOT = Path(__file__).resolve().parent.parent
 WHY_NOT = lab.missing()
@@ -31,7 +31,9 @@ panel = TrainingPanel("reviews", "tiny-bert", rows=32, run="runs", names=[*SHOWN
 panel""",
     "'the copied cell goes here'",
 ]
-END = "from ftcourse.course.practice.progress import progress\nprint(progress()); print('THE', 'END')"
+END = """from ftcourse.course.practice.progress import progress
+assert ex1.answer.__module__ == "__main__", "the folded cells behind the lesson have not run"
+print(progress()); print('THE', 'END')"""
 PIXELS = """([picture, colours]) => {                        // how many points of a picture have each of some colours
     const canvas = document.createElement('canvas'), image = picture
     canvas.width = image.naturalWidth; canvas.height = image.naturalHeight
@@ -60,7 +62,7 @@ def desk(tmp_path_factory):
     for cell in lesson.cells:
         if cell.cell_type == "code":
             cell.outputs = []
-    lesson.cells.append(new_code_cell(END))
+    lesson.cells += [new_markdown_cell("## The end"), new_code_cell(END)]  # a heading ends what is folded
     (root / LESSON).parent.mkdir(parents=True)
     nbformat.write(lesson, root / LESSON)
     (root / "settings.ini").write_text((ROOT / "settings.ini").read_text(encoding="utf-8"), encoding="utf-8")
@@ -86,6 +88,18 @@ def lesson(desk):
 
 def test_lesson_01_begins(lesson):
     lab.output(lesson, "lesson 01 · profile tiny").wait_for()
+
+
+def test_what_stands_behind_the_lesson_is_folded_and_opens_at_a_click(lesson):
+    heading = lesson.locator(".jp-MarkdownCell", has=lesson.locator("h2", has_text="Behind the lesson"))
+    inside = lesson.locator(".jp-MarkdownCell h3", has_text="How the verbs are made")
+    heading.wait_for()
+    assert inside.count() == 1
+    assert not inside.is_visible()
+    heading.locator(".jp-showHiddenCellsButton").click()
+    inside.wait_for()
+    heading.locator(".jp-collapseHeadingButton").dispatch_event("click")  # in sight only below the pointer
+    inside.wait_for(state="hidden")
 
 
 def status(page, pattern: str):

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import importlib.util
+import inspect
 import json
 import re
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from ftcourse.course.practice.exercises import Exercise
 from ftcourse.course.practice.progress import lesson_numbers
 from ftcourse.course.practice.quizzes import questions, quiz
+from ftcourse.course.story import halves
 
 ROOT = Path(__file__).resolve().parent.parent
 LESSONS = [p for p in sorted((ROOT / "nbs" / "lessons").glob("[01][0-9]_*.ipynb")) if p.stem[:2] <= "18"]
@@ -23,6 +25,12 @@ def cells(path):
 
 def code(path):
     return [source for kind, source in cells(path) if kind == "code"]
+
+
+def halves_of(path):
+    "(code of the story, whether something stands behind it)."
+    story, behind = halves(json.loads(path.read_text(encoding="utf-8"))["cells"])
+    return ["".join(c["source"]) for c in story if c["cell_type"] == "code"], bool(behind)
 
 
 def named(test):
@@ -42,7 +50,7 @@ def bound_by(path):
 def names_of(path):
     "What a learner's cell can use: the imports of the lesson, its one-line functions, and what it exports."
     found = {}
-    sources = [s for s in code(path) if "google.colab" not in s]
+    sources = [s for s in halves_of(path)[0] if "google.colab" not in s]
     for source in sources:
         if source.lstrip().startswith(("%", "!")):
             continue
@@ -52,7 +60,8 @@ def names_of(path):
             )
             if isinstance(node, (ast.Import, ast.ImportFrom)) or in_one_line:
                 exec(compile(ast.Module([node], []), path.name, "exec"), found)
-    for room in {r for s in sources for r in re.findall(r"^#\| (?:default_exp|export) (\S+)", s, re.M)}:
+    rooms = {r for s in code(path) for r in re.findall(r"^#\| (?:default_exp|export) (\S+)", s, re.M)}
+    for room in {r for r in rooms if not r.startswith("course.exercises.")}:
         module = importlib.import_module(f"ftcourse.{room}")
         found |= {k: v for k, v in vars(module).items() if not k.startswith("__") and v is not None}
     return found
@@ -76,6 +85,8 @@ def test_each_exercise_has_a_stub_a_check_and_a_folded_solution_that_is_right(pa
     text = "\n".join(code(path))
     prose = "\n".join(s for kind, s in cells(path) if kind == "markdown")
     folded = re.findall(r"<details>.*?```python\n(.*?)```", prose, re.S)
+    if halves_of(path)[1]:  # what `ex.solution()` prints, to be pasted into the stub's cell
+        folded = [inspect.getsource(x.answer) for x in exercises.values()]
     for name, x in exercises.items():
         assert f"{name}.proves()" in text, f"{x.number} is not proven"
         assert f"{name}.check({x.name})" in text, f"{x.number} is not checked"

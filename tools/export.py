@@ -3,8 +3,8 @@
 What the first line of a cell says:
 
 `#| export`, `#| export metrics.scores`
-    The cell goes into the notebook's module, or into the named one. A string at the beginning of a module's first cell
-    is the module's docstring.
+    The cell goes into the notebook's module, or into the named one. A string at the beginning of a cell is the module's
+    docstring, and that cell comes first in the module, wherever in the notebook it stands.
 `#| test what it shows`
     A test that binds no name: it becomes a pytest function as it stands.
 `#| test`
@@ -194,12 +194,18 @@ class TestExport:
         out.write_text(f"# {MARK}{rel}.\n" + "\n".join(sorted(head)) + "".join(body) + "\n", encoding="utf-8")
 
 
+def has_docstring(cell):
+    "Whether a cell begins with a string."
+    body = ast.parse(cell.source).body if cell.cell_type == "code" else []
+    return bool(body) and isinstance(body[0], ast.Expr) and isinstance(getattr(body[0].value, "value", None), str)
+
+
 def take_docstring(cells):
     "The string at the beginning of the first code cell, which is taken out of it; None where there is none."
     first = next((c for c in cells if c.cell_type == "code" and c.source.strip()), None)
-    body = first and ast.parse(first.source).body
-    if not body or not isinstance(body[0], ast.Expr) or not isinstance(getattr(body[0].value, "value", None), str):
+    if not first or not has_docstring(first):
         return None
+    body = ast.parse(first.source).body
     lines = first.source.split("\n")
     del lines[body[0].lineno - 1 : body[0].end_lineno]
     first.set_source("\n".join(lines).strip("\n"))
@@ -216,6 +222,8 @@ def module_maker():
             self.is_new = not self.fname.exists()
 
         def make(self, cells, all_cells=None, lib_path=None):
+            # the cell with the docstring has the imports too, and may stand behind the lesson that defines functions
+            cells = sorted(cells, key=lambda cell: not has_docstring(cell))
             said = take_docstring(cells)
             for cell in cells:
                 if cell.cell_type == "code" and cell.source.endswith(";"):  # it only silences a notebook

@@ -18,13 +18,14 @@ import time
 from pathlib import Path
 
 from ftcourse.core.files import replace_file
+from ftcourse.course.story import fold, halves, length
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LIMIT = 90  # seconds that a lesson may take in the tiny profile
 
 
 def run(path, save=False, timeout=600):
-    "Execute one notebook -> dict(notebook, cells, seconds, mib, error)."
+    "Execute one notebook -> dict(notebook, cells, seconds, mib, error, story)."
     import nbformat
     from nbclient import NotebookClient
 
@@ -56,6 +57,7 @@ def run(path, save=False, timeout=600):
         seconds=seconds,
         mib=mib,
         error=error,
+        story=str(length(nb.cells)) if halves(nb.cells)[1] else "",
     )
 
 
@@ -126,8 +128,10 @@ def save_notebook(nb, path):
                 for kind in ("text/plain", "text/html"):
                     if kind in o.get("data", {}):
                         o.data[kind] = without_places(o.data[kind])
-    clean_nb(nb, clean_ids=True, allowed_cell_metadata_keys=["jupyter"])
-    nb.metadata = nbformat.NotebookNode(kernelspec={"display_name": "python3", "language": "python", "name": "python3"})
+    sections = fold(nb.cells)
+    clean_nb(nb, clean_ids=True, allowed_cell_metadata_keys=["id", "jp-MarkdownHeadingCollapsed", "jupyter"])
+    kernel = {"display_name": "python3", "language": "python", "name": "python3"}
+    nb.metadata = nbformat.from_dict({**sections, "kernelspec": kernel})
     with replace_file(path) as new:
         nbformat.write(nb, new)
 
@@ -217,7 +221,7 @@ def main(args):
         rows.append(r)
         print(
             f"{r['notebook']:<44} {r['cells']:>5} {r['seconds']:>8.1f} {r['mib']:>9.0f}"
-            + (f"   FAILED at {r['error']}" if r["error"] else ""),
+            + (f"   FAILED at {r['error']}" if r["error"] else f"   {r['story']}".rstrip()),
             flush=True,
         )
         if r["error"]:

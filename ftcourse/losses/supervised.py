@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = [
-    "log_softmax", "supervised_rows", "cross_entropy", "balanced_weights", "mean_loss", "next_tokens",
-    "causal_loss", "masked_loss", "binary_cross_entropy", "squared_error", "span_loss"
+    "log_softmax", "next_tokens", "causal_loss", "supervised_rows", "cross_entropy", "balanced_weights",
+    "mean_loss", "masked_loss", "span_loss", "binary_cross_entropy", "squared_error"
 ]
 
 # %% ../../nbs/lessons/06_the_loss.ipynb #ed37fdff
@@ -26,6 +26,29 @@ def log_softmax(
     """
     z = logits - logits.amax(-1, keepdim=True)
     return z - z.exp().sum(-1, keepdim=True).log()
+
+# %% ../../nbs/lessons/06_the_loss.ipynb #ccd31880
+def next_tokens(
+    ids: Tensor,  # (batch, length), the tokens themselves
+    # (batch, length), true where a token may be learned (not padding, not the prompt)
+    supervised: Tensor,
+) -> Tensor:  # (batch, length): at t the token at t+1; -100 where there is nothing to learn
+    "The targets of a language model. The shift happens here, once."
+    # shift the labels: the logits, a vocabulary wide, need no copy
+    labels = torch.full_like(ids, -100)
+    labels[:, :-1] = ids[:, 1:].masked_fill(~supervised[:, 1:].bool(), -100)
+    return labels
+
+
+def causal_loss(
+    logits: Tensor,  # (batch, length, vocab), position t is the guess for token t+1
+    ids: Tensor,  # (batch, length), the tokens themselves
+    # (batch, length), true where a token may be learned (not padding, not the prompt)
+    supervised: Tensor,
+    # (sum, count) over supervised targets; the first token of a row is nobody's target
+) -> tuple[Tensor, int]:
+    "Next-token negative log-likelihood."
+    return cross_entropy(logits, next_tokens(ids, supervised))
 
 # %% ../../nbs/lessons/06_the_loss.ipynb #b5c5d106
 def supervised_rows(
@@ -113,29 +136,6 @@ def mean_loss(
         )
     return total / count
 
-# %% ../../nbs/lessons/06_the_loss.ipynb #ccd31880
-def next_tokens(
-    ids: Tensor,  # (batch, length), the tokens themselves
-    # (batch, length), true where a token may be learned (not padding, not the prompt)
-    supervised: Tensor,
-) -> Tensor:  # (batch, length): at t the token at t+1; -100 where there is nothing to learn
-    "The targets of a language model. The shift happens here, once."
-    # shift the labels: the logits, a vocabulary wide, need no copy
-    labels = torch.full_like(ids, -100)
-    labels[:, :-1] = ids[:, 1:].masked_fill(~supervised[:, 1:].bool(), -100)
-    return labels
-
-
-def causal_loss(
-    logits: Tensor,  # (batch, length, vocab), position t is the guess for token t+1
-    ids: Tensor,  # (batch, length), the tokens themselves
-    # (batch, length), true where a token may be learned (not padding, not the prompt)
-    supervised: Tensor,
-    # (sum, count) over supervised targets; the first token of a row is nobody's target
-) -> tuple[Tensor, int]:
-    "Next-token negative log-likelihood."
-    return cross_entropy(logits, next_tokens(ids, supervised))
-
 # %% ../../nbs/lessons/06_the_loss.ipynb #59d6460e
 def masked_loss(
     logits: Tensor,  # (batch, length, vocab), position t is the guess for token t
@@ -144,6 +144,20 @@ def masked_loss(
 ) -> tuple[Tensor, int]:  # (sum, count) over hidden positions
     "Negative log-likelihood of hidden tokens (Devlin et al. 2019, §3.1)."
     return cross_entropy(logits, labels, ignore)
+
+# %% ../../nbs/lessons/06_the_loss.ipynb #1386d102
+def span_loss(
+    start_logits: Tensor,  # (batch, length)
+    end_logits: Tensor,  # (batch, length)
+    starts: Tensor,  # (batch,), position of the answer's first token
+    ends: Tensor,  # (batch,), position of its last token
+    ignore: int = -100,  # in either: the row has no answer in sight, leave it out
+) -> tuple[Tensor, int]:  # sum over rows of the mean of start and end loss, in nats; count of rows
+    "Negative log-likelihood of the answer's two ends (Devlin et al. 2019, §4.2)."
+    unknown = (starts == ignore) | (ends == ignore)
+    first, count = cross_entropy(start_logits, starts.masked_fill(unknown, ignore), ignore)
+    last, _ = cross_entropy(end_logits, ends.masked_fill(unknown, ignore), ignore)
+    return (first + last) / 2, count
 
 # %% ../../nbs/lessons/06_the_loss.ipynb #bad574cb
 def binary_cross_entropy(
@@ -184,17 +198,3 @@ def squared_error(
         scores, targets = scores[known], targets[known]
     scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
     return (scores - targets).pow(2).sum(), targets.numel()
-
-# %% ../../nbs/lessons/06_the_loss.ipynb #1386d102
-def span_loss(
-    start_logits: Tensor,  # (batch, length)
-    end_logits: Tensor,  # (batch, length)
-    starts: Tensor,  # (batch,), position of the answer's first token
-    ends: Tensor,  # (batch,), position of its last token
-    ignore: int = -100,  # in either: the row has no answer in sight, leave it out
-) -> tuple[Tensor, int]:  # sum over rows of the mean of start and end loss, in nats; count of rows
-    "Negative log-likelihood of the answer's two ends (Devlin et al. 2019, §4.2)."
-    unknown = (starts == ignore) | (ends == ignore)
-    first, count = cross_entropy(start_logits, starts.masked_fill(unknown, ignore), ignore)
-    last, _ = cross_entropy(end_logits, ends.masked_fill(unknown, ignore), ignore)
-    return (first + last) / 2, count

@@ -233,7 +233,7 @@ ex1 = Exercise(
         ([], ["a"]),
         (["a"], []),
     ],
-    solution=leaking_by(fold),
+    answer=leaking_by(fold),
     also=[one_by_one],
     mistakes={
         "You compare letter by letter: capitals and double spaces hide the repeats.": leaking_by(
@@ -316,7 +316,7 @@ def with_repeats(train, split):
 ex2 = Exercise(
     "02.2",
     "class_numbers",
-    solution=numbered_by(sized),
+    answer=numbered_by(sized),
     inputs=[
         (["neg", "neu", "pos", "neu"], ["pos", "neg", "pos", "neg"]),
         (["9", "10", "1"], ["10", "9", "5"]),
@@ -434,7 +434,7 @@ ex3 = Exercise(
         ([], 0.5),
         (["no", "yes", "maybe", "never", "always"], 0.7),
     ],
-    solution=below(),
+    answer=below(),
     also=[
         dealt,
         lambda texts, share: [
@@ -488,7 +488,7 @@ ex3 = Exercise(
 # %% nbs/lessons/02_data.ipynb #9245b3a9
 def test_exercise_3_is_sound_and_its_answer_keeps_repeats_together():
     assert ex3.proves()
-    split = ex3.solution(film, 0.5)
+    split = ex3.answer(film, 0.5)
     assert split[0] == split[2]
     assert split[1] == split[-1]
     assert split[4] == split[5]

@@ -604,7 +604,7 @@ fitting = Exercise(
     "03.1",
     "room_for",
     inputs=[(9, 3, 8), (3, 9, 8), (9, 9, 7), (2, 3, 8), (0, 9, 4), (9, 8, 7), (5, 5, 0)],
-    solution=by_loop,
+    answer=by_loop,
     also=[at_once],
     mistakes={
         "You only shorten the second text: that is the rule for a question and its passage.": [
@@ -702,7 +702,7 @@ spans = Exercise(
         (places, 0, 3),
         (places, 3, 8),
     ],
-    solution=touching,
+    answer=touching,
     also=[by_characters],
     mistakes={
         (
@@ -766,7 +766,7 @@ assistant_only = marks(lambda role, tokens, end: [role == "assistant"] * (len(to
 said_by = Exercise(
     "03.3",
     "learned",
-    solution=assistant_only,
+    answer=assistant_only,
     inputs=[
         ([("user", [5, 6], 2), ("assistant", [7], 2)],),
         ([("system", [4], 2), ("user", [5], 2), ("assistant", [7, 2, 8], 2)],),

@@ -197,7 +197,7 @@ waste = Exercise(
     "04.1",
     "padding_of",
     inputs=[([3, 7, 3, 4, 4], 2), ([5, 1, 1, 1], 4), ([2, 2, 2], 2), ([1, 9, 30, 20, 8], 3)],
-    solution=fraction,
+    answer=fraction,
     also=[row_by_row],
     mistakes={
         "You pad every batch to the longest text of all: each batch needs only its own longest.": [
@@ -289,7 +289,7 @@ leftward = Exercise(
         ([[4, 0, 4], [0, 4]], 0),
         ([[1], [2, 3, 4]], 7),
     ],
-    solution=on_the_left,
+    answer=on_the_left,
     also=[by_columns],
     mistakes={
         (
@@ -376,7 +376,7 @@ going_on = Exercise(
         (5, 1, 3, 20, 4),
         (1, 0, 1, 7, 3),
     ],
-    solution=still_to_do,
+    answer=still_to_do,
     also=[
         lambda seed, epoch, done, n, size: (
             lambda order: [order[i : i + size] for i in range(done * size, n, size)]

@@ -478,7 +478,7 @@ def mean_solution(hidden, mask):
 mean_exercise = Exercise(
     "05.1",
     "mean_pool",
-    solution=mean_solution,
+    answer=mean_solution,
     inputs=[
         (torch.arange(12.0).reshape(1, 4, 3), torch.tensor([[1, 1, 0, 0]])),
         (torch.randn(3, 5, 2), torch.tensor([[1] * 5, [1, 1, 1, 0, 0], [0, 0, 0, 1, 1]])),
@@ -553,7 +553,7 @@ size_exercise = Exercise(
     "05.2",
     "block_parameters",
     inputs=[(128, 512), (768, 3072), (16, 32)],
-    solution=block_count,
+    answer=block_count,
     also=[
         lambda d, f: 4 * d * d + 2 * d * f + 9 * d + f,
         lambda d, f: sum(p.numel() for p in torch.nn.TransformerEncoderLayer(d, 1, f).parameters()),
@@ -613,7 +613,7 @@ window_exercise = Exercise(
     "05.3",
     "sliding_mask",
     inputs=[(5, 2), (6, 3), (4, 1), (3, 5)],
-    solution=lambda n, window: torch.ones(n, n).tril().triu(1 - window).bool(),
+    answer=lambda n, window: torch.ones(n, n).tril().triu(1 - window).bool(),
     also=[
         lambda n, window: (
             ((back := torch.arange(n)[:, None] - torch.arange(n)) >= 0) & (back < window)
@@ -671,4 +671,4 @@ def test_the_exercises_accept_their_solutions_and_name_each_mistake():
     per_block = dict((part, n) for part, n, _ in load_model("tiny-bert", head="lm").table())[
         "layer 1"
     ]
-    assert size_exercise.solution(128, 512) == per_block
+    assert size_exercise.answer(128, 512) == per_block

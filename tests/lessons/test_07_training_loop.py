@@ -608,7 +608,7 @@ ex1 = Exercise(
         ([torch.tensor([3.0]), torch.tensor([4.0])], 0),
         ([torch.zeros(2), torch.zeros(1)], 1.0),
     ],
-    solution=clipped,
+    answer=clipped,
     also=[
         lambda grads, limit: (
             [g / max(torch.cat([x.flatten() for x in grads]).norm() / limit, 1.0) for g in grads]
@@ -731,7 +731,7 @@ ex2 = Exercise(
         ([0.3, 0.4, 0.5, 0.6, 0.1], 3),
         ([0.5, 0.5, 0.5, 0.4], 2),
     ],
-    solution=stopped,
+    answer=stopped,
     also=[
         lambda losses, patience: next(
             (i for i in range(len(losses)) if since(losses, i) >= patience), len(losses) - 1
@@ -801,7 +801,7 @@ ex3 = Exercise(
         (0, 0, 4),
         (5, 5, 5),
     ],
-    solution=triangle,
+    answer=triangle,
     also=[
         lambda step, warm, total: (
             (total - step) / (total - warm)

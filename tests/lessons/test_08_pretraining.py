@@ -175,7 +175,7 @@ ex1 = Exercise(
         ([[5, 0], [6, 7]], [[False, False], [True, True]]),
         ([[0, 3]], [[True, False]]),
     ],
-    solution=labelled(lambda t: -100),
+    answer=labelled(lambda t: -100),
     also=[
         lambda ids, chosen: [
             [{True: t, False: -100}[c] for t, c in zip(*pair)] for pair in zip(ids, chosen)
@@ -235,7 +235,7 @@ ex2 = Exercise(
     "08.2",
     "pmi",
     inputs=[(10, 20, 30, 1000), (5, 5, 5, 100), (0, 4, 4, 50), (1, 50, 50, 100)],
-    solution=company(lift),
+    answer=company(lift),
     also=[
         lambda both, a, b, n: (
             max(0.0, math.log(both) + math.log(n) - math.log(a) - math.log(b)) if both else 0.0
@@ -319,7 +319,7 @@ ex3 = Exercise(
         ([[5]], [[False]], [[0.0]], 4, [[9]]),
         ([[6, 3]], [[True, True]], [[0.799, 0.05]], 1, [[8, 8]]),
     ],
-    solution=unless_chosen(lambda t, d, m, o: m if d < 0.8 else o if d < 0.9 else t),
+    answer=unless_chosen(lambda t, d, m, o: m if d < 0.8 else o if d < 0.9 else t),
     also=[in_place],
     mistakes={
         (

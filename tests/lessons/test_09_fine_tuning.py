@@ -89,7 +89,7 @@ ex1 = Exercise(
     "09.1",
     "layer_rates",
     inputs=[(3, 1e-3, 0.5), (1, 0.1, 0.9), (4, 1.0, 0.1)],
-    solution=lambda layers, lr, decay: [lr * decay ** (layers - 1 - i) for i in range(layers)],
+    answer=lambda layers, lr, decay: [lr * decay ** (layers - 1 - i) for i in range(layers)],
     also=[from_the_top],
     mistakes={
         "Your list begins with the top layer: the lowest comes first.": lambda layers, lr, decay: [
@@ -145,7 +145,7 @@ ex2 = Exercise(
     "09.2",
     "updates",
     inputs=[(32, 16, 20), (33, 16, 2), (31, 16, 3), (5, 16, 3), (100, 8, 1)],
-    solution=lambda rows, batch_size, epochs: -(-rows // batch_size) * epochs,
+    answer=lambda rows, batch_size, epochs: -(-rows // batch_size) * epochs,
     also=[
         lambda rows, batch_size, epochs: len(range(0, rows, batch_size)) * epochs,
         lambda rows, batch_size, epochs: sum(
@@ -237,7 +237,7 @@ ex3 = Exercise(
         (twelve, "last-3"),
         (twelve, "last-10"),
     ],
-    solution=kept,
+    answer=kept,
     also=[from_an_index],
     mistakes={
         (
@@ -298,4 +298,4 @@ def test_exercise_3_is_sound_and_its_answer_is_what_freeze_leaves_free():
                 for name, p in part_names.items()
                 if dict(judge.network.named_parameters())[name].requires_grad
             )
-        ) == ex3.solution(two, what)
+        ) == ex3.answer(two, what)

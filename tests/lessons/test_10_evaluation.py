@@ -714,7 +714,7 @@ f1_exercise = Exercise(
     "10.1",
     "f1_of",
     inputs=[(8, 12, 2), (0, 0, 5), (0, 0, 0), (3, 1, 0), (0, 4, 0)],
-    solution=lambda tp, fp, fn: 2 * tp / (2 * tp + fp + fn) if tp + fp + fn else 0.0,
+    answer=lambda tp, fp, fn: 2 * tp / (2 * tp + fp + fn) if tp + fp + fn else 0.0,
     also=[lambda *c: without_zero(*rated(*c))],
     mistakes={
         (
@@ -778,7 +778,7 @@ perplexity_exercise = Exercise(
     "10.2",
     "corpus_perplexity",
     inputs=[([(0.4, 3), (1.5, 5)],), ([(30.0, 10), (2.0, 2), (9.0, 6)],)],
-    solution=lambda pairs: math.exp(pooled(pairs)),
+    answer=lambda pairs: math.exp(pooled(pairs)),
     also=[lambda pairs: math.prod(math.exp(s / sum(n for _, n in pairs)) for s, _ in pairs)],
     mistakes={
         (
@@ -835,7 +835,7 @@ coin_exercise = Exercise(
     "10.3",
     "coin_test",
     inputs=[(7, 2), (2, 7), (5, 5), (0, 0), (30, 12), (5, 0)],
-    solution=lambda wins, losses: min(1.0, 2 * tail(wins + losses, min(wins, losses))),
+    answer=lambda wins, losses: min(1.0, 2 * tail(wins + losses, min(wins, losses))),
     also=[
         lambda w, l: (
             sum(math.comb(w + l, i) for i in range(w + l + 1) if abs(2 * i - w - l) >= abs(w - l))

@@ -207,7 +207,7 @@ def by_words(text):
 ex1 = Exercise(
     "11.1",
     "flip",
-    solution=flipped,
+    answer=flipped,
     inputs=[
         ("The soup was good.",),
         ("The brakes were not good, and the cabin was tidy.",),
@@ -286,7 +286,7 @@ def walking(true, probability, thresholds, miss, alarm):
 ex2 = Exercise(
     "11.2",
     "cheapest",
-    solution=lambda true, probability, thresholds, miss, alarm: min(
+    answer=lambda true, probability, thresholds, miss, alarm: min(
         thresholds, key=lambda c: costs(true, probability, c, miss, alarm)
     ),
     inputs=[
@@ -383,7 +383,7 @@ ex3 = Exercise(
     "11.3",
     "weights",
     inputs=[([9, 1],), ([50, 50],), ([6, 3, 1],)],
-    solution=lambda counts: [sum(counts) / (len(counts) * n) for n in counts],
+    answer=lambda counts: [sum(counts) / (len(counts) * n) for n in counts],
     also=[lambda counts: [1 / (n * len(counts) / sum(counts)) for n in counts]],
     mistakes={
         (

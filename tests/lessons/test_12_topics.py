@@ -409,7 +409,7 @@ ex1 = Exercise(
         (named, [[0.1, 0.1, 0.1]], [0.5, 0.5, 0.5]),
         (named, [[0.8, 0.55, 0.2], [0.9, 0.6, 0.95]], [0.8, 0.5, 0.1]),
     ],
-    solution=lambda labels, probs, thresholds: [
+    answer=lambda labels, probs, thresholds: [
         [name for name, p, t in zip(labels, row, thresholds) if p > t] for row in probs
     ],
     also=[looped],
@@ -495,7 +495,7 @@ ex2 = Exercise(
         ([{"a"}, {"b"}], [{"a"}, {"b"}], 3),
         ([{"a", "b", "c"}, {"d"}], [{"a"}, set()], 8),
     ],
-    solution=lambda true, pred, k: (
+    answer=lambda true, pred, k: (
         sum(t == p for t, p in zip(true, pred)) / len(true),
         1 - sum(len(t ^ p) for t, p in zip(true, pred)) / (k * len(true)),
     ),
@@ -599,7 +599,7 @@ ex3 = Exercise(
         (tree, [0.05, 0.3, 0.3, 0.25, 0.05, 0.05]),
         (["ENTY:food", "ENTY:sport", "LOC:city", "NUM:date"], [0.3, 0.3, 0.15, 0.25]),
     ],
-    solution=lambda labels, probs: max(
+    answer=lambda labels, probs: max(
         (sum(p for name, p in zip(labels, probs) if name.startswith(c + ":")), c)
         for c in {name.split(":")[0] for name in labels}
     )[1],

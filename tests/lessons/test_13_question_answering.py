@@ -691,7 +691,7 @@ def by_diagonals(start, end):
 picks = Exercise(
     "13.1",
     "pick",
-    solution=joint,
+    answer=joint,
     inputs=[
         ([0.0, 2.0, 5.0, 1.0], [0.0, 6.0, 1.0, 4.0]),
         ([1.0, 4.0, 0.0], [0.0, 5.0, 1.0]),
@@ -770,7 +770,7 @@ speaks = Exercise(
     "13.2",
     "speak",
     inputs=[(ws, t) for ws in rows_of for t in (0.0, 3.0, -3.0, 2.0)],
-    solution=rule(lambda ws: min(n for n, *_ in ws), highest),
+    answer=rule(lambda ws: min(n for n, *_ in ws), highest),
     also=[by_sorting],
     mistakes={
         (
@@ -860,7 +860,7 @@ bytes_of = Exercise(
     "13.3",
     "place",
     inputs=texts,
-    solution=from_bytes,
+    answer=from_bytes,
     also=[letter_by_letter],
     mistakes={
         (

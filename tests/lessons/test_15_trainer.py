@@ -183,7 +183,7 @@ ex1 = Exercise(
         (np.array([[-3.0, -1.0]]), np.array([1])),
         (np.array([[1.0, 2.0], [3.0, 0.0], [0.0, 4.0]]), np.array([0, 1, 1])),
     ],
-    solution=lambda z, y: {"accuracy": float((z.argmax(-1) == y).mean())},
+    answer=lambda z, y: {"accuracy": float((z.argmax(-1) == y).mean())},
     also=[
         lambda z, y: {
             "accuracy": 1
@@ -270,7 +270,7 @@ ex2 = Exercise(
         ([{"input_ids": [5, 9], "labels": 2}, {"input_ids": [5, 6, 9], "labels": 0}], 9),
         ([{"input_ids": [4], "labels": 1}], 0),
     ],
-    solution=lambda rows, pad_id: collated(rows, pad_id),
+    answer=lambda rows, pad_id: collated(rows, pad_id),
     also=[grown],
     mistakes={
         (
@@ -331,7 +331,7 @@ ex3 = Exercise(
         (70, 16, 4, 0.2),
         (30, 16, 20, 0.1),
     ],
-    solution=lambda rows, batch_size, epochs, share: math.ceil(
+    answer=lambda rows, batch_size, epochs, share: math.ceil(
         round(share * math.ceil(rows / batch_size) * epochs, 6)
     ),
     also=[
@@ -426,7 +426,7 @@ ex4 = Exercise(
         ([0.5, 0.5, 0.5, 0.5], 2),
         ([0.5, 0.6, 0.4, 0.5, 0.3, 0.4, 0.35], 2),
     ],
-    solution=stopping,
+    answer=stopping,
     also=[looking_back],
     mistakes={
         (

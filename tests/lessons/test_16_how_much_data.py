@@ -218,7 +218,7 @@ ex1 = Exercise(
         ({8: 0.9, 16: 0.95}, 0.5),
         ({8: 0.9, 16: 0.7}, 0.8),
     ],
-    solution=from_the_end,
+    answer=from_the_end,
     also=[
         lambda curve, target: min(
             (n for n in curve if all(s >= target for m, s in curve.items() if m >= n)), default=None
@@ -257,7 +257,7 @@ def test_exercise_1_is_sound_and_labels_for_agrees():
     assert ex1.proves()
     for curve, target in ex1.inputs:
         runs = {n: [s, s] for n, s in curve.items()}
-        assert labels_for(runs, target) == ex1.solution(curve, target)
+        assert labels_for(runs, target) == ex1.answer(curve, target)
 
 # %% nbs/lessons/16_how_much_data.ipynb #16a00146
 from math import exp, log
@@ -277,7 +277,7 @@ ex2 = Exercise(
         (50, 0.2, 25, 0.4, 400),
         (10, 0.3, 20, 0.3, 500),
     ],
-    solution=lambda n1, e1, n2, e2, n: e1 * (n / n1) ** (log(e2 / e1) / log(n2 / n1)),
+    answer=lambda n1, e1, n2, e2, n: e1 * (n / n1) ** (log(e2 / e1) / log(n2 / n1)),
     also=[by_logs],
     mistakes={
         (
@@ -353,7 +353,7 @@ ex3 = Exercise(
         ([[0.05, 0.9, 0.05], [0.46, 0.44, 0.1], [0.42, 0.3, 0.28]], [], 2),
         ([[0.45, 0.44, 0.11], [0.46, 0.27, 0.27]], [], 1),
     ],
-    solution=ranked,
+    answer=ranked,
     also=[one_by_one],
     mistakes={
         "Those include rows that have a label: leave them out first.": lambda probs, labelled, n: (

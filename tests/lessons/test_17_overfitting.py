@@ -480,7 +480,7 @@ ex1 = Exercise(
         ([0.6, 0.7, 0.5, 0.6, 0.5, 0.55, 0.4], 3),
         ([0.8, 0.9, 0.7, 0.65, 0.7, 0.6, 0.7, 0.75, 0.5], 2),
     ],
-    solution=patient,
+    answer=patient,
     also=[by_scanning],
     mistakes={
         (
@@ -561,7 +561,7 @@ ex2 = Exercise(
         ([1, 1], [0, 1], [0, 0]),
         ([2, 0, 1, 1, 0, 2], [0, 1, 2, 0, 0, 2], [2, 2, 1, 1, 1, 2]),
     ],
-    solution=shares,
+    answer=shares,
     also=[with_arrays],
     mistakes={
         (
@@ -604,7 +604,7 @@ def test_exercise_2_is_sound_and_its_first_number_is_what_memorised_gives():
     assert (
         abs(
             memorised(heart, said)
-            - ex2.solution(
+            - ex2.answer(
                 heart.label_ids("train").tolist(), list(heart.train["was"]), said.tolist()
             )[0]
         )
@@ -632,7 +632,7 @@ ex3 = Exercise(
         ([0.8, 0.8], [0.9, 0.7]),
         ([0.75, 0.5, 0.9], [0.5, 0.6, 0.8]),
     ],
-    solution=taken,
+    answer=taken,
     also=[by_sorting],
     mistakes={
         "You choose by the test rows: choose by validation, then look.": lambda validation, test: (

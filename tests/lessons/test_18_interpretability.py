@@ -392,7 +392,7 @@ ex1 = Exercise(
         ([2.0, 5.0], [0.0, 1.0], product, 1),
         ([1.0], [0.0], cubes, 2),
     ],
-    solution=midpoints,
+    answer=midpoints,
     also=[by_numpy],
     mistakes={
         "You take the slope at the left end of each part: take it in the middle.": at_places(
@@ -479,7 +479,7 @@ ex2 = Exercise(
         ([1.0, 2.0, 4.0, 8.0], [0, 0, 0, 1]),
         ([0.1, 0.2, 0.4, 0.8, 1.6, 3.2], [-1, 0, 1, 2, 2, -1]),
     ],
-    solution=by_counting,
+    answer=by_counting,
     also=[collected],
     mistakes={
         (
@@ -568,7 +568,7 @@ ex3 = Exercise(
         ([1.0, 0.0], [0.5, 0.5]),
         ([0.8, 0.3, 0.3, 0.5], [0.8, 0.8, 0.7, 0.6]),
     ],
-    solution=lambda method, chance: trapezoid(chance) - trapezoid(method),
+    answer=lambda method, chance: trapezoid(chance) - trapezoid(method),
     also=[ends_halved],
     mistakes={
         (

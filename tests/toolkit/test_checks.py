@@ -26,19 +26,39 @@ def test_same_compares_contents():
 def test_a_message_shows_where_an_answer_differs_spaces_and_late_differences_too():
     from ftcourse.course.practice.exercises import Exercise as Asked
 
-    two_spaces = Asked("00.7", "tidy", [("a  b",)], solution=lambda text: " ".join(text.split()))
+    two_spaces = Asked("00.7", "tidy", [("a  b",)], answer=lambda text: " ".join(text.split()))
     assert two_spaces.judge(lambda text: text)[1] == "for 'a  b' got 'a  b', wanted 'a b'"
-    long = Asked("00.8", "count_up", [(60,)], solution=lambda n: list(range(n)))
+    long = Asked("00.8", "count_up", [(60,)], answer=lambda n: list(range(n)))
     late = long.judge(lambda n: [*range(n - 1), -1])[1]
     assert "58, -1]" in late
     assert "58, 59]" in late
     assert len(late) < 200
     assert "list(…)" in long.judge(lambda n: (i for i in range(n)))[1]
     assert "list(…)" in long.judge(lambda n: map(int, range(n)))[1]
-    word = Asked("00.9", "word", [("a",)], solution=lambda text: text)
+    word = Asked("00.9", "word", [("a",)], answer=lambda text: text)
     alike = word.judge(lambda text: type("Text", (str,), {})(text))[1]
     assert "(Text)" in alike
     assert "(str)" in alike
+
+# %% nbs/toolkit/checks.ipynb #5e1f0a12
+def test_a_right_answer_is_printed_after_a_try_or_when_it_is_asked_for_twice():
+    def printed(f, *arguments):
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            f(*arguments)
+        return out.getvalue()
+
+    def double(x):
+        return 2 * x
+
+    asked = lambda: Exercise("00.6", "double", [(1,), (3,)], double, hints=["Twice."])
+    first, second = asked(), asked()
+    assert "Hint: Twice." in printed(first.solution)
+    assert printed(first.solution) == "def double(x):\n    return 2 * x\n"
+    printed(second.check, lambda x: ...)
+    assert "Hint: Twice." in printed(second.solution)
+    third = asked()
+    printed(third.check, lambda x: x)
+    assert printed(third.solution).startswith("def double")
 
 # %% nbs/toolkit/checks.ipynb #c0ffeee2
 def test_a_test_that_is_left_out_is_skipped_under_pytest_and_said_in_a_notebook():
@@ -164,7 +184,7 @@ def test_a_check_accepts_another_right_answer_and_names_the_mistake():
         "00.1",
         "mean",
         inputs=[([1.0, 2.0, 6.0],), ([4.0],)],
-        solution=lambda xs: sum(xs) / len(xs),
+        answer=lambda xs: sum(xs) / len(xs),
         also=[statistics.fmean],
         mistakes=about,
         hints=["Add.", "Divide."],
@@ -181,7 +201,7 @@ def test_an_answer_that_is_printed_is_told_apart_from_a_stub_and_printing_does_n
         "00.5",
         "double",
         inputs=[(1,), (2,)],
-        solution=lambda x: 2 * x,
+        answer=lambda x: 2 * x,
         mistakes={"You squared.": [lambda x: x**2, lambda x: float(x * x)]},
     )
     with contextlib.redirect_stdout(io.StringIO()) as out:
@@ -215,7 +235,7 @@ def test_an_unsound_exercise_is_found_out_whatever_it_lacks():
     )
     assert sound.proves()
     lacking = {
-        "its solution fails": dict(solution=lambda x: ...),
+        "its solution fails": dict(answer=lambda x: ...),
         "no other right answer": dict(also=[]),
         "the other answer is the solution": dict(also=[lambda y: 2 * y]),
         "the other answer is wrong": dict(also=[lambda x: x + 2]),
@@ -226,7 +246,7 @@ def test_an_unsound_exercise_is_found_out_whatever_it_lacks():
         "few mistakes": dict(mistakes=dict([*wrong.items()][:2])),
         "one hint": dict(hints=["Twice.", "Twice."]),
         "a constant passes": dict(inputs=[(1,)], mistakes={k: wrong[k] for k in wrong}),
-        "an argument given back passes": dict(solution=lambda x: x, also=[lambda x: x + 0]),
+        "an argument given back passes": dict(answer=lambda x: x, also=[lambda x: x + 0]),
     }
     for change in lacking.values():
         with pytest.raises(AssertionError, match=r"00\.2"):
@@ -234,7 +254,43 @@ def test_an_unsound_exercise_is_found_out_whatever_it_lacks():
 
 # %% nbs/toolkit/checks.ipynb #8c4e7492
 def test_a_function_that_changes_its_arguments_harms_nobody():
-    drain = Exercise("00.4", "last", inputs=[([1, 2, 3],)], solution=lambda xs: xs.pop())
+    drain = Exercise("00.4", "last", inputs=[([1, 2, 3],)], answer=lambda xs: xs.pop())
     assert drain.judge(lambda xs: xs.pop())[0] == "right"
     assert drain.judge(lambda xs: xs[-1])[0] == "right"
     assert drain.inputs[0] == ([1, 2, 3],)
+
+# %% nbs/toolkit/checks.ipynb #5e1f0a14
+def test_random_inputs_refuse_what_the_written_ones_let_pass_and_name_no_mistake_by_chance():
+    written = Exercise(
+        "00.3",
+        "largest",
+        [([1, 2, 3],), ([4, 5],)],
+        answer=lambda xs: max(xs),
+        mistakes={"You took the smallest.": [min, lambda xs: xs[0]]},
+    )
+    assert written.judge(lambda xs: xs[-1])[0] == "right"
+    assert written.judge(lambda xs: 3 * xs[0] - 2 * min(xs))[1] == "You took the smallest."
+    drawn = Exercise(
+        "00.3",
+        "largest",
+        written.inputs,
+        answer=written.answer,
+        mistakes={"You took the smallest.": min},
+        generate=lambda random: ([random.randint(0, 9) for _ in range(random.randint(1, 5))],),
+    )
+    assert drawn.judge(lambda xs: xs[-1])[0] == "wrong"
+    assert drawn.judge(lambda xs: 3 * xs[0] - 2 * min(xs))[1] != "You took the smallest."
+    assert drawn.judge(min)[1] == "You took the smallest."
+    assert drawn.judge(lambda xs: sorted(xs)[-1]) == ("right", "right, on all 42 inputs")
+    assert drawn.trials == drawn.trials
+
+# %% nbs/toolkit/checks.ipynb #5e1f0a15
+def test_an_error_is_named_by_its_message_not_by_its_kind_alone():
+    def out_of_range(xs):
+        return xs[len(xs)]
+
+    item = Exercise(
+        "00.3", "last", [([1, 2],)], lambda xs: xs[-1], mistakes={"One too far.": out_of_range}
+    )
+    assert item.judge(lambda xs: xs[2])[1] == "One too far."
+    assert "IndexError: pop from empty list" in item.judge(lambda xs: [].pop())[1]

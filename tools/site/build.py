@@ -16,6 +16,7 @@ import subprocess
 import sys
 
 from ftcourse.course.notebooks import only_imports
+from ftcourse.course.story import halves
 from tools import stamp
 from tools.site import html, links
 from tools.site.pages import ROOT, Section, html_name, pages, sidebar
@@ -53,7 +54,7 @@ def fold(source, folded):
         return None
     if hit := re.match(r"#\|\s*test\s+(.+)", head) or re.search(r"^def test_(\w+)\(", source, re.M):
         return f"Test: {hit[1].strip().replace('_', ' ')}"
-    if "Exercise(" in source and head.startswith("#| test_setup"):
+    if "Exercise(" in source and head.startswith(("#| test_setup", "#| export course.exercises.")):
         return "Solution"
     if "Quiz(" in source and folded:
         return "Answers"
@@ -64,11 +65,16 @@ def fold(source, folded):
 
 def notebook_page(page, every, here, root=ROOT):
     """The notebook of a page: title and promise as front matter, links as the site has them, folds as metadata, no
-    directives.
+    directives; what stands behind a lesson between two cells of HTML that fold it.
     """
     nb = json.loads((root / page.source).read_text(encoding="utf-8"))
     cells = []
-    for cell in nb["cells"]:
+    story, behind = halves(nb["cells"])
+    heading, *folded_away = behind or [None]
+    if heading:
+        opened = "<details><summary>Exports, tests and exercise definitions</summary>"
+        story += [heading, raw_html("behind", opened), *folded_away, raw_html("end", "</details>")]
+    for cell in story:
         source = "".join(cell["source"])
         if cell["cell_type"] == "markdown":
             if not cells and (hit := re.match(r"# (.+)\n+(?:> (.+)\n*)?", source)):
@@ -88,7 +94,14 @@ def notebook_page(page, every, here, root=ROOT):
             plain = re.sub(r"^(#\|[^\n]*\n?)+", "", source).strip("\n")
             if plain:
                 cells.append(cell | {"source": plain, "metadata": {"fold": summary} if summary else {}})
+        else:
+            cells.append(cell)
     return nb | {"cells": cells}
+
+
+def raw_html(name, text):
+    "A cell of HTML as it stands."
+    return {"cell_type": "raw", "id": name, "metadata": {"raw_mimetype": "text/html"}, "source": text}
 
 
 def for_quarto(nb):

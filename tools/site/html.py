@@ -45,12 +45,24 @@ def colours():
 
 def notebook(nb):
     "Body of a notebook's page."
+    front = "".join(nb["cells"][0]["source"]) if nb["cells"] and nb["cells"][0]["cell_type"] == "raw" else ""
+    body, part = "", []
+    for cell in nb["cells"]:
+        if cell["cell_type"] != "raw":
+            part.append(cell)
+        elif cell["metadata"].get("raw_mimetype") == "text/html":  # nbconvert would close what it opens
+            body += rendered(nb, part) + "".join(cell["source"])
+            part = []
+    return head(front) + as_html_links(body + rendered(nb, part))
+
+
+def rendered(nb, cells):
+    "Some of a notebook's cells as HTML."
     import nbformat
 
-    front = "".join(nb["cells"][0]["source"]) if nb["cells"] and nb["cells"][0]["cell_type"] == "raw" else ""
-    rest = nb | {"cells": [c for c in nb["cells"] if c["cell_type"] != "raw"]}
-    body, _ = exporter().from_notebook_node(nbformat.reads(json.dumps(rest), as_version=4))
-    return head(front) + as_html_links(body)
+    if not cells:
+        return ""
+    return exporter().from_notebook_node(nbformat.reads(json.dumps(nb | {"cells": cells}), as_version=4))[0]
 
 
 def markdown(text):

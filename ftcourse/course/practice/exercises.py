@@ -4,18 +4,23 @@
 
 # %% auto #0
 __all__ = [
-    "results_agree", "as_python", "Exercise", "code_key", "outcome", "one_line_repr", "short_repr",
-    "differing_reprs", "skip"
+    "RANDOM_TRIALS", "results_agree", "as_python", "Exercise", "same_outcome", "code_key", "outcome",
+    "one_line_repr", "short_repr", "differing_reprs", "skip"
 ]
 
 # %% ../../../nbs/toolkit/checks.ipynb #72073d2b
 import contextlib
+import inspect
 import io
 import math
 import os
 import re
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from numbers import Real
+from random import Random
 
 from fastcore.basics import patch
 
@@ -43,7 +48,7 @@ def results_agree(
             and len(got) == len(wanted)
             and all(results_agree(g, w, tolerance) for g, w in zip(got, wanted))
         )
-    if isinstance(wanted, (int, float)) and isinstance(got, (int, float)):
+    if isinstance(wanted, Real) and isinstance(got, Real):  # a Fraction too
         if math.isnan(wanted) or math.isnan(got):
             return math.isnan(wanted) and math.isnan(got)
         return math.isclose(got, wanted, rel_tol=tolerance, abs_tol=tolerance)
@@ -65,14 +70,17 @@ def as_python(
     return x
 
 # %% ../../../nbs/toolkit/checks.ipynb #c6971305
+RANDOM_TRIALS = 40  # random inputs that an attempt is tried on, where an exercise makes some
+
+
 @dataclass
 class Exercise:
-    "An exercise: inputs, a solution, and the wrong answers that are known by name."
+    "An exercise: inputs, a right answer, and the wrong answers that are known by name."
 
     number: str  # lesson and position, such as "06.1"
     name: str  # of the function to write
     inputs: Sequence[tuple]  # one tuple of arguments a trial
-    solution: Callable  # a right answer
+    answer: Callable  # a right answer, which `solution` prints
     # other right answers, written another way: the check has to accept them
     also: Sequence[Callable] = ()
     # {what went wrong, as a sentence to the learner: a function that does it, or a list of them}
@@ -81,14 +89,17 @@ class Exercise:
     tolerance: float = 1e-5
     # accepts(got, *arguments) -> bool, where more than one answer is right
     accepts: Callable | None = None
+    # generate(random.Random) -> one tuple of arguments; an attempt is tried on such inputs too
+    generate: Callable | None = None
     passed: bool = False
     _tries: int = 0
+    _asked: bool = False
 
-    def check(self, answer: Callable) -> None:
-        """Print whether `answer` is right; if not, the mistake by name, or the first input on which
-        it differs.
+    def check(self, attempt: Callable) -> None:
+        """Print whether `attempt` is right; if not, the mistake by name, or the first input on
+        which it differs.
         """
-        kind, message = self.judge(answer)
+        kind, message = self.judge(attempt)
         self.passed = kind == "right"
         if self.passed:
             remember(self.number, self.name)
@@ -104,12 +115,32 @@ class Exercise:
             return isinstance(wanted, Exception) and type(got) is type(wanted)
         return self.accepts(got, *x) if self.accepts else results_agree(got, wanted, self.tolerance)
 
+    @cached_property
+    def trials(self) -> list[tuple]:
+        "The inputs that are tried: those written down, then random ones, the same every time."
+        made = [self.generate(Random(seed)) for seed in range(RANDOM_TRIALS * bool(self.generate))]
+        return [*self.inputs, *made]
+
+    @cached_property
+    def wanted(self) -> list:
+        "What the right answer returns for each trial."
+        return [outcome(self.answer, x) for x in self.trials]
+
+    @cached_property
+    def known(self) -> list[tuple]:
+        "(sentence, function, what it returns for each trial) of every known mistake."
+        return [
+            (sentence, f, [outcome(f, x) for x in self.trials])
+            for sentence, fs in self.mistakes.items()
+            for f in (fs if isinstance(fs, (list, tuple)) else [fs])
+        ]
+
 # %% ../../../nbs/toolkit/checks.ipynb #c6971306
 @patch
-def judge(self: Exercise, answer: Callable) -> tuple[str, str]:
-    "(\"right\" | \"wrong\" | \"open\", message) for an answer."
+def judge(self: Exercise, attempt: Callable) -> tuple[str, str]:
+    "(\"right\" | \"wrong\" | \"open\", message) for an attempt."
     with contextlib.redirect_stdout(io.StringIO()) as heard:
-        results = [outcome(answer, x) for x in self.inputs]
+        results = [outcome(attempt, x) for x in self.trials]
     print(heard.getvalue(), end="")
     if all(r is ... or r is None for r in results):
         if heard.getvalue():
@@ -118,17 +149,13 @@ def judge(self: Exercise, answer: Callable) -> tuple[str, str]:
             )
             return "wrong", sentence
         return "open", "not started yet" + ", or `return` is missing" * (None in results)
-    wanted = [outcome(self.solution, x) for x in self.inputs]
-    wrong = [i for i, x in enumerate(self.inputs) if not self._right(results[i], wanted[i], x)]
+    trials, wanted = self.trials, self.wanted
+    wrong = [i for i, x in enumerate(trials) if not self._right(results[i], wanted[i], x)]
     if not wrong:
-        n = len(self.inputs)
+        n = len(trials)
         return "right", "right" if n == 1 else f"right, on all {n} inputs"
-    for sentence, mistake in self.known():
-        does = [outcome(mistake, x) for x in self.inputs]
-        if all(
-            results_agree(r, d, self.tolerance) or isinstance(r, Exception) and type(r) is type(d)
-            for r, d in zip(results, does)
-        ):
+    for sentence, _, does in self.known:
+        if all(same_outcome(r, d, self.tolerance) for r, d in zip(results, does)):
             return "wrong", sentence
     i = wrong[0]
     result = results[i]
@@ -138,14 +165,25 @@ def judge(self: Exercise, answer: Callable) -> tuple[str, str]:
         said = f"it raised {type(result).__name__}: {result}"
     elif isinstance(result, Iterator):
         said += " (it gives its items out one by one: put list(…) around it)"
-    return "wrong", f"for {', '.join(map(short_repr, self.inputs[i]))} {said}, wanted {want}"
+    return "wrong", f"for {', '.join(map(short_repr, trials[i]))} {said}, wanted {want}"
+
+
+def same_outcome(
+    got,  # what a function returned, or the exception it raised
+    other,  # the same of another function
+    tolerance: float,
+) -> bool:
+    "Whether two functions did the same; two errors are the same if their messages are."
+    if isinstance(got, Exception) or isinstance(other, Exception):
+        return type(got) is type(other) and str(got) == str(other)
+    return results_agree(got, other, tolerance)
 
 # %% ../../../nbs/toolkit/checks.ipynb #c6971307
 @patch
 def proves(self: Exercise) -> bool:
     """Whether the exercise is sound; raises AssertionError with what is wrong if not.
 
-    Sound means: the solution passes, and so does at least one answer written another way; at least
+    Sound means: the answer passes, and so does at least one answer written another way; at least
     three mistakes are known, and each is called by its own name; at least two hints; no constant
     and no argument given back passes.
     """
@@ -153,28 +191,27 @@ def proves(self: Exercise) -> bool:
     def require(good, what):
         assert good, f"{self.number}: {what}"
 
-    ways = {code_key(f) for f in self.also} - {code_key(self.solution)}
+    ways = {code_key(f) for f in self.also} - {code_key(self.answer)}
     require(
         ways and len(ways) == len(self.also),
-        "give another right answer in `also`, written differently from the solution and from each "
+        "give another right answer in `also`, written differently from the first and from each "
         "other",
     )
-    for f in (self.solution, *self.also):
+    for f in (self.answer, *self.also):
         kind, message = self.judge(f)
         require(kind == "right", f"a right answer fails: {message}")
     require(
         len(self.mistakes) >= 3,
         f"{len(self.mistakes)} mistakes are known by name: at least three are asked for",
     )
-    for sentence, mistake in self.known():
+    for sentence, mistake, _ in self.known:
         judged = self.judge(mistake)
         require(
             judged == ("wrong", sentence),
             f"the mistake {sentence!r} is answered with {judged[1]!r}",
         )
     require(len(set(self.hints)) >= 2, "fewer than two hints")
-    results = [outcome(self.solution, x) for x in self.inputs]
-    constants = [lambda *a, w=w: w for w in results]
+    constants = [lambda *a, w=w: w for w in self.wanted]
     arguments = [lambda *a, i=i: a[i] for i in range(len(self.inputs[0]))]
     for f in constants + arguments:
         require(
@@ -196,16 +233,6 @@ def code_key(f: Callable):
         return f
     constants = tuple(getattr(c, "co_code", None) or repr(c) for c in code.co_consts)
     return code.co_code, code.co_names, code.co_freevars, constants
-
-
-@patch
-def known(self: Exercise) -> list[tuple]:
-    "(sentence, function) of every known mistake."
-    return [
-        (sentence, f)
-        for sentence, fs in self.mistakes.items()
-        for f in (fs if isinstance(fs, (list, tuple)) else [fs])
-    ]
 
 # %% ../../../nbs/toolkit/checks.ipynb #c6dbdc35
 def outcome(
@@ -250,6 +277,21 @@ def differing_reprs(
         return tuple(f"{text} ({type(x).__name__})" for text, x in zip(short, (got, wanted)))
     start = len(os.path.commonprefix(texts)) - 20
     return tuple("…" + text[start : start + 78] + "…" * (len(text) > start + 78) for text in texts)
+
+# %% ../../../nbs/toolkit/checks.ipynb #5e1f0a11
+@patch
+def solution(self: Exercise) -> None:
+    """Print a right answer. Asked for it before the first try, an exercise gives its first hint,
+    and the answer when it is asked again.
+    """
+    if not (self.passed or self._tries or self._asked):
+        self._asked = True
+        print(
+            f"{self.number} {self.name}: you have not tried it yet. Hint: {self.hints[0]}\n"
+            "  Ask again to see a right answer."
+        )
+        return
+    print(textwrap.dedent(inspect.getsource(self.answer)).rstrip())
 
 # %% ../../../nbs/toolkit/checks.ipynb #c0ffeee1
 def skip(reason: str) -> None:

@@ -1,0 +1,1 @@
+"""The exercises of each lesson, exported from what stands behind it."""
