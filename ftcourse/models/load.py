@@ -32,6 +32,7 @@ from .fast.plain import plain_checkpoint, plain_network, whole
 from .hub import check_weight_names, explain_errors, find_model
 from .model import Model
 from .parts import parts
+from .predict import training_note
 
 # %% ../../nbs/lessons/05_models.ipynb #32b9c46a
 def set_dropout(
@@ -174,6 +175,8 @@ def load_model(
         max_length=min(note.get("max_length", 128), positions),
     )
     report_load(info, said, new, note)
+    if getattr(task, "splits", None) and (unread := training_note(task, tokenizer)):
+        print_once(f"{info['source']}: {unread}", about=(info["source"], task.name))
     model = Model(
         network,
         tokenizer,
