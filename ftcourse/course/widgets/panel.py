@@ -132,7 +132,7 @@ def begin(self: TrainingPanel, trial: Trial) -> None:
     trial.total = planned_steps(setup.batches, setup.hp)
     if trial.history and trial.history.steps and not trial.folder:
         warn("It began anew: its weights were let go when a later run began")
-    trial.best = BestWeights(trial.model, trial.folder and Run(trial.folder))
+    trial.best = BestWeights(trial.model, trial.folder and Run(trial.folder), setup.validate)
     trial.steps = train_steps(**setup.arguments(), run=trial.folder)
 
 
