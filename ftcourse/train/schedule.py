@@ -171,7 +171,7 @@ def warn_unlearned(
     elif chance is None and trend and not fell and trend[1] > 0.1 * max(history.losses):
         warn(
             f"the training loss did not fall: it was {trend[0]:.3g} at the start and "
-            f"{trend[1]:.3g} after {len(history.steps):,} updates. Try {rate_cure(top, usual)}; if that changes "
-            "nothing, look at some rows with their labels",
+            f"{trend[1]:.3g} after {len(history.steps):,} updates. Try {rate_cure(top, usual)}; "
+            "if that changes nothing, look at some rows with their labels",
             stacklevel=5,
         )
