@@ -83,6 +83,13 @@ def test_a_slider_writes_round_numbers_and_what_is_typed_stays_as_it_is_typed():
     odd.sliders["epochs"].value = 10 ** (odd.sliders["epochs"].min + 36 * 0.1)
     assert odd.hyperparams.epochs == 40
     assert odd.hyperparams.layer_decay == 0.987
+    empty = controls()
+    empty.sliders["lr"].value *= (
+        1 + 1e-12
+    )  # so does a browser that draws a slider beside an empty box
+    assert empty.hyperparams.lr is None
+    empty.sliders["lr"].value = 1e-3
+    assert empty.hyperparams.lr == 1e-3
     moved.sliders["batch_size"].value = 65_536
     assert moved.hyperparams.batch_size == 65_536
     moved.inputs["max_steps"].value = ""

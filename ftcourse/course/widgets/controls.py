@@ -142,7 +142,11 @@ def link(
     """The slider writes into the box; a number typed there moves the slider to its nearest step,
     and stays as it was typed. Beside an empty box the slider stands at what is expected.
     """
-    stands = lambda: nearest_step(slider, expected() if left_open(box.value) else box.value)
+    begin = nearest_step(slider, slider.value)
+
+    def stands():
+        number = expected() if left_open(box.value) else box.value
+        return begin if number is None else nearest_step(slider, number)
 
     def moved(change):  # a browser moves a slider to a step when it draws it: that is no wish
         if nearest_step(slider, change["new"]) != stands():
@@ -171,29 +175,35 @@ class Controls(Shown):
 
         self.hp, self.inputs, self.sliders, self.watchers, rows = hp, {}, {}, [], []
         self.expected, self.back = {}, {}
-        narrow = Layout(width="52px", flex="0 0 auto")
+        fixed = lambda width: Layout(width=f"{width}px", flex="0 0 auto")
+        offered = bool(set(names) & set(CHOSEN))  # a column of buttons
         for f in (f for f in fields(HyperParams) if f.name in names):
             box, slider = input_for(
                 f, getattr(hp, f.name), lambda name=f.name: self.expected.get(name)
             )
             self.inputs[f.name], self.sliders[f.name] = box, slider
-            beside = HTML(layout=narrow)  # so that all the help begins in one column
+            # so that all the help begins in one column
+            room = 52 * offered + 130 * (not slider) + 4 * (offered and not slider)
+            beside = HTML(layout=fixed(room)) if room else None
             if f.name in CHOSEN:
                 beside = self.back[f.name] = Button(
                     description="auto",
                     tooltip=f"let the course choose {f.name}",
                     disabled=left_open(box.value),
-                    layout=narrow,
+                    layout=fixed(52),
                 )
                 beside.on_click(lambda button, box=box: setattr(box, "value", ""))
+            help = f.metadata["help"]
+            if f.name in CHOSEN:
+                help = help.replace("None:", "auto:")  # as the box has it
             rows.append(
                 HBox(
                     [
                         *([slider] if slider else []),
                         box,
-                        *([beside] if set(names) & set(CHOSEN) else []),
+                        *([beside] if beside else []),
                         HTML(
-                            f'<div style="line-height:1.2">{html.escape(f.metadata["help"])}</div>',
+                            f'<div style="line-height:1.2">{html.escape(help)}</div>',
                             layout=Layout(flex="1 1 auto"),
                         ),
                     ],

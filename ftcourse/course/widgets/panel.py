@@ -569,4 +569,4 @@ def show_comparison(self: TrainingPanel) -> None:
 def show_code(self: TrainingPanel) -> None:
     code = self.code(self.which.value)
     self.code_box.value, self.code_box.layout.display = code, ""
-    self.code_box.layout.height = f"{30 + 20 * len(code.splitlines())}px"
+    self.code_box.layout.height = f"{24 + 17 * len(code.splitlines())}px"
