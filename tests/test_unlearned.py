@@ -78,6 +78,8 @@ def test_without_validations_the_training_loss_tells(seed):
     assert heard(lambda: warn_unlearned(past(falling), HyperParams())) == []
     assert heard(lambda: warn_unlearned(past(flat[:12]), HyperParams())) == []  # too few to tell
     assert heard(lambda: warn_unlearned(past([5.0] * 6 + [0.1] * 54), HyperParams())) == []
+    uneven = list(np.linspace(0.8, 0.5, 45)) + [0.05, 0.9, 0.1, 0.8, 0.1]
+    assert heard(lambda: warn_unlearned(past(uneven), HyperParams())) == []
     assert heard(lambda: warn_unlearned(past(flat, lr=0.0), HyperParams(lr=0))) == []
 
 

@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = [
-    "row_losses", "predict_rows", "merge_windows", "mask_batch", "class_statistics", "multilabel_statistics",
-    "grade_statistics", "regression_statistics", "answer_statistics", "constant_answer", "regression_notes",
-    "statistics", "sample_rows", "answers_column", "gold_answers", "row_place", "rows_of_known_classes",
-    "unscored_rows", "refuse_other_texts", "scored_rows", "thresholds_of", "broken_rows", "with_metrics",
-    "evaluate", "strided_perplexity", "beyond_chance", "validator"
+    "DUPLICATES", "row_losses", "predict_rows", "merge_windows", "mask_batch", "class_statistics",
+    "multilabel_statistics", "grade_statistics", "regression_statistics", "answer_statistics", "constant_answer",
+    "regression_notes", "statistics", "duplicate_note", "sample_rows", "answers_column", "gold_answers",
+    "row_place", "rows_of_known_classes", "unscored_rows", "refuse_other_texts", "scored_rows", "thresholds_of",
+    "broken_rows", "with_metrics", "evaluate", "strided_perplexity", "beyond_chance", "validator"
 ]
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #ad38e5c6
@@ -308,6 +308,28 @@ def statistics(
     return of | {"loss": loss}, pred, probs
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #c0ffee64
+DUPLICATES = 0.05  # of the scored rows, from which on a report says it
+
+
+def duplicate_note(
+    data,  # Examples, one per row, of a kind with labels
+) -> str | None:  # a note; None where few rows are there twice
+    "Whether rows are scored more than once: text and label equal, to the letter."
+    n = len(data)
+    label = [repr(x) for x in data.labels.tolist()]
+    tokens = [data.ids[a:b].tobytes() for a, b in zip(data.bounds[:-1], data.bounds[1:])]
+    if data.source is None or n - len(set(zip(tokens, label))) <= DUPLICATES * n:
+        return None
+    # equal tokens may be cut, or unknown: the texts decide
+    again = n - len({(*data.original(i), label[i]) for i in range(n)})
+    if again <= DUPLICATES * n:
+        return None
+    return (
+        f"{again:,} of {n:,} rows repeat another, text and label: the intervals take them for "
+        "independent, and are narrower than they should be. Score each row once"
+    )
+
+
 def sample_rows(data, rows: int, span: bool, notes: list):
     """So many rows of Examples, drawn by a fixed seed; windows of one row stay together.
 
@@ -601,6 +623,9 @@ def evaluate(
     broken = broken_rows(results["out"])
     value = lambda x: x.mean() if isinstance(x, np.ndarray) else x(slice(None))
     scores = {key: None if broken else finite_or_none(value(x)) for key, x in of.items()}
+    labelled = packed and model.kind in ("classify", "multilabel", "regress")
+    if labelled and (repeated := duplicate_note(data)):
+        notes.append(repeated)
     if getattr(model, "untrained", False):
         notes.append("the model's head was never trained: these scores are chance")
     if broken:

@@ -146,7 +146,8 @@ def warn_unlearned(
     top, trend = max((s.lr for s in history.steps), default=0), loss_trend(history.losses)
     if top == 0 or hp.lr == 0:
         return
-    fell = trend and trend[0] - trend[1] > 3 * trend[2]
+    # few updates at the end may vary much: less by a tenth has fallen, whatever the noise
+    fell = trend and trend[0] - trend[1] > min(2 * trend[2], 0.1 * trend[0])
     moved = trend and f"the training loss went from {trend[0]:.3g} to {trend[1]:.3g}"
     seen = [x for x in seen if x]
     chance = no_more_than_chance(seen)
