@@ -85,11 +85,11 @@ def test_without_validations_the_training_loss_tells(seed):
 
 def test_few_validation_rows_are_no_evidence():
     known = dict(only=None, always="a", majority=0.5, z=0.3)
-    few, many = ([dict(known, rows=n)] * 4 for n in (29, 30))
+    few, many = ([dict(known, rows=n)] * 4 for n in (49, 50))
     assert heard(lambda: warn_unlearned(past([0.7] * 8), HyperParams(), few)) == []
     (said,) = heard(lambda: warn_unlearned(past([0.7] * 8), HyperParams(), many))
     assert "than always answering 'a' (0.500)" in said
-    late = [dict(known, rows=30, z=z) for z in (0, 0, 0.5, 1, 5)]  # learned at the very end
+    late = [dict(known, rows=50, z=z) for z in (0, 0, 0.5, 1, 5)]  # learned at the very end
     assert heard(lambda: warn_unlearned(past([0.7] * 8), HyperParams(), late)) == []
 
 

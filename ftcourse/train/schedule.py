@@ -81,7 +81,7 @@ def planned_steps(batches, hp: HyperParams, processes: int = 1) -> int:
     )
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #c0ffee84
-ENOUGH = 30  # validation rows, fewer of which say little; the same for updates and the loss
+ENOUGH = 50  # validation rows, fewer of which say little; the same for updates and the loss
 
 
 def loss_trend(

@@ -40,7 +40,7 @@ SHOWN = (
     "max_length",
     "seed",
 )
-EARLY = "<p>No run has two updates yet, and a curve needs two points.</p>"
+EARLY = "No run has two updates yet, and a curve needs two points."
 
 # %% ../../../nbs/toolkit/widgets.ipynb #2361ab53
 class TrainingPanel(Shown):
@@ -332,7 +332,7 @@ def build(self: TrainingPanel) -> None:
     self.image = w.Image(format="png", layout=w.Layout(align_self="flex-start", max_width="100%"))
     self.progress = w.IntProgress(description="updates", style=ROOM)
     self.status = w.HTML()
-    self.early = w.HTML(EARLY, layout=w.Layout(display="none"))
+    self.early = w.Label(EARLY, layout=w.Layout(display="none"))
     self.table = w.HTML()
     self.which = w.Dropdown(
         description="run", options=[], style=ROOM, layout=w.Layout(width="400px")
@@ -496,7 +496,7 @@ def static(self: TrainingPanel) -> str:
         '<img alt="loss and learning rate" '
         f'src="data:image/png;base64,{base64.b64encode(self.image.value).decode()}">'
     )
-    return f"{picture if self.image.value else EARLY}{self.table_html()}{self.status.value}"
+    return f"{picture if self.image.value else f'<p>{EARLY}</p>'}{self.table_html()}{self.status.value}"
 
 # %% ../../../nbs/toolkit/widgets.ipynb #74aa9b8b
 @patch
