@@ -496,7 +496,8 @@ def static(self: TrainingPanel) -> str:
         '<img alt="loss and learning rate" '
         f'src="data:image/png;base64,{base64.b64encode(self.image.value).decode()}">'
     )
-    return f"{picture if self.image.value else f'<p>{EARLY}</p>'}{self.table_html()}{self.status.value}"
+    shown = picture if self.image.value else f"<p>{EARLY}</p>"
+    return f"{shown}{self.table_html()}{self.status.value}"
 
 # %% ../../../nbs/toolkit/widgets.ipynb #74aa9b8b
 @patch
