@@ -148,7 +148,7 @@ def warn_unlearned(
         return
     # few updates at the end may vary much: less by a tenth has fallen, whatever the noise
     fell = trend and trend[0] - trend[1] > min(2 * trend[2], 0.1 * trend[0])
-    moved = trend and f"the training loss went from {trend[0]:.3g} to {trend[1]:.3g}"
+    moved = f"The training loss went from {trend[0]:.3g} to {trend[1]:.3g}" if trend else ""
     seen = [x for x in seen if x]
     chance = no_more_than_chance(seen)
     if chance:
@@ -165,10 +165,10 @@ def warn_unlearned(
             )
         else:
             cure = (
-                f"{moved + '. ' if moved else ''}Try {rate_cure(top, usual)}; if that changes "
+                f"{moved}{'. ' * bool(moved)}Try {rate_cure(top, usual)}; if that changes "
                 "nothing, look at some rows with their labels: do they belong together?"
             )
-        warn(f"nothing was learned that holds for other rows: {what}; {cure}", stacklevel=5)
+        warn(f"nothing was learned that holds for other rows: {what}. {cure}", stacklevel=5)
     elif chance is None and trend and not fell and trend[1] > 0.1 * max(history.losses):
         warn(
             f"the training loss did not fall: it was {trend[0]:.3g} at the start and "
