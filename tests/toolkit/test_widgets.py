@@ -246,15 +246,16 @@ def test_an_open_choice_says_what_it_will_be_and_a_run_keeps_what_it_was():
     assert box["epochs"].placeholder == "as max_steps says"
     open_panel.controls.set(max_steps=None, batch_size=16)
     assert box["epochs"].placeholder == "auto: 150"  # an update for each epoch
+    open_panel.controls.set(batch_size=4)
     # the run has what was told, in its hyperparameters, its label, the table and the code
     ran = open_panel.run(wait=True)
-    assert (ran.hp.lr, ran.hp.epochs, ran.hp.max_length) == (9e-4, 150.0, 128)
-    assert ran.total == 150
+    assert (ran.hp.lr, ran.hp.epochs, ran.hp.max_length) == (9e-4, 38.0, 128)
+    assert ran.total == 152
     assert ran.model.info["max_length"] == ran.hp.max_length
-    assert ran.label == "run 1: lr 0.0009, 150 epochs"
+    assert ran.label == "run 1: lr 0.0009, 38 epochs"
     assert open_panel.which.options == ((ran.label, 1),)
-    assert all(said in open_panel.table_rows()[1][1] for said in ("lr=0.0009", "epochs=150.0"))
-    assert "epochs=150.0" in open_panel.code()
+    assert all(said in open_panel.table_rows()[1][1] for said in ("lr=0.0009", "epochs=38.0"))
+    assert "epochs=38.0" in open_panel.code()
     assert max(map(len, open_panel.code().split("\n"))) <= 80
     assert open_panel.controls.hyperparams.lr is None  # the next run is open again
 
