@@ -1,9 +1,7 @@
 """Your own file, end to end: a table as people have it, read or refused in a sentence; tuned; scored; saved; loaded by
 transformers alone; pushed to the hub's stand-in and loaded back by its id. By command line and by package."""
 
-import contextlib
 import csv
-import io
 import json
 import re
 import subprocess
@@ -11,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from console import called
 from hub import Hub, without_proxies
 
 from ftcourse import evaluate_model, fine_tune_model, load_model, load_task
@@ -65,21 +64,13 @@ assert "ftcourse" not in sys.modules
 print(json.dumps([[x["label"], x["score"]] for x in said]))"""
 
 
-def called(*arguments):
-    "(exit code, what it printed to standard output) of a command."
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
-        code = main(list(map(str, arguments)))
-    return code, out.getvalue()
-
-
 @pytest.fixture(scope="module")
 def mine(tmp_path_factory):
     "(table, folder of the model that the command line made of it, what it reported)."
     place = tmp_path_factory.mktemp("own")
     data = table(place / "my reviews.csv")
     asked = "--text Opinion --label STARS --epochs 4 --lr 5e-4 --json".split()
-    code, said = called("fine-tune", data, *asked, "--out", place / "mine")
+    code, said, _ = called("fine-tune", data, *asked, "--out", place / "mine")
     assert code == 0
     return data, place / "mine", json.loads(said)
 
@@ -105,7 +96,7 @@ def test_a_messy_table_by_command_line_to_a_folder_that_transformers_reads(mine)
         "Labels: 1 star, 5 stars",
     ):
         assert part in card, part
-    code, said = called("predict", folder, *TEXTS, "--json")
+    code, said, _ = called("predict", folder, *TEXTS, "--json")
     ours = [x["label"] for x in json.loads(said)]
     theirs = alone(PIPELINE.replace("FOLDER", repr(str(folder))).replace("TEXTS", repr(TEXTS)))
     assert code == 0
@@ -113,7 +104,7 @@ def test_a_messy_table_by_command_line_to_a_folder_that_transformers_reads(mine)
     assert set(ours) <= {"1 star", "5 stars"}
     p = load_model(folder).probabilities(TEXTS).max(-1)
     assert max(abs(a - b) for a, (_, b) in zip(p, theirs)) < 1e-4  # the same numbers, not only the same answers
-    code, said = called("evaluate", folder, data, "--text", "Opinion", "--label", "STARS", "--json")
+    code, said, _ = called("evaluate", folder, data, "--text", "Opinion", "--label", "STARS", "--json")
     assert code == 0
     whole = evaluate_model(load_model(folder), str(data), text="Opinion", label="STARS")
     assert json.loads(said)["scores"] == pytest.approx(dict(whole.scores))

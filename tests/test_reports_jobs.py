@@ -4,6 +4,7 @@ what is no text is refused; any value of a hyperparameter gives a CourseError at
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 import warnings
@@ -403,6 +404,68 @@ def test_a_model_that_knows_the_words_says_nothing(judge):
         judge.predict([text for text, _ in ROWS])
         judge.predict(["a", "supercalifragilistic"])
     assert not [w for w in heard if "spells" in str(w.message) or "UNK" in str(w.message)]
+
+
+def rows_of(texts):
+    "A task of such texts, with two labels in turn."
+    return load_task([{"text": f"{text} {i}", "label": ("pos", "neg")[i % 2]} for i, text in enumerate(texts * 20)])
+
+
+@pytest.mark.parametrize(
+    ("model", "texts", "says"),
+    [
+        ("mini-bert", ["房间很好,服务也不错", "早餐太差了,下次不会再来"], r"8\d% of the tokens of .*rows are \[UNK\]"),
+        ("mini-bert", ["Комитет утвердил годовой бюджет", "Суп был холодным"], r"\d\d% of the tokens .*\[UNK\]"),
+        ("tiny-bert", ["كان الحساء باردا ونسي النادل", "وافقت اللجنة على الميزانية"], r"\d\d% of the tokens .*\[UNK\]"),
+        ("mini-bert", ["Der Ausschuss genehmigte den Haushalt"], r"spells .*: it needs \d\.\d tokens for a word"),
+        ("tiny-gpt", ["房间很好,服务也不错", "早餐太差了,下次不会再来"], r"spells .* \d\.\d tokens for a letter"),
+    ],
+)
+def test_a_model_says_before_training_that_it_cannot_read_the_rows(model, texts, says, capsys, monkeypatch):
+    from ftcourse.core import errors
+
+    monkeypatch.setattr(errors, "_printed", set())
+    task = rows_of(texts)
+    load_model(model, task)
+    heard = capsys.readouterr().out
+    assert re.search(f"{model}: .*{says}", heard), heard
+    assert "Choose a model that was pretrained on text like this" in heard
+    load_model(model, task.take(20))  # the same in other figures
+    assert "training rows" not in capsys.readouterr().out
+
+
+def test_a_model_that_knows_the_rows_trains_in_silence(capsys, monkeypatch):
+    from ftcourse.core import errors
+
+    monkeypatch.setattr(errors, "_printed", set())
+    english = rows_of(["The waiter brought the wrong bill, and nobody said sorry", "A long, warm and funny film"])
+    load_model("mini-bert", english)
+    for model, task in (("tiny-bert", "reviews"), ("tiny-gpt", "topics"), ("tiny-bert", "facts")):
+        load_model(model, task)
+    heard = capsys.readouterr().out
+    assert "head newly initialised" in heard
+    assert "spells" not in heard
+    assert "[UNK]" not in heard
+
+
+DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="the real data of shared/data are not here")
+def test_real_rows_that_a_model_reads_and_others():
+    from ftcourse.models.predict import training_note
+
+    tokenizer = load_model("mini-bert", head="lm").quick_tokenizer
+    with open(DATA / "glue/SST-2/train_sample.tsv", encoding="utf-8") as f:
+        reviews = [line.split("\t")[0] for line in f][1:]
+    with open(DATA / "ag_news/train_sample.csv", encoding="utf-8") as f:
+        news = list(csv.reader(f))
+    with open(DATA / "chnsenticorp_htl/sample2000.csv", encoding="utf-8-sig") as f:
+        hotels = [row[1] for row in csv.reader(f)][1:]
+    as_rows = lambda texts: load_task([{"text": x, "label": i % 2} for i, x in enumerate(texts)])
+    for read in (reviews, [row[1] for row in news], [row[2] for row in news]):
+        assert training_note(as_rows(read), tokenizer) is None
+    assert re.match(r"9\d% of the tokens of 100 of the", training_note(as_rows(hotels), tokenizer))
 
 
 # --- hyperparameters and messages

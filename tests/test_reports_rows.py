@@ -525,3 +525,40 @@ def test_a_question_id_that_occurs_twice_is_a_problem_for_both_readers(tmp_path)
     (one,), (other,) = found, task.problems
     assert (one.what, one.cure) == (other.what, other.cure)
     assert "question 3: its id is that of an earlier question" in refused(file)
+
+
+# --- columns that part a table, and lines without anything
+
+
+@pytest.mark.parametrize(("column", "warned"), [("is_valid", True), ("Test", True), ("verified", False)])
+def test_a_column_of_true_and_false_that_is_not_read_is_said(tmp_path, column, warned):
+    file = tmp_path / "rows.csv"
+    lines = [f"the soup was {('good', 'bad')[i % 2]} {i},{('pos', 'neg')[i % 2]},{i % 5 == 0}" for i in range(40)]
+    file.write_text("\n".join([f"text,label,{column}", *lines]))
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        task = load_task(file)
+    (said,) = [note for note in task.notes if "true and false" in note]
+    assert said.startswith(f"{column!r} holds true and false and is not read")
+    assert f"pass label={column!r}" in said
+    assert [str(w.message) for w in heard if w.category is UserWarning] == [said] * warned
+    assert not any("true and false" in note for note in load_task(file, label=column).notes)
+
+
+def test_a_column_of_words_or_numbers_is_not_taken_for_true_and_false():
+    made = [{"text": f"t {i}", "label": i % 2, "valid": ("true", "yes")[i % 2], "n": i % 2} for i in range(30)]
+    task = load_task(made)
+    assert not any("true and false" in note for note in task.notes)
+
+
+def test_a_blank_line_in_a_table_of_one_column_is_said(tmp_path):
+    file = tmp_path / "one.csv"
+    lines = [f"line {i}" if i != 5 else "" for i in range(20)]
+    lines[10] = '"a field\n\nof three lines"'
+    file.write_text("\n".join(["text", *lines, "", ""]))
+    task = load_task(file, kind="lm")
+    assert "one.csv: 1 blank line between rows is no row (line 7). An empty text would be \"\"" in task.notes
+    file.write_text("\n".join(["text", *(x for x in lines if x), ""]))
+    assert not any("blank" in note for note in load_task(file, kind="lm").notes)
+    file.write_text("\n".join(["text", "one", "", "two", "", "three", *lines[6:]]))
+    assert any("2 blank lines between rows are no row (line 3, 5)" in note for note in load_task(file, kind="lm").notes)

@@ -79,3 +79,25 @@ def test_e01_by_command_line(model, tmp_path):
     file = str(table(tmp_path / "test.csv", ROWS))
     done = subprocess.run([*line, file, "--json"], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["rows"] == 40
+
+
+def test_rows_that_are_there_twice_are_said_where_they_are_many(model):
+    said = lambda rows: [note for note in evaluate_model(model, rows).notes if "repeat another" in note]
+    assert said(ROWS) == []
+    assert said(ROWS + ROWS[:2]) == []  # 2 of 42
+    (note,) = said(ROWS + ROWS[:3])
+    assert note.startswith("3 of 43 rows repeat another, text and label: the intervals")
+    other = [dict(row, label={"pos": "neg", "neg": "pos"}[row["label"]]) for row in ROWS]
+    assert said(ROWS + other) == []  # the same texts with another label
+    unread = [dict(row, text="房间" * (i + 1)) for i, row in enumerate(ROWS)]
+    assert said(unread) == []  # all are [UNK] to this model, and none is another
+
+
+def test_a_test_that_does_not_reach_its_level_says_so_though_the_interval_leaves_out_0():
+    from ftcourse.metrics.comparison import Comparison
+
+    told = lambda p: str(Comparison("macro_f1", ("a", "b"), (0.75, 0.74), 0.012, 0.002, 0.023, p, None, 200, None))
+    assert told(0.04).endswith("a is better")
+    assert told(0.06).endswith(
+        "the interval leaves out 0, but p is not below 0.05: these rows do not show which is better"
+    )

@@ -83,9 +83,13 @@ def hearing() -> Iterator[list[str]]:
 _printed = set()
 
 
-def print_once(line: str) -> None:
+def print_once(
+    line: str,
+    about=None,  # what the line is on, where the same can be said in other figures; None: the line
+) -> None:
     "Print a line once per process, however often what it reports is repeated."
     line = printable(line)
-    if line not in _printed:
-        _printed.add(line)
+    about = about or line
+    if about not in _printed:
+        _printed.add(about)
         print(line)

@@ -71,6 +71,8 @@ class Claim:
         "Value, interval and how many, as text."
         counted = self.of if self.n != 1 else self.of.removesuffix("s")
         interval = ""
+        if self.interval and self.interval[0] == self.interval[1] and self.n > 1:
+            return f"{format_number(self.value)} with each of {self.n} {counted}"
         if self.interval:
             low, high = map(format_number, self.interval)
             interval = f" [{low}, {high}]"

@@ -44,6 +44,9 @@ class Seeds:
         lines = []
         for name, values in self.values.items():
             mean, low, high = mean_interval(values)
+            if low == high:  # an interval without a width would claim to be certain
+                lines.append(f"{name}: {mean:.3f} with each of {len(self.seeds)} seeds")
+                continue
             interval = "" if math.isnan(low) else f" [{low:.3f}, {high:.3f}]"
             lines.append(f"{name}: {mean:.3f}{interval} over {len(self.seeds)} seeds")
         return "\n".join(lines)
@@ -109,4 +112,6 @@ def with_interval(values, spec: str = ".3f") -> str:
     "A mean over seeds and its 95% interval, as text; what has no value counts 0 and is marked."
     mean, low, high = mean_interval(0.0 if v is None else v for v in values)
     interval = "" if math.isnan(low) else f" [{low:{spec}}, {high:{spec}}]"
+    if low == high:
+        interval = " (each time)"
     return f"{mean:{spec}}{interval}" + " (undefined)" * (None in values)

@@ -49,8 +49,12 @@ class Comparison:
             shown = shown and self.disagree >= 6  # five coins fall alike too often
         if self.metric == "accuracy" and self.p_mcnemar is not None:
             shown = shown and self.p_mcnemar < 0.05
+        doubted = shown and self.p >= 0.05  # the interval and the test are not one computation
+        shown = shown and not doubted
         ahead = a if (self.difference > 0) != (self.metric in LOWER) else b
         verdict = f"{ahead} is better" if shown else "these rows do not show which is better"
+        if doubted:
+            verdict = f"the interval leaves out 0, but p is not below 0.05: {verdict}"
         tests = f"p = {self.p:.3f} (paired bootstrap)"
         if self.p_mcnemar is not None:
             tests += f", {self.p_mcnemar:.3f} (McNemar)"

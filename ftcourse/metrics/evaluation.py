@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = [
-    "row_losses", "predict_rows", "merge_windows", "mask_batch", "class_statistics", "multilabel_statistics",
-    "grade_statistics", "regression_statistics", "answer_statistics", "constant_answer", "regression_notes",
-    "statistics", "sample_rows", "answers_column", "gold_answers", "row_place", "rows_of_known_classes",
-    "unscored_rows", "refuse_other_texts", "scored_rows", "thresholds_of", "broken_rows", "with_metrics",
-    "evaluate", "strided_perplexity", "validator"
+    "DUPLICATES", "row_losses", "predict_rows", "merge_windows", "mask_batch", "class_statistics",
+    "multilabel_statistics", "grade_statistics", "regression_statistics", "answer_statistics", "constant_answer",
+    "regression_notes", "statistics", "duplicate_note", "sample_rows", "answers_column", "gold_answers",
+    "row_place", "rows_of_known_classes", "unscored_rows", "refuse_other_texts", "scored_rows", "thresholds_of",
+    "broken_rows", "with_metrics", "evaluate", "strided_perplexity", "beyond_chance", "validator"
 ]
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #ad38e5c6
@@ -308,6 +308,28 @@ def statistics(
     return of | {"loss": loss}, pred, probs
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #c0ffee64
+DUPLICATES = 0.05  # of the scored rows, from which on a report says it
+
+
+def duplicate_note(
+    data,  # Examples, one per row, of a kind with labels
+) -> str | None:  # a note; None where few rows are there twice
+    "Whether rows are scored more than once: text and label equal, to the letter."
+    n = len(data)
+    label = [repr(x) for x in data.labels.tolist()]
+    tokens = [data.ids[a:b].tobytes() for a, b in zip(data.bounds[:-1], data.bounds[1:])]
+    if data.source is None or n - len(set(zip(tokens, label))) <= DUPLICATES * n:
+        return None
+    # equal tokens may be cut, or unknown: the texts decide
+    again = n - len({(*data.original(i), label[i]) for i in range(n)})
+    if again <= DUPLICATES * n:
+        return None
+    return (
+        f"{again:,} of {n:,} rows repeat another, text and label: the intervals take them for "
+        "independent, and are narrower than they should be. Score each row once"
+    )
+
+
 def sample_rows(data, rows: int, span: bool, notes: list):
     """So many rows of Examples, drawn by a fixed seed; windows of one row stay together.
 
@@ -601,6 +623,9 @@ def evaluate(
     broken = broken_rows(results["out"])
     value = lambda x: x.mean() if isinstance(x, np.ndarray) else x(slice(None))
     scores = {key: None if broken else finite_or_none(value(x)) for key, x in of.items()}
+    labelled = packed and model.kind in ("classify", "multilabel", "regress")
+    if labelled and (repeated := duplicate_note(data)):
+        notes.append(repeated)
     if getattr(model, "untrained", False):
         notes.append("the model's head was never trained: these scores are chance")
     if broken:
@@ -697,6 +722,32 @@ def strided_perplexity(
     return perplexity(total, count), count
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #b959f36c
+def beyond_chance(
+    report,  # a Report of kind classify, multilabel or regress
+) -> dict | None:  # None for other kinds
+    """How far answers go with the truth: `z`, their covariance in standard errors of what it is
+    where the two have nothing to do with each other; `rows`; `only`, the class that is the answer
+    for all rows, if one is; `always`, the most frequent class, and `majority`, its share.
+    """
+    if report.kind not in ("classify", "multilabel", "regress") or report.pred is None:
+        return None
+    true, pred = np.asarray(report.true), np.asarray(report.pred)
+    found = dict(rows=len(true), only=None, always=None, majority=None)
+    if report.kind == "classify":
+        if len(pred) and (pred == pred[0]).all():
+            found["only"] = str(report.labels[pred[0]])
+        most = np.bincount(true).argmax() if len(true) else 0
+        found |= dict(always=str(report.labels[most]), majority=float((true == most).mean()))
+        true, pred = (np.eye(len(report.labels))[x] for x in (true, pred))
+    x, y = (np.asarray(a, float).reshape(len(true), -1) for a in (pred, true))
+    if not (len(x) and np.isfinite(x).all()):
+        return None
+    x, y = x - x.mean(0), y - y.mean(0)
+    # what x and y have in common, summed over rows, has this variance where they are independent
+    chance = ((x.T @ x) * (y.T @ y)).sum() / len(x)
+    return found | dict(z=float((x * y).sum() / np.sqrt(chance)) if chance > 1e-12 else 0.0)
+
+
 def validator(
     # Examples of a validation split; or a Task, whose validation split it is; for a language
     # model also batches
@@ -709,14 +760,17 @@ def validator(
     metrics: Mapping[str, Callable] | None = None,  # {name: f(true, pred)}: a task's own
 ) -> Callable:  # model -> {metric: …, "loss": …}
     """What `fit` calls now and then: the same code that makes the report, on rows that the report
-    will not be made of.
+    will not be made of. Its `seen` has `beyond_chance` of each call.
     """
+    seen = []
 
     def validate(model):
         report = evaluate(
             model, examples, split="validation", batch_size=batch_size, rows=rows, metrics=metrics
         )
         main = metric or next(iter(metrics or {}), report.main)
+        seen.append(beyond_chance(report))
         return {name: report[name] for name in dict.fromkeys([main, "loss"])}
 
+    validate.seen = seen
     return validate

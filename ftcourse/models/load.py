@@ -39,6 +39,7 @@ from .pooling import (
     hold_pooling,
     pools_by_mean,
 )
+from .predict import training_note
 
 # %% ../../nbs/lessons/05_models.ipynb #32b9c46a
 def set_dropout(
@@ -184,6 +185,8 @@ def load_model(
         max_length=min(note.get("max_length", 128), positions),
     )
     report_load(info, said, new, note)
+    if getattr(task, "splits", None) and (unread := training_note(task, tokenizer)):
+        print_once(f"{info['source']}: {unread}", about=(info["source"], task.name))
     model = Model(
         network,
         tokenizer,

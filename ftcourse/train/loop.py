@@ -27,7 +27,7 @@ from ..core.errors import CourseError
 from ..core.hparams import HyperParams
 from .cached_features import refuse_uncacheable, with_cached_features
 from .checkpoints import Run, as_run, copy_weights, named_weights
-from .defaults import choose
+from .defaults import choose, rate_for
 from .fingerprint import function_fingerprint, groups_fingerprint, run_fingerprint
 from .history import History, Step, best_validation, finite_scores, rank, scores_text
 from .optimizer import (
@@ -346,10 +346,17 @@ def run_loop(loop: Loop, batches: Iterable) -> Iterator[Step]:
 class BestWeights:
     "The weights of a run's best validation: a copy in memory, or those of the run folder."
 
-    def __init__(self, model, run: Run | None = None):
+    def __init__(
+        self,
+        model,
+        run: Run | None = None,
+        validate: Callable | None = None,  # as for `train_steps`; its `seen` tells of chance
+    ):
         self.network = model if isinstance(model, nn.Module) else model.quick_network
         self.run = run
         self.weights = None
+        self.seen = getattr(validate, "seen", [])
+        self.usual = None if isinstance(model, nn.Module) else rate_for(model)
 
     def update(self, history: History) -> None:
         "Copy the weights where the last step has the best validation so far."
@@ -367,7 +374,7 @@ class BestWeights:
         if self.run:
             best = self.run.best_of(history)
             weights = self.run.load(best)[0] if found and best != self.run.newest() else None
-        warn_unlearned(history, hp)
+        warn_unlearned(history, hp, self.seen, self.usual)
         if weights:
             copy_weights(self.network, weights)
 
@@ -393,7 +400,7 @@ def fit(
     `CourseError` when no validation gave a finite metric.
     """
     run, history = as_run(run), History()
-    best = BestWeights(model, run)
+    best = BestWeights(model, run, validate)
     for step in train_steps(model, batches, hp, loss=loss, total=total, run=run, validate=validate):
         history.steps.append(step)
         best.update(history)

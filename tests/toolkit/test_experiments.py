@@ -6,6 +6,7 @@ from ftcourse.experiments.grid import GOOGLE_GRID
 from ftcourse.experiments.grid import sweep
 from ftcourse.experiments.seeds import Seeds
 from ftcourse.experiments.seeds import over_seeds
+from ftcourse.experiments.seeds import with_interval
 from ftcourse.metrics.intervals import mean_interval
 import math
 
@@ -67,6 +68,8 @@ def test_over_seeds_keeps_every_value():
     assert runs.interval("b") == (1.0, 1.0)
     assert "4.000 [" in str(runs)
     assert "over 3 seeds" in str(runs)
+    assert "b: 1.000 with each of 3 seeds" in str(runs)  # no interval without a width
+    assert with_interval([0.5, 0.5]) == "0.500 (each time)"
 
 # %% nbs/toolkit/experiments.ipynb #e2b85fe1
 def test_a_scoreboard_has_a_value_a_seed_says_what_is_missing_and_escapes_what_it_shows():

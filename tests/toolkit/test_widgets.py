@@ -15,6 +15,7 @@ from ftcourse.course.explorers.tokens import show_pieces
 from ftcourse.course.widgets.base import front_end
 from ftcourse.course.widgets.controls import controls
 from ftcourse.course.widgets.controls import nearest_step
+from ftcourse.course.widgets.curves import Curves
 from ftcourse.course.widgets.panel import TrainingPanel
 from pathlib import Path
 import html
@@ -82,6 +83,13 @@ def test_a_slider_writes_round_numbers_and_what_is_typed_stays_as_it_is_typed():
     odd.sliders["epochs"].value = 10 ** (odd.sliders["epochs"].min + 36 * 0.1)
     assert odd.hyperparams.epochs == 40
     assert odd.hyperparams.layer_decay == 0.987
+    empty = controls()
+    empty.sliders["lr"].value *= (
+        1 + 1e-12
+    )  # so does a browser that draws a slider beside an empty box
+    assert empty.hyperparams.lr is None
+    empty.sliders["lr"].value = 1e-3
+    assert empty.hyperparams.lr == 1e-3
     moved.sliders["batch_size"].value = 65_536
     assert moved.hyperparams.batch_size == 65_536
     moved.inputs["max_steps"].value = ""
@@ -211,6 +219,95 @@ def test_a_run_of_the_panel_its_code_and_the_plain_call_end_with_equal_weights()
     assert coded.drawn == 3
     with pytest.raises(CourseError, match="no run 3"):
         coded.model(3)
+
+# %% nbs/toolkit/widgets.ipynb #5a0e0004
+def test_an_open_choice_says_what_it_will_be_and_a_run_keeps_what_it_was():
+    open_panel = small_panel(hp=HyperParams(batch_size=4), names=["lr", "epochs", "max_length"])
+    box, rest = open_panel.controls.inputs, HyperParams(batch_size=4)
+    told = {name: box[name].placeholder for name in box}
+    assert told == {"lr": "auto: 0.0009", "epochs": "auto: 38", "max_length": "auto: 128"}
+    assert open_panel.controls.hyperparams == rest
+    # beside the empty box the slider stands where the choice is, and nothing is typed by that
+    assert abs(math.log10(open_panel.controls.sliders["lr"].value / 9e-4)) <= 0.05
+    assert all(box[name].value == "" for name in box)
+    assert "auto: 0.0009" in open_panel.controls.static()
+    assert str(open_panel.controls).split("\n")[1] == "lr              auto: 0.0009"
+    # what is typed counts, and what is chosen for the others follows it
+    back = open_panel.controls.back
+    assert all(button.disabled for button in back.values())
+    box["epochs"].value = "2"
+    assert open_panel.controls.hyperparams == rest.replace(epochs=2)
+    assert not back["epochs"].disabled
+    back["epochs"].click()
+    assert open_panel.controls.hyperparams == rest
+    box["lr"].value = "auto"
+    assert open_panel.controls.hyperparams == rest
+    open_panel.controls.set(max_steps=3)
+    assert box["epochs"].placeholder == "as max_steps says"
+    open_panel.controls.set(max_steps=None, batch_size=16)
+    assert box["epochs"].placeholder == "auto: 150"  # an update for each epoch
+    open_panel.controls.set(batch_size=4)
+    # the run has what was told, in its hyperparameters, its label, the table and the code
+    ran = open_panel.run(wait=True)
+    assert (ran.hp.lr, ran.hp.epochs, ran.hp.max_length) == (9e-4, 38.0, 128)
+    assert ran.total == 152
+    assert ran.model.info["max_length"] == ran.hp.max_length
+    assert ran.label == "run 1: lr 0.0009, 38 epochs"
+    assert open_panel.which.options == ((ran.label, 1),)
+    assert all(said in open_panel.table_rows()[1][1] for said in ("lr=0.0009", "epochs=38.0"))
+    assert "epochs=38.0" in open_panel.code()
+    assert max(map(len, open_panel.code().split("\n"))) <= 80
+    assert open_panel.controls.hyperparams.lr is None  # the next run is open again
+
+# %% nbs/toolkit/widgets.ipynb #5a0e0005
+def test_what_is_told_is_what_a_run_takes_for_every_kind_of_task():
+    from ftcourse.course.widgets.open_choices import expected, sketch
+    from ftcourse.data.load.load import as_task
+    from ftcourse.models.load import load_model as loaded
+    from ftcourse.recipes import set_up
+
+    for name, of in (("reviews", "mini-bert"), ("topics", "tiny-gpt"), ("facts", "tiny-bert")):
+        small = as_task(name).take(40)
+        for hp in (HyperParams(), HyperParams(batch_size=6, accumulate=2, lr=1e-3)):
+            told = expected(hp, sketch(of, small), small, 24)
+            used = set_up(of, small.take(24), hp).hp
+            assert (told["lr"], told["max_length"]) == (used.lr, used.max_length)
+            if small.kind == "span":  # its windows are counted when they are made
+                assert told["epochs"].startswith("auto: about ")
+            else:
+                assert told["epochs"] == used.epochs
+    assert expected(HyperParams(), sketch(loaded("tiny-bert"), small), small, 8)["lr"] == 9e-4
+    # of a model that is not here nothing is said, and the panel stands all the same
+    assert sketch("nobody/never-downloaded", small) is None
+    assert expected(HyperParams(), None, small, None) == {}
+    unknown = TrainingPanel("reviews", "nobody/never-downloaded", hp=HyperParams())
+    assert unknown.controls.inputs["lr"].placeholder == "auto"
+
+# %% nbs/toolkit/widgets.ipynb #5a0e0006
+def test_before_two_updates_a_sentence_stands_where_the_curves_will_be():
+    from ftcourse.course.widgets.panel import EARLY
+    from ftcourse.train.history import History, Step
+
+    one_update = small_panel(hp=HyperParams(lr=5e-4, batch_size=4, max_steps=1))
+    assert one_update.early.layout.display == one_update.image.layout.display == "none"
+    one_update.run(wait=True)
+    assert one_update.early.layout.display == ""
+    assert one_update.image.layout.display == "none"
+    assert EARLY in one_update.static()
+    assert "<img" not in one_update.static()
+    one_update.controls.set(max_steps=2)
+    one_update.run(wait=True)
+    assert one_update.early.layout.display == "none"
+    assert one_update.image.layout.display == ""
+    assert EARLY not in one_update.static()
+    # the axes are those of the runs that are drawn: from 0, in whole updates
+    lines = Curves()
+    steps = [Step(n, n / 2, 0.7, 4, 1e-3, 1.0, 40, 0.1) for n in (1, 2)]
+    assert lines.draw({"a": History(steps[:1])}) == b""
+    assert lines.draw({"a": History(steps[:1]), "b": History(steps)})
+    assert list(lines.lines) == ["b"]
+    assert lines.right.get_ylim()[0] == lines.left.get_ylim()[0] == 0
+    assert {x % 1 for x in lines.right.get_xticks()} == {0}
 
 # %% nbs/toolkit/widgets.ipynb #b8693c16
 def test_on_a_small_card_the_panel_makes_each_update_of_smaller_batches():

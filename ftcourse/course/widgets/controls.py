@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = [
-    "slider_for", "box_text", "from_slider", "input_for", "nearest_step", "link", "Controls", "controls"
+    "CHOSEN", "slider_for", "box_text", "left_open", "from_slider", "input_for", "nearest_step", "link", "Controls",
+    "controls"
 ]
 
 # %% ../../../nbs/toolkit/widgets.ipynb #38d7a934
@@ -17,6 +18,8 @@ from fastcore.basics import patch
 from ...core.errors import CourseError
 from ...core.hparams import HyperParams, known
 from .base import ROOM, Shown, tooltip
+
+CHOSEN = ("epochs", "lr", "max_length")  # where they are left open, the course chooses
 
 # %% ../../../nbs/toolkit/widgets.ipynb #ab6492fe
 def slider_for(
@@ -62,6 +65,11 @@ def box_text(value) -> str:
     return "" if value is None else str(value)
 
 
+def left_open(text) -> bool:
+    "Whether what stands in a box leaves the choice open."
+    return isinstance(text, str) and text.strip().lower() in ("", "none", "auto")
+
+
 def from_slider(
     f,  # a field of HyperParams
     value: float,  # where its slider stands
@@ -83,6 +91,7 @@ def from_slider(
 def input_for(
     f,  # a field of HyperParams
     value,  # its value
+    expected=lambda: None,  # returns the number that an empty box will become, where it is known
 ) -> tuple:  # the input that holds the value; a slider that moves it, or None
     "A list for a choice, a tick for yes or no, a box for the rest."
     from ipywidgets import Checkbox, Dropdown, Layout, Text
@@ -97,16 +106,17 @@ def input_for(
     if "bool" in kind:
         return Checkbox(value=value, **wide, **tooltip(Checkbox, m["help"])), None
     slider = None if "str" in kind else slider_for(f)
-    how = dict(layout=Layout(width="110px", flex="0 0 auto")) if slider else wide
+    # as wide as "auto: 0.00015" needs
+    how = dict(layout=Layout(width="130px", flex="0 0 auto")) if slider else wide
     box = Text(
         value=box_text(value),
-        placeholder="None" if "None" in kind else "",
+        placeholder="auto" if f.name in CHOSEN else "None" if "None" in kind else "",
         continuous_update=True,
         **how,
         **tooltip(Text, m["help"]),
     )
     if slider:
-        link(f, box, slider)
+        link(f, box, slider, expected)
     return box, slider
 
 # %% ../../../nbs/toolkit/widgets.ipynb #a12061ce
@@ -114,7 +124,7 @@ def nearest_step(slider, value) -> int | None:
     "The step of a slider that is nearest to a value; None for what has no place on it."
     try:
         x = math.log10(float(value)) if hasattr(slider, "base") else float(value)
-    except ValueError:
+    except (TypeError, ValueError):
         return None
     return (
         round((min(max(x, slider.min), slider.max) - slider.min) / slider.step)
@@ -123,24 +133,35 @@ def nearest_step(slider, value) -> int | None:
     )
 
 
-def link(f, box, slider) -> None:
+def link(
+    f,  # a field of HyperParams
+    box,
+    slider,
+    expected=lambda: None,  # as for `input_for`
+) -> None:
     """The slider writes into the box; a number typed there moves the slider to its nearest step,
-    and stays as it was typed.
+    and stays as it was typed. Beside an empty box the slider stands at what is expected.
     """
+    begin = nearest_step(slider, slider.value)
+
+    def stands():
+        number = expected() if left_open(box.value) else box.value
+        return begin if number is None else nearest_step(slider, number)
 
     def moved(change):  # a browser moves a slider to a step when it draws it: that is no wish
-        if nearest_step(slider, change["new"]) != nearest_step(slider, box.value):
+        if nearest_step(slider, change["new"]) != stands():
             box.value = from_slider(f, change["new"])
 
-    def typed(change):
-        if (step := nearest_step(slider, change["new"])) is None:
+    def follow(change=None):
+        if (step := stands()) is None:
             return
         x = min(slider.min + step * slider.step, slider.max)
         slider.value = min(10**x, 10**slider.max) if hasattr(slider, "base") else x
 
-    typed({"new": box.value})
+    follow()
     slider.observe(moved, "value")
-    box.observe(typed, "value")
+    box.observe(follow, "value")
+    box.observe(follow, "placeholder")  # it says what is expected
 
 # %% ../../../nbs/toolkit/widgets.ipynb #8ad7c001
 class Controls(Shown):
@@ -150,19 +171,39 @@ class Controls(Shown):
     """
 
     def __init__(self, hp: HyperParams, names):
-        from ipywidgets import HTML, HBox, Layout, VBox
+        from ipywidgets import HTML, Button, HBox, Layout, VBox
 
         self.hp, self.inputs, self.sliders, self.watchers, rows = hp, {}, {}, [], []
+        self.expected, self.back = {}, {}
+        fixed = lambda width: Layout(width=f"{width}px", flex="0 0 auto")
+        offered = bool(set(names) & set(CHOSEN))  # a column of buttons
         for f in (f for f in fields(HyperParams) if f.name in names):
-            box, slider = input_for(f, getattr(hp, f.name))
+            box, slider = input_for(
+                f, getattr(hp, f.name), lambda name=f.name: self.expected.get(name)
+            )
             self.inputs[f.name], self.sliders[f.name] = box, slider
+            # so that all the help begins in one column
+            room = 52 * offered + 130 * (not slider) + 4 * (offered and not slider)
+            beside = HTML(layout=fixed(room)) if room else None
+            if f.name in CHOSEN:
+                beside = self.back[f.name] = Button(
+                    description="auto",
+                    tooltip=f"let the course choose {f.name}",
+                    disabled=left_open(box.value),
+                    layout=fixed(52),
+                )
+                beside.on_click(lambda button, box=box: setattr(box, "value", ""))
+            help = f.metadata["help"]
+            if f.name in CHOSEN:
+                help = help.replace("None:", "auto:")  # as the box has it
             rows.append(
                 HBox(
                     [
                         *([slider] if slider else []),
                         box,
+                        *([beside] if beside else []),
                         HTML(
-                            f'<div style="line-height:1.2">{html.escape(f.metadata["help"])}</div>',
+                            f'<div style="line-height:1.2">{html.escape(help)}</div>',
                             layout=Layout(flex="1 1 auto"),
                         ),
                     ],
@@ -176,13 +217,7 @@ class Controls(Shown):
     @property
     def values(self) -> dict:
         "What stands in the inputs; text where it was typed."
-        plain = lambda v: (
-            None
-            if isinstance(v, str) and v.strip().lower() in ("", "none")
-            else v.strip()
-            if isinstance(v, str)
-            else v
-        )
+        plain = lambda v: None if left_open(v) else v.strip() if isinstance(v, str) else v
         return {
             name: box.value if hasattr(box, "options") else plain(box.value)
             for name, box in self.inputs.items()
@@ -195,6 +230,8 @@ class Controls(Shown):
 
     def look(self, change=None) -> None:
         "Say what is wrong, if anything is."
+        for name, button in self.back.items():
+            button.disabled = left_open(self.inputs[name].value)
         try:
             _, said = self.hyperparams, ""
         except CourseError as e:
@@ -221,14 +258,36 @@ def set(
             self.hp = self.hp.replace(**{name: value})
         else:
             box.value = value if not hasattr(box, "placeholder") else box_text(value)
+    self.look()  # what has no input may matter to what is shown
     return self
+
+
+@patch
+def expect(
+    self: Controls,
+    expected: dict,  # {name: number, or words where none is known}, of fields left open
+) -> None:
+    "Show what boxes that are empty will become."
+    self.expected = {k: v for k, v in expected.items() if not isinstance(v, str)}
+    for name in CHOSEN:
+        if name in self.inputs:
+            value = expected.get(name)
+            known_by_now = value if isinstance(value, str) else value and f"auto: {value:g}"
+            self.inputs[name].placeholder = known_by_now or "auto"
+
+
+@patch
+def shown_value(self: Controls, name: str) -> str:
+    "What a field stands at, as text."
+    value = self.values[name]
+    return self.inputs[name].placeholder if value is None and name in CHOSEN else str(value)
 
 
 @patch
 def static(self: Controls) -> str:
     "A table of names, values and help, for pages where nothing can be moved."
     cells = lambda name, f: (
-        f"<td>{name}</td><td>{html.escape(str(self.values[name]))}</td><td>{html.escape(f.metadata['help'])}</td>"
+        f"<td>{name}</td><td>{html.escape(self.shown_value(name))}</td><td>{html.escape(f.metadata['help'])}</td>"
     )
     rows = "".join(
         f"<tr>{cells(f.name, f)}</tr>" for f in fields(HyperParams) if f.name in self.inputs
@@ -241,7 +300,7 @@ def static(self: Controls) -> str:
 
 @patch
 def __str__(self: Controls) -> str:
-    return "\n".join(f"{name:<16}{value}" for name, value in self.values.items())
+    return "\n".join(f"{name:<16}{self.shown_value(name)}" for name in self.inputs)
 
 
 def controls(

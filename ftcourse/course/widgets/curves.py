@@ -25,6 +25,8 @@ class Curves:
         plt.close(self.figure)  # else the next cell that ends would show it
         self.left.set(xlabel="update", ylabel="loss (nats per target)")
         self.right.set(xlabel="update", ylabel="learning rate")
+        for a in (self.left, self.right):
+            a.xaxis.get_major_locator().set_params(integer=True)  # there is no update 1.5
         self.lines = {}
 
     def add(self, name: str) -> None:
@@ -59,13 +61,16 @@ class Curves:
 def draw(
     self: Curves,
     runs: dict,  # {name: History}
-) -> bytes:  # a PNG
+) -> bytes:  # a PNG; empty while no run has two points, which a curve begins with
     "The picture with the runs as they are now."
     from ftcourse.course.plots import running_mean
 
-    top = 0
+    top, fastest, begun = 0, 0, False
     for name, h in runs.items():
+        begun = begun or len(h.steps) > 1
         if name not in self.lines:
+            if len(h.steps) < 2:
+                continue
             self.add(name)
         n = [s.n for s in h.steps]
         loss = h.losses
@@ -78,8 +83,10 @@ def draw(
         ):
             line.set_data(x, y)
         top = max([top, *loss, *checked])
+        fastest = max([fastest, *(s.lr for s in h.steps)])
     for a in (self.left, self.right):
         a.relim()
-        a.autoscale_view(scaley=a is self.right)
+        a.autoscale_view(scaley=False)
     self.left.set_ylim(0, 1.05 * top or 1)
-    return png(self.figure)
+    self.right.set_ylim(0, 1.05 * fastest or 1)
+    return png(self.figure) if begun else b""

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "SHOWN", "TrainingPanel"
+    "SHOWN", "EARLY", "TrainingPanel"
 ]
 
 # %% ../../../nbs/toolkit/widgets.ipynb #087aa03f
@@ -25,10 +25,22 @@ from ...core.tables import html_table, text_table
 from .base import ROOM, Shown, front_end
 from .controls import controls
 from .curves import Curves
+from .open_choices import expected, filled, sketch
 from .trials import Trial, load_trials, save_trial, trial_status
 
 # %% ../../../nbs/toolkit/widgets.ipynb #34489e52
-SHOWN = ("epochs", "batch_size", "lr", "warmup", "schedule", "train", "dropout", "seed")
+SHOWN = (
+    "epochs",
+    "batch_size",
+    "lr",
+    "warmup",
+    "schedule",
+    "train",
+    "dropout",
+    "max_length",
+    "seed",
+)
+EARLY = "No run has two updates yet, and a curve needs two points."
 
 # %% ../../../nbs/toolkit/widgets.ipynb #2361ab53
 class TrainingPanel(Shown):
@@ -59,6 +71,7 @@ class TrainingPanel(Shown):
         self.folder = None if run is None else run_path(run)
         self.task = as_task(task, **reading)
         self.controls = controls(hp or HyperParams(lr=settings().lr), names)
+        self.sketch = sketch(model, self.task)
         self.curves = Curves()
         self.base = self.controls.hp
         self.split = next(
@@ -81,6 +94,7 @@ class TrainingPanel(Shown):
         )
         self.trials = load_trials(self.folder, self.of)
         self.build()
+        self.expect()
         self.show()
 
     @property
@@ -113,11 +127,12 @@ def begin(self: TrainingPanel, trial: Trial) -> None:
 
     task = self.task.take(self.rows, seed=trial.hp.seed) if self.rows else self.task
     setup = set_up(self.given[1], task, trial.hp)
+    trial.hp = filled(trial.hp, setup.hp)
     trial.model = setup.model
     trial.total = planned_steps(setup.batches, setup.hp)
     if trial.history and trial.history.steps and not trial.folder:
         warn("It began anew: its weights were let go when a later run began")
-    trial.best = BestWeights(trial.model, trial.folder and Run(trial.folder))
+    trial.best = BestWeights(trial.model, trial.folder and Run(trial.folder), setup.validate)
     trial.steps = train_steps(**setup.arguments(), run=trial.folder)
 
 
@@ -317,12 +332,15 @@ def build(self: TrainingPanel) -> None:
     self.image = w.Image(format="png", layout=w.Layout(align_self="flex-start", max_width="100%"))
     self.progress = w.IntProgress(description="updates", style=ROOM)
     self.status = w.HTML()
+    self.early = w.Label(EARLY, layout=w.Layout(display="none"))
     self.table = w.HTML()
-    self.which = w.Dropdown(description="run", options=[], style=ROOM)
+    self.which = w.Dropdown(
+        description="run", options=[], style=ROOM, layout=w.Layout(width="400px")
+    )
     self.code_box = w.Textarea(
         description="code",
         style=ROOM,
-        layout=w.Layout(width="640px", height="90px", display="none"),
+        layout=w.Layout(width="800px", display="none"),
     )
     self.buttons = {}
     for name, help, do in (
@@ -335,18 +353,27 @@ def build(self: TrainingPanel) -> None:
         self.buttons[name] = w.Button(description=name, tooltip=help)
         self.buttons[name].on_click(lambda button, do=do: self.pressed(do))
     self.controls.watchers.append(lambda said: self.allow())
+    self.controls.watchers.append(lambda said: said or self.expect())
     self.box = w.VBox(
         [
             self.controls.box,
             w.HBox([self.buttons[b] for b in ("Run", "Stop", "Resume")]),
             self.progress,
             self.status,
+            self.early,
             self.image,
             self.table,
             w.HBox([self.which, self.buttons["Compare"], self.buttons["Code"]]),
             self.code_box,
         ]
     )
+
+
+@patch
+def expect(self: TrainingPanel) -> None:
+    "Show what is chosen where the controls leave a choice open."
+    hp = self.controls.hyperparams
+    self.controls.expect(expected(hp, self.sketch, self.task, self.rows))
 
 
 @patch
@@ -377,11 +404,12 @@ def show(
     self.say(text, wrong=final and self.current.error is not None)
     self.allow(busy=self.busy and not final)
     self.table.value = self.table_html() if self.trials else ""
-    self.image.layout.display = "" if self.trials else "none"
     if (now := self.current) and now.history:
         self.progress.max, self.progress.value = max(1, now.total), len(now.history.steps)
     # last: it takes longest
     self.image.value = self.curves.draw({t.name: t.history for t in self.trials if t.history})
+    self.image.layout.display = "" if self.image.value else "none"
+    self.early.layout.display = "none" if self.image.value or not self.trials else ""
     self.drawn = self.drawn + 1
     self.due = time.monotonic() + max(0.2, 4 * (time.monotonic() - began))
 
@@ -390,10 +418,12 @@ def show(
 def allow(self: TrainingPanel, busy: bool | None = None) -> None:
     "Which buttons can be pressed, and which runs chosen."
     busy = self.busy if busy is None else busy
-    names = [(t.name, t.number) for t in self.trials]
+    names = [(t.label, t.number) for t in self.trials]
     if tuple(names) != tuple(self.which.options):
+        added = len(names) != len(self.which.options)
+        chosen = names[-1][1] if added else self.which.value  # a label alone has changed
         self.which.options = names
-        self.which.value = names[-1][1]
+        self.which.value = chosen
     self.buttons["Run"].disabled = busy or bool(self.controls.complaint.value)
     self.buttons["Stop"].disabled = not busy
     self.buttons["Compare"].disabled = self.buttons["Code"].disabled = not names
@@ -457,13 +487,17 @@ def __str__(self: TrainingPanel) -> str:
 
 @patch
 def static(self: TrainingPanel) -> str:
-    "The picture and the table, for pages where nothing can be pressed."
+    """The picture, or a sentence before there is one, and the table, for pages where nothing can be
+    pressed.
+    """
     if not self.trials:
         return f"<pre>{html.escape(str(self))}</pre>"
-    return (
+    picture = (
         '<img alt="loss and learning rate" '
-        f'src="data:image/png;base64,{base64.b64encode(self.image.value).decode()}">{self.table_html()}{self.status.value}'
+        f'src="data:image/png;base64,{base64.b64encode(self.image.value).decode()}">'
     )
+    shown = picture if self.image.value else f"<p>{EARLY}</p>"
+    return f"{shown}{self.table_html()}{self.status.value}"
 
 # %% ../../../nbs/toolkit/widgets.ipynb #74aa9b8b
 @patch
@@ -508,15 +542,18 @@ def code(
             if f.name != "seed" and getattr(hp, f.name) != f.default
         }
     )
-    given = ", ".join(
-        [
-            named(self.given[1], "model"),
-            named(self.given[0], "task"),
-            *(f"{k}={v!r}" for k, v in more.items() if v is not None),
-            f"seed={hp.seed}",
-        ]
-    )
-    return f"from ftcourse import fine_tune_model\ntuned = fine_tune_model({given})"
+    lines = [f"tuned = fine_tune_model({named(self.given[1], 'model')}"]
+    for argument in (
+        named(self.given[0], "task"),
+        *(f"{k}={v!r}" for k, v in more.items() if v is not None),
+        f"seed={hp.seed}",
+    ):  # lines that a page has room for
+        if len(lines[-1]) + len(argument) < 78:
+            lines[-1] += f", {argument}"
+        else:
+            lines[-1] += ","
+            lines.append(f"    {argument}")
+    return "from ftcourse import fine_tune_model\n" + "\n".join(lines) + ")"
 
 
 @patch
@@ -531,4 +568,6 @@ def show_comparison(self: TrainingPanel) -> None:
 
 @patch
 def show_code(self: TrainingPanel) -> None:
-    self.code_box.value, self.code_box.layout.display = self.code(self.which.value), ""
+    code = self.code(self.which.value)
+    self.code_box.value, self.code_box.layout.display = code, ""
+    self.code_box.layout.height = f"{24 + 17 * len(code.splitlines())}px"

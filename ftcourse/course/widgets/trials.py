@@ -42,6 +42,13 @@ class Trial:
 
     name = property(lambda self: f"run {self.number}")
 
+    @property
+    def label(self) -> str:
+        "The name with what most runs differ by, as far as it is known."
+        by = [] if self.hp.lr is None else [f"lr {self.hp.lr:g}"]
+        by += [] if self.hp.epochs is None else [f"{self.hp.epochs:g} epochs"]
+        return f"{self.name}: {', '.join(by)}" if by else self.name
+
     def scored(self) -> str:
         s = self.score
         return (

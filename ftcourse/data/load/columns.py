@@ -4,14 +4,15 @@
 
 # %% auto #0
 __all__ = [
-    "PAIRS", "TEXTS", "LABELS", "GAPS", "NO_TEXT", "BLANK", "GROUPS", "NOT_LABELS", "ENDINGS", "MONTH", "NO_LABEL",
-    "TABLES", "ITEM", "NUMPY_LIST", "SEPARATORS", "HASH", "MARKS", "SAME", "ANSWER_FORM", "MissingColumns",
-    "usual_texts", "not_taken", "span_columns", "quoted_columns", "parse_number", "number_cure", "words_of_name",
-    "can_be_suggested", "can_be_text", "can_be_label", "are_scores", "names_are_data", "several_in", "proposal",
-    "suggest_call", "find_columns", "Formula", "type_in_words", "coding_problem", "text_problem", "label_problem",
-    "label_value", "sort_labels", "spelled", "written_list", "signs_in", "split_cells", "split_cell",
-    "seem_several", "letters", "label_places", "bare_name", "same_answers", "slips", "name_classes", "truth",
-    "listed", "read_answers", "places_of", "piece_like", "place_cure", "answer_problem", "look_up", "find_answers"
+    "PAIRS", "TEXTS", "LABELS", "GAPS", "NO_TEXT", "BLANK", "PARTS", "GROUPS", "NOT_LABELS", "ENDINGS", "MONTH",
+    "NO_LABEL", "TABLES", "ITEM", "NUMPY_LIST", "SEPARATORS", "HASH", "MARKS", "SAME", "ANSWER_FORM",
+    "MissingColumns", "usual_texts", "not_taken", "span_columns", "quoted_columns", "parse_number", "number_cure",
+    "words_of_name", "can_be_suggested", "can_be_text", "can_be_label", "are_scores", "names_are_data",
+    "several_in", "proposal", "suggest_call", "find_columns", "Formula", "type_in_words", "coding_problem",
+    "text_problem", "label_problem", "label_value", "sort_labels", "spelled", "written_list", "signs_in",
+    "split_cells", "split_cell", "seem_several", "letters", "label_places", "bare_name", "same_answers", "slips",
+    "name_classes", "truth", "listed", "read_answers", "places_of", "piece_like", "place_cure", "answer_problem",
+    "look_up", "find_answers"
 ]
 
 # %% ../../../nbs/toolkit/columns.ipynb #2d48f4dc
@@ -25,7 +26,7 @@ import unicodedata
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from ...core.errors import CourseError
+from ...core.errors import CourseError, warn
 
 # %% ../../../nbs/toolkit/columns.ipynb #d3e4f5f6
 PAIRS = [
@@ -98,12 +99,19 @@ def usual_texts(known, label, kind):
     return (known[one],) if one else ()
 
 # %% ../../../nbs/toolkit/columns.ipynb #b83f37be
+# names of columns of true and false that part a table, as fastai's is_valid does
+PARTS = re.compile("(is_?)?(train|training|valid|validation|val|dev|eval|test|holdout)(_set)?")
+
+
 def not_taken(
     columns: list,  # names of the columns there are
     asked: tuple,  # text and label, as the caller said
     taken: tuple,  # the text columns and the label column that are read
-) -> list[str]:  # a note for the texts, one for the labels
-    "Say which columns with a usual name are not read, where the caller chose none."
+    rows: list = (),  # some rows
+) -> list[str]:  # a note for the texts, one for the labels, one for columns of true and false
+    """Say which columns with a usual name are not read, where the caller chose none, and which hold
+    true and false: that may be what parts a table into training and validation rows.
+    """
     text, label = taken
     mine = {*text, label} if not isinstance(label, tuple) else {*text, *label}
     rest = {c: str(c).strip().lower() for c in columns if c not in mine}
@@ -121,6 +129,16 @@ def not_taken(
             f"the label is {label!r}; {quoted_columns(labels)} could be one and is not read. Pass "
             f"label={labels[0]!r} if it is meant"
         )
+    words = lambda c: {str(r.get(c)).strip().lower() for r in rows} - {"", "none"}
+    flags = [c for c in rest if c not in labels and words(c) and words(c) <= {"true", "false"}]
+    if flags:
+        notes.append(
+            f"{quoted_columns(flags)} {'holds' if len(flags) == 1 else 'hold'} true and false and "
+            "is not read. If it says which rows to validate on, write train, validation or test "
+            f"for each row into a column 'split'; if it is the label, pass label={flags[0]!r}"
+        )
+        if any(PARTS.fullmatch(rest[c]) for c in flags):  # else these rows would be trained on
+            warn(notes[-1])
     return notes
 
 

@@ -346,7 +346,14 @@ def read_pieces(
             settled = find_columns(columns, piece.name, *asked, [row for _, row in head])
             prep.text, prep.label, prep.kind = settled
             if prep.kind != "span":
-                prep.notes += not_taken(columns, asked, settled[:2])
+                prep.notes += not_taken(columns, asked, settled[:2], [row for _, row in head])
+            if len(columns) == 1 and piece.blanks and (blank := piece.blanks()):
+                many = len(blank) > 1
+                prep.notes.append(
+                    f"{piece.name}: {len(blank):,} blank line{'s' * many} between rows "
+                    f"{'are' if many else 'is'} no row (line {', '.join(map(str, blank[:10]))}"
+                    f"{', …' * (len(blank) > 10)}). An empty text would be \"\""
+                )
         if head:
             read_piece(prep, piece, chain(head, rows), [row for _, row in head], found)
         else:

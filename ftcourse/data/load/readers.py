@@ -11,8 +11,8 @@ __all__ = [
     "refuse_lines_above", "hidden_separator", "in_single_quotes", "are_numbered", "Table", "read_table",
     "text_is_table", "format_of", "json_columns", "is_whole", "unit_of", "not_json", "object_of", "json_lines",
     "read_json", "named_cells", "list_rows", "squad_list", "squad_rows", "split_rows", "unique_questions",
-    "read_whole_json", "blank_inside", "read_text", "read_pattern", "class_names", "declared_names", "open_columns",
-    "read_columns", "with_formulas", "read_sheet", "read_rows"
+    "read_whole_json", "blank_inside", "blank_lines", "read_text", "read_pattern", "class_names", "declared_names",
+    "open_columns", "read_columns", "with_formulas", "read_sheet", "read_rows"
 ]
 
 # %% ../../../nbs/toolkit/rows.ipynb #ad5ff6a0
@@ -952,6 +952,21 @@ def blank_inside(path):
         else:
             text = True
     return False
+
+
+def blank_lines(
+    path,  # a table
+) -> list[int]:  # from 1
+    "Lines without a letter that stand between two others, outside quotes: no reader sees them."
+    found, held, quotes = [], [], 0
+    for n, line in enumerate(physical_lines(path), 1):
+        if line.strip("\r\n"):
+            quotes += line.count('"')
+            found += held
+            held = []
+        elif n > 1 and quotes % 2 == 0:
+            held.append(n)
+    return found
 
 
 def read_text(

@@ -32,6 +32,7 @@ from .bulk import FIRST, Chunk, read_in_bulk
 from .readers import (
     FORMATS,
     Table,
+    blank_lines,
     class_names,
     declared_names,
     encoding_of,
@@ -71,6 +72,7 @@ class Piece:
     is_text: bool = False  # plain text, without columns
     read_bulk: Callable | None = None  # the same as `read`, with `Chunk`s among the rows
     separator: Callable | None = None  # of a table: () -> what stands between its fields
+    blanks: Callable | None = None  # of a table: () -> its blank lines between two others
 
 # %% ../../../nbs/toolkit/sources.ipynb #459007e9
 @dataclass
@@ -243,7 +245,8 @@ def source_from_file(path, split, how):
     read = lambda problems: read_rows(path, problems, **how)
     read_bulk = lambda problems: read_in_bulk(path, problems, **how)
     sign = (lambda: Table(path, sep=how.get("sep")).sep) if format_of(path) == "csv" else None
-    return Piece(split, path.name, read, unit, names, text, read_bulk, sign)
+    blanks = (lambda: blank_lines(path)) if sign else None
+    return Piece(split, path.name, read, unit, names, text, read_bulk, sign, blanks)
 
 # %% ../../../nbs/toolkit/sources.ipynb #551f61f4
 def split_files(folder, files, how):
