@@ -9,7 +9,7 @@ JOBS ?= $(shell $(PYTHON) -c 'import os; print(min(4, len(os.sched_getaffinity(0
 LESSON ?= nbs/lessons/01_fine_tuning.ipynb
 # written by hand; the exporter formats the rest
 FORMATTED := nbs tools measure $(wildcard tests/*.py) ftcourse/course/notebooks.py ftcourse/course/story.py $(shell find ftcourse -name __init__.py)
-.PHONY: story box figures chromium colab site newest help lab test lessons export assets bench real aims claims intervals fuzz check style format clean
+.PHONY: story box figures chromium colab site newest help lab test lessons export assets bench real regret aims claims intervals fuzz check style format clean
 
 help:           ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -74,6 +74,9 @@ newest: ## all tests with the newest versions that pyproject.toml admits, in an 
 
 claims: $(READY)      ## measure every claim of the lessons again, and say what changed
 	$(RUN) measure/claims.py
+
+regret: $(READY)        ## what the defaults cost against a grid and other recipes (hours; goes on where it was)
+	$(RUN) measure/regret.py
 
 box: $(READY)           ## what the real-English encoder in the box is worth, on real data
 	$(RUN) measure/box.py
