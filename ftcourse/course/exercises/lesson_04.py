@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = [
-    "waste", "leftward", "going_on", "padding_of", "padding_of_row_by_row", "padding_of_in_a_loop",
-    "lengths_and_a_size", "cut", "cells", "left_padded", "left_padded_by_columns", "left_padded_in_a_loop",
-    "rows_and_a_value", "gaps", "on_the_right", "with_mask", "remaining", "remaining_of_all",
-    "remaining_by_splitting", "a_stopped_run", "all_batches", "drawn_by"
+    "ex1", "ex2", "ex3", "padding_of", "padding_of_row_by_row", "padding_of_in_a_loop", "lengths_and_a_size", "cut",
+    "cells", "left_padded", "left_padded_by_columns", "left_padded_in_a_loop", "rows_and_a_value", "gaps",
+    "on_the_right", "with_mask", "remaining", "remaining_of_all", "remaining_by_splitting", "a_stopped_run",
+    "all_batches", "drawn_by"
 ]
 
 # %% ../../../nbs/lessons/04_batches.ipynb #04be4010
@@ -49,7 +49,7 @@ def cells(b):
     return len(b) * max(b)
 
 
-waste = Exercise(
+ex1 = Exercise(
     "04.1",
     "padding_of",
     inputs=[([3, 7, 3, 4, 4], 2), ([5, 1, 1, 1], 4), ([2, 2, 2], 2), ([1, 9, 30, 20, 8], 3)],
@@ -156,7 +156,7 @@ def with_mask(mask):
     return lambda rows, value: (left_padded(rows, value)[0], mask(rows, value))
 
 
-leftward = Exercise(
+ex2 = Exercise(
     "04.2",
     "left_padded",
     inputs=[
@@ -262,7 +262,7 @@ def drawn_by(draw):
     return lambda seed, epoch, done, n, size: all_batches(seed, epoch, n, size, draw)[done:]
 
 
-going_on = Exercise(
+ex3 = Exercise(
     "04.3",
     "remaining",
     inputs=[
