@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "pad", "Batch", "packed", "padded_index", "group_by_length", "check_whole", "Batches", "ignore_unlabelled"
+    "group_by_length", "pad", "Batch", "packed", "padded_index", "check_whole", "Batches", "ignore_unlabelled"
 ]
 
 # %% ../../nbs/lessons/04_batches.ipynb #85ecc0b5
@@ -18,6 +18,20 @@ from torch import Tensor
 
 from ..core.errors import CourseError
 from .encode.examples import Examples
+
+# %% ../../nbs/lessons/04_batches.ipynb #e430e0c1
+def group_by_length(
+    order: np.ndarray,  # a random order of examples, a whole number of batches
+    lengths: np.ndarray,  # of all examples
+    size: int,  # examples per batch
+) -> np.ndarray:
+    """Sort by length inside pools: half of an epoch, but no more than 50 batches.
+
+    The half that a row falls into is chance, in every epoch anew.
+    """
+    pool = size * min(50, max(1, len(order) // size // 2))
+    pools = np.split(order, range(pool, len(order), pool))
+    return np.concatenate([part[np.argsort(lengths[part], kind="stable")] for part in pools])
 
 # %% ../../nbs/lessons/04_batches.ipynb #26106dec
 def pad(
@@ -92,20 +106,6 @@ def padded_index(
         column = column - (width - lengths)[:, None]
     mask = (column >= 0) & (column < lengths[:, None])
     return mask, np.where(mask, starts[:, None] + column, 0)
-
-# %% ../../nbs/lessons/04_batches.ipynb #e430e0c1
-def group_by_length(
-    order: np.ndarray,  # a random order of examples, a whole number of batches
-    lengths: np.ndarray,  # of all examples
-    size: int,  # examples per batch
-) -> np.ndarray:
-    """Sort by length inside pools: half of an epoch, but no more than 50 batches.
-
-    The half that a row falls into is chance, in every epoch anew.
-    """
-    pool = size * min(50, max(1, len(order) // size // 2))
-    pools = np.split(order, range(pool, len(order), pool))
-    return np.concatenate([part[np.argsort(lengths[part], kind="stable")] for part in pools])
 
 # %% ../../nbs/lessons/04_batches.ipynb #c0ffee40
 def check_whole(

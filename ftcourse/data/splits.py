@@ -14,10 +14,6 @@ from hashlib import blake2b
 
 import numpy as np
 
-# %% ../../nbs/lessons/02_data.ipynb #955ca9a2
-# the splits of a task, in the order in which they may be looked at
-SPLITS = ("train", "validation", "test")
-
 # %% ../../nbs/lessons/02_data.ipynb #5b66d978
 def normalise_text(
     text: str,  # any text
@@ -35,6 +31,10 @@ def text_key(
     text = "\x1f".join(map(normalise_text, texts))
     digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "little")
+
+# %% ../../nbs/lessons/02_data.ipynb #955ca9a2
+# the splits of a task, in the order in which they may be looked at
+SPLITS = ("train", "validation", "test")
 
 # %% ../../nbs/lessons/02_data.ipynb #eb81d043
 def scramble(

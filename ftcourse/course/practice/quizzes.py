@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "Option", "Question", "questions", "shuffled", "Quiz", "how", "feedback", "marked", "quiz"
+    "Option", "Question", "questions", "shuffled", "Quiz", "how", "feedback", "marked", "asked", "quiz"
 ]
 
 # %% ../../../nbs/toolkit/quizzes.ipynb #e5971a8c
@@ -39,6 +39,9 @@ class Question:
 
     ask: str
     options: tuple[Option, ...]  # in the order in which they are shown
+    code: str = ""  # shown with the question
+    before: str = ""  # not shown: what has to run before the code
+    proof: str = ""  # not shown: what runs after it, and gives the right option
 
     def letters(self) -> str:
         "What the options are called: a, b, c …"
@@ -56,7 +59,8 @@ def questions(lesson: int) -> tuple[Question, ...]:
     found = []
     for q in tomllib.loads(text)["question"]:
         options = [Option(*q["right"], True), *(Option(*wrong, False) for wrong in q["wrong"])]
-        found.append(Question(q["ask"], shuffled(lesson, options)))
+        code = {k: q[k].strip("\n") for k in ("code", "before", "proof") if k in q}
+        found.append(Question(q["ask"], shuffled(lesson, options), **code))
     return tuple(found)
 
 
@@ -137,6 +141,8 @@ def __str__(self: Quiz) -> str:
     lines = []
     for n, q in enumerate(self.questions):
         lines.append(wrapped(q.ask, f"{n + 1}. "))
+        if q.code:
+            lines.append(textwrap.indent(q.code, " " * 7))
         lines += [wrapped(o.text, f"   {x}. ") for x, o in zip(q.letters(), q.options)]
         if self.answers:
             letter = q.letters()[self.answers[n]]
@@ -150,6 +156,15 @@ def marked(text: str) -> str:
     return re.sub(r"\*([^*]+)\*", r"<em>\1</em>", text)
 
 
+def asked(q: Question) -> str:
+    "A question as HTML: what is asked, and its code."
+    shown = ""
+    if q.code:
+        style = "margin:.4em 0;padding-left:.6em;border-left:2px solid #999999;line-height:1.4"
+        shown = f'<pre style="{style}"><code>{html.escape(q.code)}</code></pre>'
+    return marked(q.ask) + shown
+
+
 @patch
 def static(self: Quiz) -> str:
     rows = []
@@ -159,7 +174,7 @@ def static(self: Quiz) -> str:
         if self.answers:
             letter = q.letters()[self.answers[n]]
             answered = f"<p>{letter}: {marked(feedback(self.chosen()[n]))}</p>"
-        rows.append(f'<li>{marked(q.ask)}<ol type="a">{options}</ol>{answered}</li>')
+        rows.append(f'<li>{asked(q)}<ol type="a">{options}</ol>{answered}</li>')
     return f"<ol>{''.join(rows)}</ol><p>{marked(self.verdict() if self.answers else how(self))}</p>"
 
 # %% ../../../nbs/toolkit/quizzes.ipynb #dea7ca07
@@ -188,11 +203,11 @@ def box(self: Quiz):
     parts = []
     for n, q in enumerate(self.questions):
         options = "".join(f"<li>{marked(o.text)}</li>" for o in q.options)
-        asked = w.HTML(
+        words = w.HTML(
             '<div style="line-height:1.5;margin-top:.8em">'
-            f'<b>{n + 1}.</b> {marked(q.ask)}<ol type="a">{options}</ol></div>'
+            f'<b>{n + 1}.</b> {asked(q)}<ol type="a">{options}</ol></div>'
         )
-        parts += [asked, self.buttons[n], self.words[n]]
+        parts += [words, self.buttons[n], self.words[n]]
     self._made = w.VBox([*parts, w.HBox([self.check, self.last])])
     return self._made
 
