@@ -230,14 +230,10 @@ def interval_notes(report) -> list[str]:
 
 
 def score_table(report) -> list[tuple[str, str, str]]:
-    """(score, value, 95% interval) of a report as text; shares of answers in percent, all else as
-    fractions.
-    """
-    fraction = lambda v: f"{v:.3f}"
-    percent = lambda v: f"{100 * v:.1f}%"
+    "(score, value, 95% interval) of a report as text; every share is a fraction, from 0 to 1."
+    form = lambda v: f"{v:.3f}"
     rows = []
     for name, value in report.scores.items():
-        form = percent if report.kind == "span" and name != "loss" else fraction
         low, high = report.interval(name)
         called = SCORE_NAMES.get(name, name)
         if name == "f1":

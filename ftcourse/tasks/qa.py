@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = [
     "SPAN", "facts_or_not", "choose_null_threshold", "squad_scores", "squad_problem", "read_squad", "data_file",
-    "xquad", "pubmedqa", "lawbench", "Highlight", "ask"
+    "xquad", "pubmedqa", "lawbench", "Highlight", "ask", "place_of", "documents"
 ]
 
 # %% ../../nbs/lessons/13_question_answering.ipynb #04aef194
@@ -368,3 +368,33 @@ def ask(
     Raises `CourseError` for a model of another kind.
     """
     return Highlight(question, context, model.answers([(question, context)])[0])
+
+# %% ../../nbs/lessons/13_question_answering.ipynb #13be4020
+def place_of(
+    question: str,  # about a place of the built-in world
+) -> str:  # "Crimson Harbour"
+    "The name of the place that a question asks about."
+    return re.search(r"[Tt]he ([A-Z]\w+ [A-Z]\w+)", question)[1]
+
+
+def documents(
+    n: int,  # how many
+    split: str,  # "train", "validation" or "test"
+    others: str = "reviews",  # what stands around the passage: "reviews", or other "facts"
+    seed: int = 0,
+) -> list[dict]:  # question, context, answers
+    "Questions about one passage that stands somewhere among other texts."
+    around, key = (16, "text") if others == "reviews" else (5, "context")
+    rng = random.Random(seed)
+    rest = [r[key] for r in world.generate(others, split, n * around, seed=17)]
+    found = []
+    for i, r in enumerate(world.generate("facts", split, n, seed=13)):
+        place, part = place_of(r["question"]), rest[i * around : (i + 1) * around]
+        part = [text for text in part if place not in text]  # nothing else is about this place
+        k = rng.randrange(len(part) + 1)
+        before = "".join(text + " " for text in part[:k])
+        context = before + " ".join([r["context"], *part[k:]])
+        start = len(before) + r["answers"]["answer_start"][0]
+        answers = {"text": r["answers"]["text"], "answer_start": [start]}
+        found.append({"question": r["question"], "context": context, "answers": answers})
+    return found

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "answer_tokens", "answer_span", "answer_of", "best_spans", "windows", "Span", "Answer", "decode",
+    "answer_tokens", "answer_span", "answer_of", "windows", "best_spans", "Span", "Answer", "decode",
     "best_null_threshold"
 ]
 
@@ -75,6 +75,23 @@ def answer_of(
         + (f"begins at {at}" if at >= 0 else "is not in the context")
     )
 
+# %% ../../../nbs/lessons/13_question_answering.ipynb #1db58142
+def windows(
+    n: int,  # tokens of the context
+    room: int,  # tokens of it that fit beside the question
+    overlap: int,  # tokens that two neighbours share
+) -> list[tuple[int, int]]:  # (first, stop) of each window
+    """Cut a context into overlapping windows that together hold every token.
+
+    Raises `CourseError` for an overlap that leaves no step.
+    """
+    if not 0 <= overlap < room:
+        raise CourseError(
+            f"overlap={overlap}: windows of {room} tokens can share 0 to {room - 1} with the one "
+            "before"
+        )
+    return [(i, min(i + room, n)) for i in range(0, max(n - overlap, 1), room - overlap)]
+
 # %% ../../../nbs/lessons/13_question_answering.ipynb #6046371a
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -109,23 +126,6 @@ def best_spans(
         for i in order
         if scores.flat[i] > -np.inf
     ]
-
-# %% ../../../nbs/lessons/13_question_answering.ipynb #1db58142
-def windows(
-    n: int,  # tokens of the context
-    room: int,  # tokens of it that fit beside the question
-    overlap: int,  # tokens that two neighbours share
-) -> list[tuple[int, int]]:  # (first, stop) of each window
-    """Cut a context into overlapping windows that together hold every token.
-
-    Raises `CourseError` for an overlap that leaves no step.
-    """
-    if not 0 <= overlap < room:
-        raise CourseError(
-            f"overlap={overlap}: windows of {room} tokens can share 0 to {room - 1} with the one "
-            "before"
-        )
-    return [(i, min(i + room, n)) for i in range(0, max(n - overlap, 1), room - overlap)]
 
 # %% ../../../nbs/lessons/13_question_answering.ipynb #2ce7b6ad
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "count_pairs", "merge", "learn_bpe", "apply_bpe", "byte_words", "wordpiece"
+    "count_pairs", "merge", "learn_bpe", "apply_bpe", "wordpiece", "byte_words"
 ]
 
 # %% ../../../nbs/lessons/03_tokens.ipynb #c6d74c31
@@ -74,21 +74,6 @@ def apply_bpe(
         symbols = merge(symbols, best)
     return list(symbols)
 
-# %% ../../../nbs/lessons/03_tokens.ipynb #8a44bf05
-def byte_words(
-    text: str,
-) -> list[str]:  # words, each byte as one visible letter; a word keeps the blank before it, as Ġ
-    """A text as GPT-2 sees it before merging (Radford et al. 2019, §2.2): nothing is unknown, since
-    every text is bytes.
-    """
-    visible = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    hidden = [b for b in range(256) if b not in visible]
-    letter = {b: chr(b) for b in visible} | {b: chr(256 + i) for i, b in enumerate(hidden)}
-    words = re.findall(
-        r"'(?:[sdmt]|ll|ve|re)| ?[^\W\d_]+| ?\d+| ?(?:[^\s\w]|_)+|\s+(?!\S)|\s+", text
-    )
-    return ["".join(letter[b] for b in w.encode("utf-8")) for w in words]
-
 # %% ../../../nbs/lessons/03_tokens.ipynb #e1e2bb23
 def wordpiece(
     word: str,  # one word, already lower-cased where the vocabulary is
@@ -114,3 +99,18 @@ def wordpiece(
         pieces.append(piece)
         start = end
     return pieces
+
+# %% ../../../nbs/lessons/03_tokens.ipynb #8a44bf05
+def byte_words(
+    text: str,
+) -> list[str]:  # words, each byte as one visible letter; a word keeps the blank before it, as Ġ
+    """A text as GPT-2 sees it before merging (Radford et al. 2019, §2.2): nothing is unknown, since
+    every text is bytes.
+    """
+    visible = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    hidden = [b for b in range(256) if b not in visible]
+    letter = {b: chr(b) for b in visible} | {b: chr(256 + i) for i, b in enumerate(hidden)}
+    words = re.findall(
+        r"'(?:[sdmt]|ll|ve|re)| ?[^\W\d_]+| ?\d+| ?(?:[^\s\w]|_)+|\s+(?!\S)|\s+", text
+    )
+    return ["".join(letter[b] for b in w.encode("utf-8")) for w in words]
