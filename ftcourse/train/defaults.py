@@ -12,7 +12,7 @@ __all__ = [
 import math
 
 from ..core.hparams import HyperParams
-from ..models.pooling import HEADS, last_layer, sentence_pooling
+from ..models.pooling import HEADS, STARTS, sentence_pooling
 
 WIDTH, RATE, RATES = 384, 1e-4, (2e-5, 1e-3)  # measured with a model of this width
 LONGEST = 256  # tokens of an example: attention's memory grows with their square
@@ -51,7 +51,9 @@ def says_meanings(model) -> bool:
 
 def startable(model) -> bool:
     "Whether the head is new, and of a kind that can begin as a regression."
-    return getattr(model, "untrained", False) and last_layer(model) is not None
+    config = getattr(getattr(model, "quick_network", None), "config", None)
+    known = getattr(config, "model_type", None) in STARTS
+    return known and getattr(model, "untrained", False) and model.kind in HEADS
 
 
 def updates_for(

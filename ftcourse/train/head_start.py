@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "STRENGTH", "VARIANCE", "ROWS", "head_inputs", "regression_head", "start_head", "fit_to_labels"
+    "STRENGTH", "VARIANCE", "ROWS", "head_inputs", "seen_inputs", "regression_head", "start_head", "fit_to_labels"
 ]
 
 # %% ../../nbs/toolkit/sentence_encoders.ipynb #25d535ba
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from ..core.errors import CourseError
+from ..data.batches import Batches
 from ..models.forward import evaluating
 from ..models.pooling import last_layer
 from .cached_features import CachedFeatures
@@ -28,12 +29,31 @@ def head_inputs(
     examples,  # `Examples`
 ) -> np.ndarray:  # (examples, width)
     "What the last linear layer reads of each example, without dropout."
-    x = CachedFeatures(model, examples).compute()
-    base = model.quick_network.base_model
-    with evaluating(model.quick_network):
+    network = model.quick_network
+    if model.device.type != "cpu" or not model.core.proven_fast():
+        return seen_inputs(model, examples)
+    x, base = CachedFeatures(model, examples).compute(), network.base_model
+    with evaluating(network):
         if getattr(base, "pooler", None) is not None:
             return base.pooler(x[:, None]).numpy()
         return model.core.proven_fast().family.final_norm(x).numpy()
+
+
+def seen_inputs(model, examples) -> np.ndarray:  # (examples, width)
+    "The same for a network that is not computed the fast way: by a hook on the layer."
+    found, heard = [None] * len(examples), []
+    layer = last_layer(model)
+    hook = layer.register_forward_pre_hook(lambda module, given: heard.append(given[0]))
+    try:
+        with evaluating(model.quick_network):
+            for batch in Batches(examples, 64, shuffle=False, buckets=True):
+                heard.clear()
+                model.forward(batch)
+                for i, x in zip(batch.index, heard[-1].float().cpu().numpy()):
+                    found[i] = x
+    finally:
+        hook.remove()
+    return np.stack(found)
 
 
 def regression_head(
@@ -91,8 +111,7 @@ def start_head(
     if layer is None:
         raise CourseError(
             "head_start='regression' needs a head that is one linear layer on one vector of a "
-            "text, of a BERT with a pooler or of a GPT-2 in 32 bits on a CPU: use "
-            "head_start='random'"
+            "text, as BERT with a pooler and GPT-2 have: use head_start='random'"
         )
     if len(examples) > ROWS:
         examples = examples.select(np.random.default_rng(0).permutation(len(examples))[:ROWS])

@@ -73,13 +73,21 @@ def test_the_head_begins_as_logistic_regression():
     tmp_path = Path(tempfile.mkdtemp())
     from sklearn.linear_model import LogisticRegression
 
-    from ftcourse.train.head_start import STRENGTH, VARIANCE, head_inputs, start_head
+    from ftcourse.train.head_start import (
+        STRENGTH,
+        VARIANCE,
+        head_inputs,
+        seen_inputs,
+        start_head,
+    )
 
     name = sentence_encoder(tmp_path / "encoder")
     for task in (load_task("reviews").take(40), load_task("topics").take(40)):
         model = load_model(name, task=task)
         rows = encode_task(task, "train", model.tokenizer, 64)
         x, y = head_inputs(model, rows), np.asarray(rows.labels)
+        slow = seen_inputs(model, rows)
+        np.testing.assert_allclose(slow, x, atol=1e-4)
         start_head(model, rows)
         c = STRENGTH * VARIANCE / x.var(0).sum() / len(y)
         fit = LogisticRegression(C=c, max_iter=1000).fit(x, y)
