@@ -241,6 +241,7 @@ VIEWS = {
 NO_DATA = {
     "models.parts.ParameterTable._repr_html_": "counts, and names of a network's parts",
     "course.widgets.controls.Controls.__init__": "help texts of the fields of HyperParams, escaped",
+    "course.story": "cells of the course's own lessons, and how long they are",
     "course.practice.quizzes": "questions of the course, escaped before they are marked up: test_quizzes.py shows it",
 }
 

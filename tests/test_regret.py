@@ -45,7 +45,7 @@ def test_an_arm_changes_one_choice():
     assert change["defaults"] == {}
     assert change["twice the rate"]["lr"] == 4 * change["half the rate"]["lr"]
     assert change["twice the updates"]["max_steps"] == 4 * change["half the updates"]["max_steps"]
-    assert change["the other start"] == {"head_start": "regression"}
+    assert change["the other start"] == {"head_start": "random"}
 
 
 def test_simple_arms_and_one_run():

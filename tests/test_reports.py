@@ -173,7 +173,7 @@ def e16():
     frame = pd.DataFrame({"text": [f"t {i}" for i in range(40)], "label": ["a", "b"] * 20})
     assert size(load_task(frame)) == 40
     both = load_task({"train": frame[:30], "test": frame[30:]})
-    assert [len(both.train) + len(both.validation), len(both.test)] == [30, 10]
+    assert [len(both.train), len(both.test)] == [30, 10]
 
 
 @case
@@ -239,9 +239,9 @@ def e27():
 
 @case
 def e29():
-    task = load_task([{"text": f"door {i} {j}", "label": f"c{i:02}"} for i in range(20) for j in range(3)])
-    assert len(task.test) == len(task.validation) == 6
-    assert any("6 of 60 rows cut off (10%" in n for n in task.notes)
+    task = load_task([{"text": f"door {i} {j}", "label": f"c{i:02}"} for i in range(20) for j in range(6)])
+    assert len(task.test) == len(task.validation) == 12
+    assert any("12 of 120 rows cut off (10%" in n for n in task.notes)
 
 
 @case

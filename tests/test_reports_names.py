@@ -44,7 +44,7 @@ def test_the_cure_works(data, name, label):
     assert task.name == name
     assert task.labels == GLUE[name].labels
     assert len(task.test) == 6
-    assert len(task.train) + len(task.validation) == 40
+    assert (len(task.train), list(task.splits)) == (40, ["train", "test"])  # few: none choose a checkpoint
 
 
 def test_a_file_name_in_the_refusal_is_one_that_is_read(data):

@@ -449,7 +449,7 @@ def classes(n, each, word="c"):
 
 @pytest.mark.parametrize(("n", "each"), [(20, 3), (300, 3), (20, 2), (300, 6), (50, 5), (10, 200)])
 def test_e29_a_cut_of_small_classes_keeps_to_its_share_and_says_what_is_not_in_it(n, each):
-    task = load_task(classes(n, each), kind="classify")
+    task = load_task(classes(n, each), kind="classify", validation=0.1)
     assert len(task.test) == len(task.validation) == n * each // 10
     assert len(set(task.train["label"])) == n
     note = next(x for x in task.notes if x.startswith("test:"))

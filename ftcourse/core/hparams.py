@@ -77,7 +77,7 @@ class HyperParams:
     head_start: str | None = option(
         None,
         "a new head begins at random, or by a regression on what the untrained layers say; None: "
-        "regression for a sentence encoder, else random",
+        "regression where the rate is left open too, and for a sentence encoder; else random",
         choices=("random", "regression"),
     )
     weight_decay: float = option(

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = [
-    "LOUDER", "SIZE", "HEADS", "sentence_pooling", "pools_by_mean", "add_mean_pooling", "hold_pooling",
-    "drop_pooling"
+    "LOUDER", "SIZE", "HEADS", "STARTS", "sentence_pooling", "pools_by_mean", "add_mean_pooling", "hold_pooling",
+    "drop_pooling", "last_layer"
 ]
 
 # %% ../../nbs/toolkit/sentence_encoders.ipynb #ae551fdd
@@ -91,3 +91,21 @@ def drop_pooling(
     if getattr(config, "sentence_pooling", None) == "mean":
         config.num_hidden_layers -= 1
         config.sentence_pooling = None
+
+# %% ../../nbs/toolkit/sentence_encoders.ipynb #99f64f49
+STARTS = (
+    "bert",
+    "gpt2",
+)  # types of networks whose head is one linear layer on one vector of a text
+
+
+def last_layer(model) -> nn.Linear | None:  # None where a head is built otherwise
+    "The linear layer that ends in the logits, of a BERT with a pooler or a GPT-2."
+    network = model.quick_network
+    if model.kind not in HEADS or getattr(network.config, "model_type", None) not in STARTS:
+        return None
+    if getattr(network.base_model, "pooler", None) is not None:
+        found = getattr(network, "classifier", None)
+    else:
+        found = getattr(network, "score", None)
+    return found if isinstance(found, nn.Linear) else None

@@ -4,15 +4,15 @@
 
 # %% auto #0
 __all__ = [
-    "WIDTH", "RATE", "RATES", "LONGEST", "width_of", "rate_for", "says_meanings", "updates_for", "choose",
-    "rows_of", "chosen_text"
+    "WIDTH", "RATE", "RATES", "LONGEST", "width_of", "rate_for", "says_meanings", "startable", "updates_for",
+    "choose", "rows_of", "chosen_text"
 ]
 
 # %% ../../nbs/toolkit/hparams.ipynb #73c49713
 import math
 
 from ..core.hparams import HyperParams
-from ..models.pooling import HEADS, sentence_pooling
+from ..models.pooling import HEADS, STARTS, sentence_pooling
 
 WIDTH, RATE, RATES = 384, 1e-4, (2e-5, 1e-3)  # measured with a model of this width
 LONGEST = 256  # tokens of an example: attention's memory grows with their square
@@ -24,12 +24,20 @@ def width_of(model) -> int | None:  # None for a module that is no network of tr
     return getattr(getattr(network, "config", None), "hidden_size", None)
 
 
-def rate_for(model) -> float:  # a Model, or any module
-    "A learning rate that suits the size of the model; for another module 5e-5."
+def rate_for(
+    model,  # a Model, or any module
+    head_start: str = "random",
+) -> float:
+    """A learning rate that suits the size of the model; for another module 5e-5.
+
+    A head that begins as a regression has its direction, and a high rate would lose it.
+    """
     width = width_of(model)
     if width is None:
         return 5e-5
     rate = min(max(RATE * (WIDTH / width) ** 2, RATES[0]), RATES[1])
+    if head_start == "regression":
+        rate = min(rate, RATE * (WIDTH / width) ** 0.5)
     return float(f"{rate:.1e}")
 
 
@@ -39,6 +47,13 @@ def says_meanings(model) -> bool:
     one_text = len(getattr(model, "text", ())) < 2
     kind = getattr(model, "kind", None)
     return bool(network and one_text and kind in HEADS and sentence_pooling(network))
+
+
+def startable(model) -> bool:
+    "Whether the head is new, and of a kind that can begin as a regression."
+    config = getattr(getattr(model, "quick_network", None), "config", None)
+    known = getattr(config, "model_type", None) in STARTS
+    return known and getattr(model, "untrained", False) and model.kind in HEADS
 
 
 def updates_for(
@@ -62,16 +77,18 @@ def choose(
 ) -> HyperParams:
     "The same choices, with a value for each that was left open."
     chosen = {}
+    start = hp.head_start
+    if start is None:
+        open_rate = hp.lr is None or says_meanings(model)
+        start = "regression" if open_rate and startable(model) else "random"
+        chosen["head_start"] = start
     if hp.lr is None:
-        chosen["lr"] = rate_for(model)
+        chosen["lr"] = rate_for(model, start)
     if hp.max_length is None:
         positions = getattr(model, "info", {}).get("positions", LONGEST)
         chosen["max_length"] = min(positions, LONGEST)
     if hp.train is None:
         chosen["train"] = "layers" if says_meanings(model) and hp.layer_decay == 1 else "full"
-    if hp.head_start is None:
-        new = says_meanings(model) and model.untrained
-        chosen["head_start"] = "regression" if new else "random"
     # with max_steps the run is that long, and epochs are nobody's business
     if hp.epochs is None and not hp.max_steps and hasattr(batches, "__len__") and len(batches):
         per_epoch = math.ceil(len(batches) / (hp.accumulate * processes))

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "STRENGTH", "VARIANCE", "last_layer", "head_inputs", "regression_head", "start_head", "fit_to_labels"
+    "STRENGTH", "VARIANCE", "ROWS", "head_inputs", "seen_inputs", "regression_head", "start_head", "fit_to_labels"
 ]
 
 # %% ../../nbs/toolkit/sentence_encoders.ipynb #25d535ba
@@ -12,40 +12,48 @@ import math
 
 import numpy as np
 import torch
-from torch import nn
 
 from ..core.errors import CourseError
+from ..data.batches import Batches
 from ..models.forward import evaluating
-from ..models.pooling import HEADS
+from ..models.pooling import last_layer
 from .cached_features import CachedFeatures
 
 STRENGTH = 2.0  # times 1/n: what logistic regression is allowed; MiniLM, TREC with 128 labels
 VARIANCE = 28.0  # of MiniLM's means, over all features together
+ROWS = 2048  # that the regression is made of: a part of more rows says where to begin
 
-# %% ../../nbs/toolkit/sentence_encoders.ipynb #99f64f49
-def last_layer(model) -> nn.Linear | None:  # None where a head is built otherwise
-    "The linear layer that ends in the logits, of a BERT with a pooler or a GPT-2."
-    network = model.quick_network
-    if model.kind not in HEADS or not model.core.proven_fast():
-        return None
-    if getattr(network.base_model, "pooler", None) is not None:
-        found = getattr(network, "classifier", None)
-    else:
-        found = getattr(network, "score", None)
-    return found if isinstance(found, nn.Linear) else None
-
-
+# %% ../../nbs/toolkit/sentence_encoders.ipynb #b6ed2cbe
 def head_inputs(
     model,  # a Model with a `last_layer`
     examples,  # `Examples`
 ) -> np.ndarray:  # (examples, width)
     "What the last linear layer reads of each example, without dropout."
-    x = CachedFeatures(model, examples).compute()
-    base = model.quick_network.base_model
-    with evaluating(model.quick_network):
+    network = model.quick_network
+    if model.device.type != "cpu" or not model.core.proven_fast():
+        return seen_inputs(model, examples)
+    x, base = CachedFeatures(model, examples).compute(), network.base_model
+    with evaluating(network):
         if getattr(base, "pooler", None) is not None:
             return base.pooler(x[:, None]).numpy()
         return model.core.proven_fast().family.final_norm(x).numpy()
+
+
+def seen_inputs(model, examples) -> np.ndarray:  # (examples, width)
+    "The same for a network that is not computed the fast way: by a hook on the layer."
+    found, heard = [None] * len(examples), []
+    layer = last_layer(model)
+    hook = layer.register_forward_pre_hook(lambda module, given: heard.append(given[0]))
+    try:
+        with evaluating(model.quick_network):
+            for batch in Batches(examples, 64, shuffle=False, buckets=True):
+                heard.clear()
+                model.forward(batch)
+                for i, x in zip(batch.index, heard[-1].float().cpu().numpy()):
+                    found[i] = x
+    finally:
+        hook.remove()
+    return np.stack(found)
 
 
 def regression_head(
@@ -54,6 +62,7 @@ def regression_head(
     kind: str,  # of the model
     outputs: int,
     balanced: bool = False,  # rare classes weigh more
+    intercept: bool = True,  # whether the head has a bias
 ) -> tuple[np.ndarray, np.ndarray]:  # (outputs, width), (outputs,)
     """Weights and biases of a regularised regression. What is not among the rows gets a bias as if
     there were half a row of it.
@@ -66,8 +75,9 @@ def regression_head(
     weights, biases = np.zeros((outputs, x.shape[1])), np.full(outputs, rare)
     if kind == "regress":
         size = float(y.std()) or 1.0
-        fit = Ridge(alpha=1 / (2 * c)).fit(x, (y - y.mean()) / size)
-        return fit.coef_[None] * size, np.array([fit.intercept_ * size + y.mean()])
+        middle = y.mean() if intercept else 0.0
+        fit = Ridge(alpha=1 / (2 * c), fit_intercept=intercept).fit(x, (y - middle) / size)
+        return fit.coef_[None] * size, np.array([fit.intercept_ * size + middle])
     columns = y.T if kind == "multilabel" else [y]
     for i, column in enumerate(columns):
         known = np.unique(column)
@@ -75,7 +85,8 @@ def regression_head(
             if kind == "multilabel" and known[0] > 0.5:
                 biases[i] = -rare
             continue
-        options = dict(C=c, max_iter=1000, class_weight="balanced" if balanced else None)
+        options = dict(C=c, max_iter=1000, fit_intercept=intercept)
+        options["class_weight"] = "balanced" if balanced else None
         fit = LogisticRegression(**options).fit(x, column)
         if kind == "multilabel":
             weights[i], biases[i] = fit.coef_[0], fit.intercept_[0]
@@ -100,12 +111,14 @@ def start_head(
     if layer is None:
         raise CourseError(
             "head_start='regression' needs a head that is one linear layer on one vector of a "
-            "text, of a BERT with a pooler or of a GPT-2 in 32 bits on a CPU: use "
-            "head_start='random'"
+            "text, as BERT with a pooler and GPT-2 have: use head_start='random'"
         )
+    if len(examples) > ROWS:
+        examples = examples.select(np.random.default_rng(0).permutation(len(examples))[:ROWS])
     x = head_inputs(model, examples)
     y = np.asarray(examples.labels)
-    found = regression_head(x, y, model.kind, layer.out_features, balanced)
+    has_bias = layer.bias is not None
+    found = regression_head(x, y, model.kind, layer.out_features, balanced, has_bias)
     with torch.no_grad():
         for p, values in zip((layer.weight, layer.bias), found):
             if p is not None:

@@ -37,7 +37,7 @@ def arguments(
         "class_weights": "none",
         "patience": None,
     }
-    if lost := [name for name, value in usual.items() if getattr(hp, name) != value]:
+    if lost := [n for n, value in usual.items() if getattr(hp, n) not in (value, None)]:
         raise CourseError(
             f"the Trainer has no word for {', '.join(lost)}: set "
             f"{', '.join(f'{n}={usual[n]!r}' for n in lost)}, or train with fit"

@@ -35,14 +35,6 @@ def test_small_models_get_large_steps_and_few_rows_many_epochs():
     few = choose(HyperParams(), model(128), [None] * 2)  # 32 rows
     assert (few.epochs, few.lr, few.max_length) == (75, 9e-4, 256)
     assert (few.train, few.head_start) == ("full", "random")
-    meaning = model(384, kind="classify", text=("a",), untrained=True)
-    meaning.quick_network.config.sentence_pooling = "mean"
-    few = choose(HyperParams(), meaning, [None] * 2)
-    assert (few.epochs, few.train, few.head_start) == (23, "layers", "regression")
-    meaning.untrained = False  # its head was trained before
-    assert choose(HyperParams(), meaning).head_start == "random"
-    meaning.text = ("a", "b")  # a pair is no one meaning
-    assert choose(HyperParams(), meaning).train == "full"
     assert choose(HyperParams(), model(128), [None] * 1000).epochs == 3
     long = choose(HyperParams(max_steps=50_000), model(128), [None])
     assert long.epochs is None

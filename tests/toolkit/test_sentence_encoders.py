@@ -73,13 +73,21 @@ def test_the_head_begins_as_logistic_regression():
     tmp_path = Path(tempfile.mkdtemp())
     from sklearn.linear_model import LogisticRegression
 
-    from ftcourse.train.head_start import STRENGTH, VARIANCE, head_inputs, start_head
+    from ftcourse.train.head_start import (
+        STRENGTH,
+        VARIANCE,
+        head_inputs,
+        seen_inputs,
+        start_head,
+    )
 
     name = sentence_encoder(tmp_path / "encoder")
     for task in (load_task("reviews").take(40), load_task("topics").take(40)):
         model = load_model(name, task=task)
         rows = encode_task(task, "train", model.tokenizer, 64)
         x, y = head_inputs(model, rows), np.asarray(rows.labels)
+        slow = seen_inputs(model, rows)
+        np.testing.assert_allclose(slow, x, atol=1e-4)
         start_head(model, rows)
         c = STRENGTH * VARIANCE / x.var(0).sum() / len(y)
         fit = LogisticRegression(C=c, max_iter=1000).fit(x, y)
@@ -114,13 +122,41 @@ def test_few_labels_begin_by_themselves_and_a_run_goes_on_where_it_was():
     task = load_task("reviews").take(32)
     model = fine_tune_model(name, task, max_steps=6, run=tmp_path / "run")
     hp = model.info["hyperparameters"]
-    assert (hp.train, hp.head_start) == ("layers", "regression")
+    assert (hp.train, hp.head_start, hp.lr) == ("layers", "regression", 1.7e-4)
     assert model.history.steps[0].loss < 0.69  # log 2 is what a head knows that knows nothing
     same = fine_tune_model(name, task, max_steps=6, run=tmp_path / "run")
     texts = task.test[task.text[0]][:8]
     assert same.predict(texts) == model.predict(texts)
     half = fine_tune_model(name, task, max_steps=6, head_start="random")
     assert half.history.steps[0].loss > model.history.steps[0].loss
+
+# %% nbs/toolkit/sentence_encoders.ipynb #9b19d4c7
+def test_a_head_begins_as_a_regression_where_the_rate_is_left_open_too():
+    from ftcourse.core.hparams import HyperParams
+    from ftcourse.train.defaults import choose, rate_for, updates_for
+
+    name = sentence_encoder(Path(tempfile.mkdtemp()) / "encoder")
+    one = load_model(name, task="reviews")
+    pair = load_model(name, task="pairs")
+    plain = load_model("tiny-bert", task="reviews")
+    span = load_model("tiny-bert", head="span")
+
+    def chosen(model, **given):
+        hp = choose(HyperParams(**given), model)
+        return hp.lr, hp.train, hp.head_start
+
+    assert chosen(one) == (1.7e-4, "layers", "regression")
+    assert chosen(one, lr=1e-3) == (1e-3, "layers", "regression")
+    assert chosen(pair) == (1.7e-4, "full", "regression")  # two texts have no one meaning
+    assert chosen(plain) == (1.7e-4, "full", "regression")
+    assert chosen(plain, lr=1e-3) == (1e-3, "full", "random")  # a rate for a head that is random
+    assert chosen(plain, head_start="random") == (9e-4, "full", "random")
+    assert chosen(span) == (9e-4, "full", "random")
+    assert (updates_for(32, one), updates_for(32, plain)) == (46, 150)
+    one.new = ()
+    one.__post_init__()  # as if its head had been trained before
+    assert chosen(one) == (9e-4, "layers", "random")
+    assert rate_for(one) == 9e-4
 
 # %% nbs/toolkit/sentence_encoders.ipynb #37a4fe3e
 def test_the_scale_of_the_labels_does_not_matter():

@@ -25,7 +25,7 @@ def test_a_toy_task_needs_under_twenty_lines_and_goes_through_all_three_verbs():
     define(
         "toy",
         "Does a line shout? Made up.",
-        {"train": lines, "test": lines[:8]},
+        {"train": lines, "validation": lines[8:24], "test": lines[:8]},
         text="line",
         label="loud",
         metrics={"found": found},

@@ -225,13 +225,13 @@ def test_an_open_choice_says_what_it_will_be_and_a_run_keeps_what_it_was():
     open_panel = small_panel(hp=HyperParams(batch_size=4), names=["lr", "epochs", "max_length"])
     box, rest = open_panel.controls.inputs, HyperParams(batch_size=4)
     told = {name: box[name].placeholder for name in box}
-    assert told == {"lr": "auto: 0.0009", "epochs": "auto: 38", "max_length": "auto: 128"}
+    assert told == {"lr": "auto: 0.00017", "epochs": "auto: 38", "max_length": "auto: 128"}
     assert open_panel.controls.hyperparams == rest
     # beside the empty box the slider stands where the choice is, and nothing is typed by that
-    assert abs(math.log10(open_panel.controls.sliders["lr"].value / 9e-4)) <= 0.05
+    assert abs(math.log10(open_panel.controls.sliders["lr"].value / 1.7e-4)) <= 0.05
     assert all(box[name].value == "" for name in box)
-    assert "auto: 0.0009" in open_panel.controls.static()
-    assert str(open_panel.controls).split("\n")[1] == "lr              auto: 0.0009"
+    assert "auto: 0.00017" in open_panel.controls.static()
+    assert str(open_panel.controls).split("\n")[1] == "lr              auto: 0.00017"
     # what is typed counts, and what is chosen for the others follows it
     back = open_panel.controls.back
     assert all(button.disabled for button in back.values())
@@ -249,12 +249,12 @@ def test_an_open_choice_says_what_it_will_be_and_a_run_keeps_what_it_was():
     open_panel.controls.set(batch_size=4)
     # the run has what was told, in its hyperparameters, its label, the table and the code
     ran = open_panel.run(wait=True)
-    assert (ran.hp.lr, ran.hp.epochs, ran.hp.max_length) == (9e-4, 38.0, 128)
+    assert (ran.hp.lr, ran.hp.epochs, ran.hp.max_length) == (1.7e-4, 38.0, 128)
     assert ran.total == 152
     assert ran.model.info["max_length"] == ran.hp.max_length
-    assert ran.label == "run 1: lr 0.0009, 38 epochs"
+    assert ran.label == "run 1: lr 0.00017, 38 epochs"
     assert open_panel.which.options == ((ran.label, 1),)
-    assert all(said in open_panel.table_rows()[1][1] for said in ("lr=0.0009", "epochs=38.0"))
+    assert all(said in open_panel.table_rows()[1][1] for said in ("lr=0.00017", "epochs=38.0"))
     assert "epochs=38.0" in open_panel.code()
     assert max(map(len, open_panel.code().split("\n"))) <= 80
     assert open_panel.controls.hyperparams.lr is None  # the next run is open again

@@ -23,6 +23,7 @@ class Sketch:
     text: tuple
     quick_network: object  # with a `config`
     info: dict  # positions
+    untrained: bool = True  # whether its head will be new
 
 
 @dataclass
@@ -41,13 +42,15 @@ def sketch(
     task,  # a Task
 ) -> Sketch | None:  # None where its configuration is not on this machine
     "What is known of a model without its weights."
+    from ftcourse.models.compatibility import made_for
     from ftcourse.models.fast.plain import plain_checkpoint
     from ftcourse.models.hub import find_model, quietly
     from ftcourse.models.load import read_checkpoint
     from ftcourse.models.model import Model
 
     if isinstance(model, Model):
-        return Sketch(task.kind, task.text, model.quick_network, dict(model.info))
+        new = model.untrained or (model.kind, model.labels) != (task.kind, list(task.labels or []))
+        return Sketch(task.kind, task.text, model.quick_network, dict(model.info), new)
     try:
         name, _, revision = str(model).partition("@")
         source, local = find_model(model if not revision else name)
@@ -61,7 +64,8 @@ def sketch(
     positions = getattr(config, "max_position_embeddings", 10**6)
     positions = min(positions, getattr(tokenizer, "model_max_length", positions))
     network = SimpleNamespace(config=config)
-    return Sketch(task.kind, task.text, network, {"positions": positions})
+    new = "ForSequenceClassification" not in made_for(config)  # else it may keep its head
+    return Sketch(task.kind, task.text, network, {"positions": positions}, new)
 
 
 def expected(

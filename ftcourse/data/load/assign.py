@@ -116,20 +116,22 @@ def joined(arrays, keep):
 ENOUGH_TO_VALIDATE = 100
 
 
-def cut_splits(prep, parts, fractions, seed):
-    "Cut test and validation off some parts, by text, stratified by label."
+def cut_splits(prep, parts, fractions, seed, scored):
+    """Cut test and validation off some parts, by text, stratified by label. `scored`: whether there
+    are, or will be, test rows with labels.
+    """
     keep = np.concatenate([p.ids >= 0 for p in parts])
     n_rows = int(keep.sum())
     if not n_rows:
         return
     test, validation = fractions
-    if validation is None and n_rows < ENOUGH_TO_VALIDATE:
+    if validation is None and n_rows < ENOUGH_TO_VALIDATE and scored:
         prep.notes.append(
             f"validation: none, {n_rows} rows are few, and all that are not test are trained on; "
             "say validation=0.1 to cut some off"
         )
     if validation is None:
-        validation = 0.1 if n_rows >= ENOUGH_TO_VALIDATE else 0
+        validation = 0 if n_rows < ENOUGH_TO_VALIDATE and scored else 0.1
     fractions = (test, validation)
     ids = joined([p.ids for p in parts], keep)
     keys = joined([p.keys for p in parts], keep)
@@ -195,7 +197,9 @@ def assign_splits(
     before = len(prep.notes)
     if to_cut:
         has_test = given - {"train"} or isinstance(test, str)
-        cut_splits(prep, to_cut, (0 if has_test else test, validation), seed)
+        labelled = any(bool(((p.to == 2) & (p.ids >= 0)).any()) for p in prep.parts)
+        scored = only != "validation" and (labelled or not has_test)
+        cut_splits(prep, to_cut, (0 if has_test else test, validation), seed, scored)
     if only and given:
         del prep.notes[before:]
         for p in prep.parts:
