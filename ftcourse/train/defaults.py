@@ -113,7 +113,11 @@ def chosen_text(
     if asked.epochs is None and not asked.max_steps:
         updates = hp.total_steps(rows_of(batches, hp))
         said.append(f"{hp.epochs:g} epochs ({updates:,} updates)")
+    for name, usual in (("head_start", "random"), ("train", "full")):
+        if getattr(asked, name) is None and getattr(hp, name) != usual:
+            said.append(f"{name} {getattr(hp, name)}")
     if not said:
         return None
     source = getattr(model, "info", {}).get("source", "the model")
-    return f"{source}: {' and '.join(said)}, chosen for {rows_of(batches, hp):,} rows"
+    listed = " and ".join(filter(None, [", ".join(said[:-1]), said[-1]]))
+    return f"{source}: {listed}, chosen for {rows_of(batches, hp):,} rows"
