@@ -62,9 +62,10 @@ def card_text(
     report,  # a Report
     hp=None,  # HyperParams, where known
     name: str = "model",
+    beside=None,  # SimpleModels on the same rows, where there are any
 ) -> str:
-    """A model card: what it is for, data, recipe, scores with intervals, limits; its head is the
-    hub's metadata.
+    """A model card: what it is for, data, recipe, scores with intervals, simple models beside it,
+    limits; its head is the hub's metadata.
     """
     from huggingface_hub import EvalResult, ModelCardData
 
@@ -101,6 +102,7 @@ def card_text(
         f"{len(model.history.steps):,} updates; {changed or 'default hyperparameters'}.",
         "## Scores",
         card_scores(report),
+        *(["## Simple models beside it", beside.markdown(cell)] if beside else []),
         "## Limits",
         "\n".join(f"- {x}" for x in limits(report, task)),
         "## Use",
@@ -130,10 +132,12 @@ def write_card(
     report,  # as for `card_text`
     hp,  # as for `card_text`
     folder: Path,  # of the saved model
+    beside=None,  # as for `card_text`
 ) -> None:
     "The card (README.md) and the scores (report.json) of a model, beside its weights."
-    write_atomic(folder / "README.md", card_text(model, task, report, hp, folder.name))
-    write_atomic(folder / "report.json", json.dumps(report.to_dict(), indent=1) + "\n")
+    write_atomic(folder / "README.md", card_text(model, task, report, hp, folder.name, beside))
+    scores = report.to_dict() | ({"simple": beside.to_dict()} if beside else {})
+    write_atomic(folder / "report.json", json.dumps(scores, indent=1) + "\n")
 
 # %% ../../../nbs/toolkit/cli.ipynb #5b828bea
 def push(
