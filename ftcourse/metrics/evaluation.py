@@ -628,7 +628,7 @@ def evaluate(
         metrics,
     )
     broken = broken_rows(results["out"])
-    scores = {key: None if broken else x for key, x in values_of(of).items()}
+    scores = dict.fromkeys(of) if broken else values_of(of)
     if getattr(model, "untrained", False):
         notes.append("the model's head was never trained: these scores are chance")
     if broken:
