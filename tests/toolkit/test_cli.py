@@ -145,6 +145,41 @@ def test_simple_models_stand_under_the_report_unless_they_are_not_wanted():
     assert "beside it" not in printed["alone"] + printed["train"]
     assert "beside it" not in (place / "alone" / "README.md").read_text()
 
+# %% nbs/toolkit/cli.ipynb #f7aa692c
+def test_calibrate_divides_the_logits_says_so_and_is_refused_before_training():
+    import pytest
+    import torch
+
+    from ftcourse.core.errors import CourseError as Refused
+    from ftcourse.course.cli.main import calibration_hint, refuse_calibrating
+    from ftcourse.course.cli.main import main as calibrated_by
+    from ftcourse.data.load.load import load_task as task_named
+    from ftcourse.models.load import load_model as model_named
+
+    place = Path(tempfile.mkdtemp())
+    said, complained = io.StringIO(), io.StringIO()
+    flags = ["--model", "tiny-bert", "--max-steps", "12", "--rows", "32", "--calibrate"]
+    flags += ["--no-simple", "--json"]
+    with redirect_stdout(said), redirect_stderr(complained):
+        code = calibrated_by(["fine-tune", "reviews", *flags, "--out", str(place / "m")])
+    assert not code, complained.getvalue()
+    found = json.loads(said.getvalue())["calibration"]
+    assert found["rows"] == 500
+    assert found["loss"] <= found["loss_before"]
+    card = (place / "m" / "README.md").read_text()
+    assert ("Calibrated: its last layer is divided" in card) == (found["temperature"] != 1)
+    reviews = task_named("reviews")
+    with pytest.raises(Refused, match="validation rows choose the temperature"):
+        refuse_calibrating(reviews, "validation")
+    with pytest.raises(Refused, match="nothing was trained.*facts is span"):
+        refuse_calibrating(task_named("facts"), "test")
+    sure = model_named(place / "m")
+    with torch.no_grad():
+        for p in sure.network.classifier.parameters():
+            p.mul_(20)
+    assert calibration_hint(sure, reviews).endswith("--calibrate")
+    assert calibration_hint(sure, task_named("facts")) is None
+
 # %% nbs/toolkit/cli.ipynb #fc5d099e
 def test_what_goes_wrong_is_one_sentence_and_an_exit_code():
     import pytest

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "card_scores", "cell", "limits", "card_text", "save_with_card", "write_card", "push"
+    "card_scores", "cell", "temperature_text", "limits", "card_text", "save_with_card", "write_card", "push"
 ]
 
 # %% ../../../nbs/toolkit/cli.ipynb #29807e5b
@@ -35,6 +35,12 @@ def cell(text) -> str:
 
     text = html.escape(" ".join(str(text).split()), quote=False)
     return text.replace("|", "&#124;").replace("`", "&#96;").replace("[", "&#91;")
+
+
+def temperature_text(model) -> str:
+    "By which temperature a model's logits were divided."
+    t = model.info["temperature"]
+    return f"its last layer is divided by a temperature of {t:.3g}, found on the validation rows"
 
 
 def limits(
@@ -99,7 +105,8 @@ def card_text(
         "\n".join(f"- {s}: {len(rows):,} rows" for s, rows in task.splits.items()),
         f"Source: {cell(task.source)}. " + " ".join(cell(n) + "." for n in task.notes),
         "## Recipe",
-        f"{len(model.history.steps):,} updates; {changed or 'default hyperparameters'}.",
+        f"{len(model.history.steps):,} updates; {changed or 'default hyperparameters'}."
+        + (f" Calibrated: {temperature_text(model)}." if model.info.get("temperature") else ""),
         "## Scores",
         card_scores(report),
         *(["## Simple models beside it", beside.markdown(cell)] if beside else []),
