@@ -198,7 +198,7 @@ def written(record):
         + "."
     )
     parts.append(COLA)
-    parts += [f"Added {described(m)[0].lower()}{described(m)[1:]} ({names})" for names, m in record["added"].items()]
+    parts += [f"{names}, added later: {described(m)}" for names, m in record["added"].items()]
     return "\n\n".join(parts + [f"Skipped: {reason}." for reason in record["skipped"]])
 
 
