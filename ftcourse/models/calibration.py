@@ -234,7 +234,7 @@ def calibration_pays(
     "The log losses, where a temperature lowers them by more than 5 in 100; None where not."
     try:
         refuse_uncalibratable(task, split)
+        before, after = crossed_losses(*row_logits(model, task, split))
     except CourseError:
         return None
-    before, after = crossed_losses(*row_logits(model, task, split))
     return (before, after) if after < (1 - PAYS) * before else None

@@ -7,11 +7,12 @@ __all__ = [
     "PRETRAINING", "SPOKEN", "add_hyperparameters", "number_or_none", "hyperparameters", "profile_default", "count",
     "add_data_flags", "sign", "labels_flag", "column_flags", "read_task", "progress_bar", "model_folder",
     "refuse_unwritable", "refuse_unscorable", "encoder_for", "fine_tune_command", "refuse_calibrating",
-    "calibration_hint", "simple_beside", "evaluate_command", "predict_command", "refuse_files_as_texts", "answered",
-    "prediction_line", "prediction_file", "write_predictions", "texts_of", "rows_of_file", "text_columns",
-    "usable_rows", "lines_of_input", "pretrain_command", "push_command", "doctor_command", "lessons_folder",
-    "lab_command", "lesson_file", "lessons_command", "progress_command", "argument", "Parser", "build_parser",
-    "replace_unencodable", "LastingStream", "in_flags", "told", "parse", "main", "as_json", "run_command"
+    "calibrate_or_say", "calibration_hint", "simple_beside", "evaluate_command", "predict_command",
+    "refuse_files_as_texts", "answered", "prediction_line", "prediction_file", "write_predictions", "texts_of",
+    "rows_of_file", "text_columns", "usable_rows", "lines_of_input", "pretrain_command", "push_command",
+    "doctor_command", "lessons_folder", "lab_command", "lesson_file", "lessons_command", "progress_command",
+    "argument", "Parser", "build_parser", "replace_unencodable", "LastingStream", "in_flags", "told", "parse",
+    "main", "as_json", "run_command"
 ]
 
 # %% ../../../nbs/toolkit/cli.ipynb #55912ca9
@@ -311,7 +312,7 @@ def fine_tune_command(options) -> dict:
             progress=show,
             **given,
         )
-    calibrated = model.calibrate(task) if options.calibrate else None
+    calibrated = calibrate_or_say(model, task, options) if options.calibrate else None
     folder = model.save(out)
     print(printable(f"saved in {folder}; now it is scored"), file=sys.stderr)
     report = evaluate_model(model, task, split=options.split)
@@ -339,6 +340,15 @@ def refuse_calibrating(
         refuse_uncalibratable(task, "validation")
     except CourseError as e:
         raise CourseError(f"nothing was trained, for --calibrate cannot be done: {e}") from e
+
+
+def calibrate_or_say(model, task, options):  # a Calibration; None where it could not be done
+    "Calibrate a trained model; where that fails it is still to be saved and scored."
+    try:
+        return model.calibrate(task)
+    except CourseError as e:
+        print(told(f"not calibrated: {e}", options.parser), file=sys.stderr)
+        return None
 
 
 def calibration_hint(
