@@ -35,8 +35,8 @@ FROZEN = "C by rows"  # how the frozen arm chooses its C: part of the key of its
 OLD_FROZEN = (
     "The frozen arm above was measured on 2026-11-26 with C = 10 for every number of labels, which understates it from "
     "512 labels on: on AG News it falls from 512 to 2048. The script now chooses C by the number of labels, and by "
-    "cross-validation where each class has five: seed 0 of AG News with 512 labels gets .866 in place of .835. The arm is "
-    "to be measured again (`make real`)."
+    "cross-validation where each class has five: seed 0 of AG News with 512 labels gets .866 in place of .835. The arm "
+    "is to be measured again (`make real`)."
 )
 CHEAP = (8, 32, 128, 512, 2048)
 PLAN = {  # arm: labels, seeds
