@@ -1,4 +1,4 @@
-"""Studies over seeds: sweeps, GLUE, baselines, label curves, overfitting, attribution, probing; the tiny models."""
+"""Studies: sweeps, GLUE, baselines, simple models, label curves, overfitting, attribution, probing; the tiny models."""
 
 import lazy_loader
 
@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "grid": ["GOOGLE_GRID", "Sweep", "sweep"],
         "glue": ["Scoreboard"],
         "baselines": ["bag_of_words", "fit_bag"],
+        "simple": ["SimpleModels", "simple_models"],
         "label_curves": ["Curve", "label_curve", "measured_curves", "labels_needed"],
         "forecasts": ["fit_curve", "check_forecast"],
         "overfitting": ["Gap", "gap", "memorised", "long_run"],

@@ -283,6 +283,23 @@ def reorder(
     self.labels = [str(name) for name in labels]
     return self
 
+# %% ../../nbs/lessons/05_models.ipynb #397adc99
+@patch
+def calibrate(
+    self: Model,
+    task,  # a Task, or what `load_task` takes
+    split: str = "validation",  # rows that were not trained on, and will not be scored
+):  # a Calibration: temperature, log loss and calibration error before and after
+    """Divide the last layer by the temperature with the least log loss on a split, so that
+    probabilities are as sure as they may be; answers stay the same.
+
+    Raises `CourseError` for other kinds than classify, fewer than 100 rows, a head never trained,
+    and one built otherwise.
+    """
+    from ftcourse.models.calibration import calibrate
+
+    return calibrate(self, task, split)
+
 # %% ../../nbs/lessons/05_models.ipynb #2d8da054
 @patch
 def save(

@@ -93,6 +93,8 @@ def test_from_a_messy_file_to_a_model_that_transformers_alone_reloads():
     assert found["updates"] == 3
     assert found["rows"] > 0
     assert 0 <= found["scores"]["accuracy"] <= 1
+    names = [one["name"] for one in found["simple"]["models"]]
+    assert names == ["TF-IDF + logistic regression", "frozen vectors + logistic regression"]
     from transformers import AutoModelForSequenceClassification
 
     from ftcourse.models.hub import quietly
@@ -106,7 +108,77 @@ def test_from_a_messy_file_to_a_model_that_transformers_alone_reloads():
     assert loaded.data.eval_results[0].metric_type == "accuracy"
     assert "95% interval" in loaded.content
     assert "## Limits" in loaded.content
+    assert "## Simple models beside it" in loaded.content
+    assert "| frozen vectors + logistic regression |" in loaded.content
+    assert json.loads((place / "m" / "report.json").read_text())["simple"] == found["simple"]
     assert "<script>" not in loaded.content
+
+# %% nbs/toolkit/cli.ipynb #f7aa692b
+def test_simple_models_stand_under_the_report_unless_they_are_not_wanted():
+    from ftcourse.course.cli.main import main as tuned_by
+    from ftcourse.data.world.generator import generate as drawn
+
+    place = Path(tempfile.mkdtemp())
+    with open(place / "data.csv", "w", encoding="utf-8", newline="") as f:
+        table = csv.writer(f)
+        table.writerow(["text", "label"])
+        table.writerows([r["text"], r["label"]] for r in drawn("topics", "train", 150, seed=6))
+    printed = {}
+    for name, flags in {
+        "both": [],
+        "alone": ["--no-simple"],
+        "train": ["--split", "train"],
+    }.items():
+        said = io.StringIO()
+        with redirect_stdout(said), redirect_stderr(io.StringIO()):
+            flags += ["--model", "tiny-bert", "--max-steps", "2", "--rows", "100"]
+            assert not tuned_by(
+                ["fine-tune", str(place / "data.csv"), *flags, "--out", str(place / name)]
+            )
+        printed[name] = said.getvalue()
+    lines = printed["both"].splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("beside it, on these"))
+    assert lines[at + 1].split()[0] == "TF-IDF"
+    assert lines[at + 2].split()[0] == "frozen"
+    assert "frozen vectors + logistic regression is ahead of fine-tuning here" in lines[at + 3]
+    assert lines[at + 4].startswith("saved in")
+    assert "beside it" not in printed["alone"] + printed["train"]
+    assert "beside it" not in (place / "alone" / "README.md").read_text()
+
+# %% nbs/toolkit/cli.ipynb #f7aa692c
+def test_calibrate_divides_the_logits_says_so_and_is_refused_before_training():
+    import pytest
+    import torch
+
+    from ftcourse.core.errors import CourseError as Refused
+    from ftcourse.course.cli.main import calibration_hint, refuse_calibrating
+    from ftcourse.course.cli.main import main as calibrated_by
+    from ftcourse.data.load.load import load_task as task_named
+    from ftcourse.models.load import load_model as model_named
+
+    place = Path(tempfile.mkdtemp())
+    said, complained = io.StringIO(), io.StringIO()
+    flags = ["--model", "tiny-bert", "--max-steps", "12", "--rows", "32", "--calibrate"]
+    flags += ["--no-simple", "--json"]
+    with redirect_stdout(said), redirect_stderr(complained):
+        code = calibrated_by(["fine-tune", "reviews", *flags, "--out", str(place / "m")])
+    assert not code, complained.getvalue()
+    found = json.loads(said.getvalue())["calibration"]
+    assert found["rows"] == 500
+    assert found["loss"] <= found["loss_before"]
+    card = (place / "m" / "README.md").read_text()
+    assert ("Calibrated: its last layer is divided" in card) == (found["temperature"] != 1)
+    reviews = task_named("reviews")
+    with pytest.raises(Refused, match="validation rows choose the temperature"):
+        refuse_calibrating(reviews, "validation")
+    with pytest.raises(Refused, match="nothing was trained.*facts is span"):
+        refuse_calibrating(task_named("facts"), "test")
+    sure = model_named("tiny-bert", task=reviews)  # it guesses, and is sure of it
+    with torch.no_grad():
+        for p in sure.network.classifier.parameters():
+            p.mul_(500)
+    assert calibration_hint(sure, reviews).endswith("--calibrate")
+    assert calibration_hint(sure, task_named("facts")) is None
 
 # %% nbs/toolkit/cli.ipynb #fc5d099e
 def test_what_goes_wrong_is_one_sentence_and_an_exit_code():

@@ -6,12 +6,13 @@
 __all__ = [
     "PRETRAINING", "SPOKEN", "add_hyperparameters", "number_or_none", "hyperparameters", "profile_default", "count",
     "add_data_flags", "sign", "labels_flag", "column_flags", "read_task", "progress_bar", "model_folder",
-    "refuse_unwritable", "refuse_unscorable", "encoder_for", "fine_tune_command", "evaluate_command",
-    "predict_command", "refuse_files_as_texts", "answered", "prediction_line", "prediction_file",
-    "write_predictions", "texts_of", "rows_of_file", "text_columns", "usable_rows", "lines_of_input",
-    "pretrain_command", "push_command", "doctor_command", "lessons_folder", "lab_command", "lesson_file",
-    "lessons_command", "progress_command", "argument", "Parser", "build_parser", "replace_unencodable",
-    "LastingStream", "in_flags", "told", "parse", "main", "as_json", "run_command"
+    "refuse_unwritable", "refuse_unscorable", "encoder_for", "fine_tune_command", "refuse_calibrating",
+    "calibrate_or_say", "calibration_hint", "simple_beside", "evaluate_command", "predict_command",
+    "refuse_files_as_texts", "answered", "prediction_line", "prediction_file", "write_predictions", "texts_of",
+    "rows_of_file", "text_columns", "usable_rows", "lines_of_input", "pretrain_command", "push_command",
+    "doctor_command", "lessons_folder", "lab_command", "lesson_file", "lessons_command", "progress_command",
+    "argument", "Parser", "build_parser", "replace_unencodable", "LastingStream", "in_flags", "told", "parse",
+    "main", "as_json", "run_command"
 ]
 
 # %% ../../../nbs/toolkit/cli.ipynb #55912ca9
@@ -299,22 +300,99 @@ def fine_tune_command(options) -> dict:
     task = read_task(options, options.data)
     print(told(task, options.parser), file=sys.stderr)
     refuse_unscorable(task, options.split)
+    if options.calibrate:
+        refuse_calibrating(task, options.split)
+    start = options.model or encoder_for(options.data)
     with progress_bar() as show:
         model = fine_tune_model(
-            options.model or encoder_for(options.data),
+            start,
             task,
             rows=options.rows,
             run=options.run,
             progress=show,
             **given,
         )
+    calibrated = calibrate_or_say(model, task, options) if options.calibrate else None
     folder = model.save(out)
     print(printable(f"saved in {folder}; now it is scored"), file=sys.stderr)
     report = evaluate_model(model, task, split=options.split)
-    write_card(model, task, report, model.info["hyperparameters"], folder)
+    beside = None if options.no_simple else simple_beside(model, start, task, report, options)
+    write_card(model, task, report, model.info["hyperparameters"], folder, beside)
     if not options.json:
-        print(told(report, options.parser), printable(f"saved in {folder}"), sep="\n")
-    return report.to_dict() | {"model": str(folder), "updates": len(model.history.steps)}
+        hint = calibrated or calibration_hint(model, task)
+        said = [told(x, options.parser) for x in (report, beside, hint) if x is not None]
+        print(*said, printable(f"saved in {folder}"), sep="\n")
+    found = report.to_dict() | {"model": str(folder), "updates": len(model.history.steps)}
+    found |= {} if beside is None else {"simple": beside.to_dict()}
+    return found | ({} if calibrated is None else {"calibration": calibrated.to_dict()})
+
+
+def refuse_calibrating(
+    task,  # a Task
+    split: str,  # that will be scored
+) -> None:
+    "Raise `CourseError`, before anything is trained, where `--calibrate` cannot do its work."
+    from ftcourse.models.calibration import refuse_uncalibratable
+
+    try:
+        if split == "validation":
+            raise CourseError("the validation rows choose the temperature: score other rows")
+        refuse_uncalibratable(task, "validation")
+    except CourseError as e:
+        raise CourseError(f"nothing was trained, for --calibrate cannot be done: {e}") from e
+
+
+def calibrate_or_say(model, task, options):  # a Calibration; None where it could not be done
+    "Calibrate a trained model; where that fails it is still to be saved and scored."
+    try:
+        return model.calibrate(task)
+    except CourseError as e:
+        print(told(f"not calibrated: {e}", options.parser), file=sys.stderr)
+        return None
+
+
+def calibration_hint(
+    model,  # the fine-tuned Model
+    task,  # a Task
+) -> str | None:
+    "A line where a temperature would pay; None where not, or where nobody can tell."
+    from ftcourse.models.calibration import calibration_pays
+
+    found = calibration_pays(model, task)
+    if found is None:
+        return None
+    before, after = found
+    return (
+        f"its probabilities are off: a temperature lowers the log loss of validation rows that did "
+        f"not choose it by {1 - after / before:.0%} ({before:.3f} to {after:.3f}), and no answer "
+        "changes: --calibrate"
+    )
+
+
+def simple_beside(
+    model,  # the fine-tuned Model
+    start: str,  # what it began as
+    task,  # with all of its training rows
+    report,  # of the model
+    options,  # rows, split
+):  # SimpleModels; None where the scored rows are those that are learned from
+    "Simple models on the rows that the model was trained and scored on."
+    from ftcourse.experiments.simple import SimpleModels, simple_models
+
+    if options.split == "train":
+        return None
+    hp = model.info["hyperparameters"]
+    try:
+        return simple_models(
+            task if options.rows is None else task.take(options.rows, seed=hp.seed),
+            start,
+            split=options.split,
+            report=report,
+            seconds=sum(step.seconds for step in model.history.steps),
+            max_length=model.max_length,
+        )
+    except CourseError as e:  # the model is saved, and its report is to be seen
+        return SimpleModels([], [f"simple models: {e}"])
 
 
 def evaluate_command(options) -> dict:
@@ -732,7 +810,20 @@ def build_parser() -> argparse.ArgumentParser:
     )
     form = (encoding, columns, sep)
     saved = (out, overwrite)
-    fine_tune = (data, start, rows, run_folder, split, *saved, on_bad, *form)
+    no_simple = argument(
+        "--no-simple",
+        action="store_true",
+        help="leave out the simple models (counted words, regression on frozen vectors) that are "
+        "trained and scored beside it",
+    )
+    calibrate = argument(
+        "--calibrate",
+        action="store_true",
+        help="divide the logits by a temperature found on the validation rows (100 or more), so "
+        "that probabilities are as sure as they may be; answers stay the same",
+    )
+    beside = (no_simple, calibrate)
+    fine_tune = (data, start, rows, run_folder, split, *saved, *beside, on_bad, *form)
     tune = command(fine_tune_command, "fine-tune", *fine_tune)
     hardest = argument(
         "--hardest",

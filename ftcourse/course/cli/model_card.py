@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "card_scores", "cell", "limits", "card_text", "save_with_card", "write_card", "push"
+    "card_scores", "cell", "temperature_text", "limits", "card_text", "save_with_card", "write_card", "push"
 ]
 
 # %% ../../../nbs/toolkit/cli.ipynb #29807e5b
@@ -37,6 +37,12 @@ def cell(text) -> str:
     return text.replace("|", "&#124;").replace("`", "&#96;").replace("[", "&#91;")
 
 
+def temperature_text(model) -> str:
+    "By which temperature a model's logits were divided."
+    t = model.info["temperature"]
+    return f"its last layer is divided by a temperature of {t:.3g}, found on the validation rows"
+
+
 def limits(
     report,  # a Report
     task,  # the Task it was trained on
@@ -62,9 +68,10 @@ def card_text(
     report,  # a Report
     hp=None,  # HyperParams, where known
     name: str = "model",
+    beside=None,  # SimpleModels on the same rows, where there are any
 ) -> str:
-    """A model card: what it is for, data, recipe, scores with intervals, limits; its head is the
-    hub's metadata.
+    """A model card: what it is for, data, recipe, scores with intervals, simple models beside it,
+    limits; its head is the hub's metadata.
     """
     from huggingface_hub import EvalResult, ModelCardData
 
@@ -98,9 +105,11 @@ def card_text(
         "\n".join(f"- {s}: {len(rows):,} rows" for s, rows in task.splits.items()),
         f"Source: {cell(task.source)}. " + " ".join(cell(n) + "." for n in task.notes),
         "## Recipe",
-        f"{len(model.history.steps):,} updates; {changed or 'default hyperparameters'}.",
+        f"{len(model.history.steps):,} updates; {changed or 'default hyperparameters'}."
+        + (f" Calibrated: {temperature_text(model)}." if model.info.get("temperature") else ""),
         "## Scores",
         card_scores(report),
+        *(["## Simple models beside it", beside.markdown(cell)] if beside else []),
         "## Limits",
         "\n".join(f"- {x}" for x in limits(report, task)),
         "## Use",
@@ -130,10 +139,12 @@ def write_card(
     report,  # as for `card_text`
     hp,  # as for `card_text`
     folder: Path,  # of the saved model
+    beside=None,  # as for `card_text`
 ) -> None:
     "The card (README.md) and the scores (report.json) of a model, beside its weights."
-    write_atomic(folder / "README.md", card_text(model, task, report, hp, folder.name))
-    write_atomic(folder / "report.json", json.dumps(report.to_dict(), indent=1) + "\n")
+    write_atomic(folder / "README.md", card_text(model, task, report, hp, folder.name, beside))
+    scores = report.to_dict() | ({"simple": beside.to_dict()} if beside else {})
+    write_atomic(folder / "report.json", json.dumps(scores, indent=1) + "\n")
 
 # %% ../../../nbs/toolkit/cli.ipynb #5b828bea
 def push(
