@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "attention", "split_heads", "encoder_block", "decoder_block"
+    "attention", "encoder_block", "split_heads", "decoder_block"
 ]
 
 # %% ../../nbs/lessons/05_models.ipynb #5c5be5b6
@@ -26,14 +26,6 @@ def attention(
     weights = scores.softmax(-1)
     return weights @ v, weights
 
-# %% ../../nbs/lessons/05_models.ipynb #526df24d
-def split_heads(
-    x: Tensor,  # (batch, length, width)
-    heads: int,  # divides the width
-) -> Tensor:  # (batch, heads, length, width / heads)
-    "Cut the width into heads."
-    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
-
 # %% ../../nbs/lessons/05_models.ipynb #39fd69e8
 def encoder_block(
     x: Tensor,  # (batch, length, width)
@@ -50,6 +42,14 @@ def encoder_block(
     x = layer.attention.output.LayerNorm(x + layer.attention.output.dense(mixed))
     wide = nn.functional.gelu(layer.intermediate.dense(x))
     return layer.output.LayerNorm(x + layer.output.dense(wide))
+
+# %% ../../nbs/lessons/05_models.ipynb #526df24d
+def split_heads(
+    x: Tensor,  # (batch, length, width)
+    heads: int,  # divides the width
+) -> Tensor:  # (batch, heads, length, width / heads)
+    "Cut the width into heads."
+    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
 
 # %% ../../nbs/lessons/05_models.ipynb #2314cf7d
 def decoder_block(

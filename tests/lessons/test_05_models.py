@@ -2,7 +2,9 @@
 from ftcourse.core.errors import CourseError
 from ftcourse.core.hparams import HyperParams
 from ftcourse.core.settings import assets
-from ftcourse.course.practice.exercises import Exercise
+from ftcourse.course.exercises.lesson_05 import ex1
+from ftcourse.course.exercises.lesson_05 import ex2
+from ftcourse.course.exercises.lesson_05 import ex3
 from ftcourse.data.batches import Batch
 from ftcourse.models.by_hand import decoder_block
 from ftcourse.models.by_hand import encoder_block
@@ -469,206 +471,12 @@ def test_copies_are_independent_and_dropout_is_set_everywhere():
     assert twin.core.network is twin.network
     assert twin.network.lm_head.weight is twin.network.transformer.wte.weight
 
-# %% nbs/lessons/05_models.ipynb #5af8463f
-def mean_solution(hidden, mask):
-    m = mask.unsqueeze(-1).to(hidden.dtype)
-    return (hidden * m).sum(1) / m.sum(1)
-
-
-mean_exercise = Exercise(
-    "05.1",
-    "mean_pool",
-    answer=mean_solution,
-    inputs=[
-        (torch.arange(12.0).reshape(1, 4, 3), torch.tensor([[1, 1, 0, 0]])),
-        (torch.randn(3, 5, 2), torch.tensor([[1] * 5, [1, 1, 1, 0, 0], [0, 0, 0, 1, 1]])),
-    ],
-    also=[
-        lambda hidden, mask: torch.stack([h[m.bool()].mean(0) for h, m in zip(hidden, mask)]),
-        lambda hidden, mask: torch.einsum("blw,bl->bw", hidden, mask / mask.sum(1, keepdim=True)),
-    ],
-    mistakes={
-        (
-            "The padding is in your mean: leave out the positions where the mask is 0."
-        ): lambda hidden, mask: hidden.mean(1),
-        (
-            "You left the padding out of the sum, but still divide by the whole length: divide by "
-            "the number of real tokens."
-        ): lambda hidden, mask: (hidden * mask.unsqueeze(-1)).mean(1),
-        "You divide by all real tokens of the batch: count them row by row.": lambda hidden, mask: (
-            (hidden * mask.unsqueeze(-1)).sum(1) / mask.sum()
-        ),
-        "That is the sum: divide it by the number of real tokens.": lambda hidden, mask: (
-            hidden * mask.unsqueeze(-1)
-        ).sum(1),
-        (
-            "hidden has three dimensions and mask two: give the mask a third one, "
-            "mask.unsqueeze(-1), before you multiply."
-        ): lambda hidden, mask: (hidden * mask).sum(1) / mask.sum(1),
-        (
-            "Your sum is (batch, width), your count (batch,): keep its second dimension, "
-            "mask.sum(1, keepdim=True), so that each row is divided by its own."
-        ): lambda hidden, mask: (hidden * mask.unsqueeze(-1)).sum(1) / mask.sum(1),
-        (
-            "You averaged the real tokens of all texts together: each row is a text, and gets a "
-            "mean of its own."
-        ): [
-            lambda hidden, mask: hidden[mask.bool()].mean(0),
-            lambda hidden, mask: (hidden * mask.unsqueeze(-1)).sum((0, 1)) / mask.sum(),
-        ],
-        "You averaged over the width: tokens are dimension 1.": [
-            lambda hidden, mask: hidden.mean(-1),
-            lambda hidden, mask: (hidden * mask.unsqueeze(-1)).mean(-1),
-            lambda hidden, mask: (hidden * mask.unsqueeze(-1)).sum(-1) / mask.sum(1, keepdim=True),
-        ],
-        (
-            "The right numbers with a dimension too many: return (batch, width)."
-        ): lambda hidden, mask: mean_solution(hidden, mask).unsqueeze(1),
-        (
-            "A mask of 0 and 1 is no index: hidden[mask] picks rows number 0 and 1. Multiply by "
-            "it, or make it bool."
-        ): lambda hidden, mask: hidden[mask].mean(1),
-        "That is one token's vector. Here every real token counts.": [
-            lambda hidden, mask: hidden[:, 0],
-            lambda hidden, mask: hidden[:, -1],
-            lambda hidden, mask: hidden[
-                torch.arange(len(hidden)), (mask * torch.arange(mask.shape[1])).argmax(-1)
-            ],
-        ],
-    },
-    hints=[
-        "Multiply by the mask before you add up; the mask needs a third dimension.",
-        "mask.sum(1) counts the real tokens of each row.",
-    ],
-)
-
-# %% nbs/lessons/05_models.ipynb #f30ca729
-# norms: vectors of d numbers in the two LayerNorms
-def block_count(d, f, square=4, mlp=2, biases=True, norms=4):
-    up, down = d * f + f * biases, f * d + d * biases
-    return square * (d * d + d * biases) + [0, up, up + down][mlp] + norms * d
-
-
-size_exercise = Exercise(
-    "05.2",
-    "block_parameters",
-    inputs=[(128, 512), (768, 3072), (16, 32)],
-    answer=block_count,
-    also=[
-        lambda d, f: 4 * d * d + 2 * d * f + 9 * d + f,
-        lambda d, f: sum(p.numel() for p in torch.nn.TransformerEncoderLayer(d, 1, f).parameters()),
-    ],
-    mistakes={
-        (
-            "Attention has four matrices, not three: after query, key and value comes the one "
-            "that mixes the heads."
-        ): lambda d, f: block_count(d, f, square=3),
-        "The biases are missing: every linear map has one number for each output.": lambda d, f: (
-            block_count(d, f, biases=False)
-        ),
-        "The two LayerNorms are missing: each has a scale and a shift of d numbers.": lambda d, f: (
-            block_count(d, f, norms=0)
-        ),
-        (
-            "Half of the LayerNorms is missing: there are two, and each has a scale and a shift "
-            "of d numbers."
-        ): lambda d, f: block_count(d, f, norms=2),
-        (
-            "Biases and LayerNorms are missing: every linear map has one bias for each output, "
-            "every LayerNorm a scale and a shift of d numbers."
-        ): lambda d, f: block_count(d, f, biases=False, norms=0),
-        "Attention has a fourth matrix, which mixes the heads; and every linear map has biases.": [
-            lambda d, f: block_count(d, f, 3, biases=False),
-            lambda d, f: block_count(d, f, 3, biases=False, norms=0),
-        ],
-        (
-            "Attention has a fourth matrix, which mixes the heads; and the two LayerNorms are "
-            "missing."
-        ): lambda d, f: block_count(d, f, 3, norms=0),
-        "The MLP is two maps: from d to f, and back from f to d.": [
-            lambda d, f, n=n: block_count(d, f, mlp=1, norms=n) for n in (0, 2, 4)
-        ],
-        "A LayerNorm's scale and shift are vectors: d numbers each, not one.": lambda d, f: (
-            block_count(d, f, norms=0) + 4
-        ),
-        "A map has one bias for each output: f for the first of the MLP, d for the second.": [
-            lambda d, f: block_count(d, f) + f - d,
-            lambda d, f: block_count(d, f) + d - f,
-        ],
-    },
-    hints=[
-        "A linear map from a to b has a·b + b parameters.",
-        "Four maps d → d, one d → f, one f → d, and two LayerNorms.",
-    ],
-)
-
-# %% nbs/lessons/05_models.ipynb #b573ae68
-def looks_back(may):
-    return lambda n, window: torch.tensor(
-        [[may(i - j, window) for j in range(n)] for i in range(n)]
-    )
-
-
-window_exercise = Exercise(
-    "05.3",
-    "sliding_mask",
-    inputs=[(5, 2), (6, 3), (4, 1), (3, 5)],
-    answer=lambda n, window: torch.ones(n, n).tril().triu(1 - window).bool(),
-    also=[
-        lambda n, window: (
-            ((back := torch.arange(n)[:, None] - torch.arange(n)) >= 0) & (back < window)
-        )
-    ],
-    mistakes={
-        "Tokens see later ones: nothing above the diagonal may be true.": looks_back(
-            lambda back, window: abs(back) < window
-        ),
-        "The window is one too wide: a token counts itself.": looks_back(
-            lambda back, window: 0 <= back <= window
-        ),
-        (
-            "The window is one too narrow: `window` tokens in all, the token itself and window - "
-            "1 before it."
-        ): looks_back(lambda back, window: 0 <= back < window - 1),
-        "There is no window yet: that is the full causal mask.": looks_back(
-            lambda back, window: back >= 0
-        ),
-        "Rows ask, columns are looked at: yours is the other way round.": looks_back(
-            lambda back, window: 0 <= -back < window
-        ),
-        "A token sees itself, too: the diagonal is true.": [
-            looks_back(lambda back, window: 0 < back < window),
-            looks_back(lambda back, window: 0 < back <= window),
-        ],
-        "True is where a token may look; yours is true where it may not.": looks_back(
-            lambda back, window: not 0 <= back < window
-        ),
-        (
-            "That is what is added to the scores (0 or minus infinity). Return the mask itself, "
-            "true where a token may look."
-        ): lambda n, window: torch.zeros(n, n).masked_fill(
-            ~torch.ones(n, n).tril().triu(1 - window).bool(), -torch.inf
-        ),
-        (
-            "The diagonal of triu has the wrong sign: below the main one they are negative, and "
-            "the lowest that may be seen is 1 - window."
-        ): [
-            lambda n, window: torch.ones(n, n).tril().triu(window - 1).bool(),
-            lambda n, window: torch.ones(n, n).tril().triu(window).bool(),
-        ],
-    },
-    hints=[
-        "tril and triu both take a diagonal as argument.",
-        "What is below the diagonal 1 - window is too far away.",
-    ],
-)
-
 # %% nbs/lessons/05_models.ipynb #438db925
 def test_the_exercises_accept_their_solutions_and_name_each_mistake():
-    assert mean_exercise.proves()
-    assert size_exercise.proves()
-    assert window_exercise.proves()
+    assert ex1.proves()
+    assert ex2.proves()
+    assert ex3.proves()
     per_block = dict((part, n) for part, n, _ in load_model("tiny-bert", head="lm").table())[
         "layer 1"
     ]
-    assert size_exercise.answer(128, 512) == per_block
+    assert ex2.answer(128, 512) == per_block
