@@ -42,18 +42,24 @@ class Comparison:
     # rows that tell them apart: one is right and the other is not, or their values differ
     disagree: int | None
 
-    def __str__(self):
-        a, b = self.names
+    @property
+    def better(self) -> str | None:
+        "The name of the better one; None where these rows do not show which it is."
         shown = self.low > 0 or self.high < 0
         if self.disagree is not None:
             shown = shown and self.disagree >= 6  # five coins fall alike too often
         if self.metric == "accuracy" and self.p_mcnemar is not None:
             shown = shown and self.p_mcnemar < 0.05
-        doubted = shown and self.p >= 0.05  # the interval and the test are not one computation
-        shown = shown and not doubted
-        ahead = a if (self.difference > 0) != (self.metric in LOWER) else b
-        verdict = f"{ahead} is better" if shown else "these rows do not show which is better"
-        if doubted:
+        # the interval and the test are not one computation
+        shown = shown and self.p < 0.05
+        ahead = (self.difference > 0) != (self.metric in LOWER)
+        return self.names[0 if ahead else 1] if shown else None
+
+    def __str__(self):
+        a, b = self.names
+        better = self.better
+        verdict = f"{better} is better" if better else "these rows do not show which is better"
+        if not better and self.p >= 0.05 and (self.low > 0 or self.high < 0):
             verdict = f"the interval leaves out 0, but p is not below 0.05: {verdict}"
         tests = f"p = {self.p:.3f} (paired bootstrap)"
         if self.p_mcnemar is not None:

@@ -8,7 +8,8 @@ __all__ = [
     "multilabel_statistics", "grade_statistics", "regression_statistics", "answer_statistics", "constant_answer",
     "regression_notes", "statistics", "duplicate_note", "sample_rows", "answers_column", "gold_answers",
     "row_place", "rows_of_known_classes", "unscored_rows", "refuse_other_texts", "scored_rows", "thresholds_of",
-    "broken_rows", "with_metrics", "evaluate", "strided_perplexity", "beyond_chance", "validator"
+    "broken_rows", "with_metrics", "named_statistics", "values_of", "evaluate", "strided_perplexity",
+    "beyond_chance", "validator"
 ]
 
 # %% ../../nbs/lessons/10_evaluation.ipynb #ad38e5c6
@@ -584,6 +585,31 @@ def with_metrics(of: dict, first: Mapping, more: Mapping, true, pred) -> dict:
 
     return made(first) | {name: x for name, x in of.items() if name not in first} | made(more)
 
+
+def named_statistics(
+    kind: str,  # of the model
+    true,  # as for `statistics`
+    results: dict,  # as for `statistics`
+    labels,  # names of the classes
+    column: str | None = None,  # of the labels
+    thresholds: list | None = None,  # as for `statistics`
+    first: Mapping | None = None,  # a task's own scores: {name: f(true, pred)}
+    more: Mapping | None = None,  # scores that were asked for besides
+) -> tuple[dict, np.ndarray | None, np.ndarray | None]:
+    "As `statistics`, with the scores of grades and those that a task or a caller names."
+    of, pred, probs = statistics(kind, true, results, thresholds)
+    grades = grades_of(labels, column) if kind == "classify" else None
+    if grades is not None:
+        main = next(iter(of))
+        of = {main: of[main]} | grade_statistics(true, pred, grades) | of
+    return with_metrics(of, first or {}, more or {}, true, pred), pred, probs
+
+
+def values_of(of: dict) -> dict[str, float | None]:
+    "The scores themselves; None where one has no value."
+    value = lambda x: x.mean() if isinstance(x, np.ndarray) else x(slice(None))
+    return {name: finite_or_none(value(x)) for name, x in of.items()}
+
 # %% ../../nbs/lessons/10_evaluation.ipynb #55f209a0
 def evaluate(
     model,  # a Model
@@ -614,15 +640,18 @@ def evaluate(
     where = range(len(results["sum"]))  # of each row, its (first) example
     if model.kind == "span":
         true, where = gold_answers(data)
-    of, pred, probs = statistics(model.kind, true, results, thresholds_of(model, order))
-    grades = grades_of(facts["labels"], column) if model.kind == "classify" else None
-    if grades is not None:
-        main = next(iter(of))
-        of = {main: of[main]} | grade_statistics(true, pred, grades) | of
-    of = with_metrics(of, task_metrics, metrics or {}, true, pred)
+    of, pred, probs = named_statistics(
+        model.kind,
+        true,
+        results,
+        facts["labels"],
+        column,
+        thresholds_of(model, order),
+        task_metrics,
+        metrics,
+    )
     broken = broken_rows(results["out"])
-    value = lambda x: x.mean() if isinstance(x, np.ndarray) else x(slice(None))
-    scores = {key: None if broken else finite_or_none(value(x)) for key, x in of.items()}
+    scores = dict.fromkeys(of) if broken else values_of(of)
     labelled = packed and model.kind in ("classify", "multilabel", "regress")
     if labelled and (repeated := duplicate_note(data)):
         notes.append(repeated)

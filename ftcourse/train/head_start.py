@@ -63,6 +63,7 @@ def regression_head(
     outputs: int,
     balanced: bool = False,  # rare classes weigh more
     intercept: bool = True,  # whether the head has a bias
+    strength: float = STRENGTH,  # times 1/n and VARIANCE over that of `x`: C of the regression
 ) -> tuple[np.ndarray, np.ndarray]:  # (outputs, width), (outputs,)
     """Weights and biases of a regularised regression. What is not among the rows gets a bias as if
     there were half a row of it.
@@ -70,7 +71,7 @@ def regression_head(
     from sklearn.linear_model import LogisticRegression, Ridge
 
     n, spread = len(y), max(float(x.var(0).sum()), 1e-9)
-    c = STRENGTH / n * VARIANCE / spread
+    c = strength / n * VARIANCE / spread
     rare = math.log(0.5 / (n + 0.5))
     weights, biases = np.zeros((outputs, x.shape[1])), np.full(outputs, rare)
     if kind == "regress":
