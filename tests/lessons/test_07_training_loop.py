@@ -2,6 +2,9 @@
 from dataclasses import dataclass
 from ftcourse.core.errors import CourseError
 from ftcourse.core.hparams import HyperParams
+from ftcourse.course.exercises.lesson_07 import ex1
+from ftcourse.course.exercises.lesson_07 import ex2
+from ftcourse.course.exercises.lesson_07 import ex3
 from ftcourse.train.checkpoints import Run
 from ftcourse.train.checkpoints import checkpoints_to_keep
 from ftcourse.train.fingerprint import function_fingerprint
@@ -434,6 +437,32 @@ def test_frozen_weights_missing_loss_no_batches_and_patience_without_validation(
         with pytest.raises(CourseError, match=re.escape(word)):
             wrong()
 
+# %% nbs/lessons/07_training_loop.ipynb #6b34f394
+def test_r02_a_stopped_run_goes_on_to_the_same_bits_and_a_finished_one_returns_at_once():
+    import contextlib
+    import io
+    import tempfile
+
+    hp, one = HyperParams(epochs=2, lr=1e-5, warmup=2, max_steps=10), make_toy()
+    in_one_go = fit(one, Toy(), hp, loss=loss_toy)
+    with tempfile.TemporaryDirectory() as temp, contextlib.redirect_stdout(io.StringIO()) as out:
+        for step in train_steps(make_toy(), Toy(), hp, loss=loss_toy, run=temp + "/r"):
+            if step.n == 5:
+                break
+        two = make_toy()
+        rest = list(train_steps(two, Toy(), hp, loss=loss_toy, run=temp + "/r"))
+        three = make_toy()
+        done = fit(three, Toy(), hp, loss=loss_toy, run=temp + "/r")
+    assert [s.n for s in rest] == [6, 7, 8, 9, 10]
+    assert all(
+        abs(s.lr - w) <= 1e-15 for s, w in zip(rest, [6.25e-06, 5e-06, 3.75e-06, 2.5e-06, 1.25e-06])
+    )
+    assert alike(bits(one), bits(two))
+    assert alike(bits(one), bits(three))
+    assert done.losses == in_one_go.losses
+    assert "continuing at step 6, lr 6.25e-06" in out.getvalue()
+    assert "finished after 10 steps" in out.getvalue()
+
 # %% nbs/lessons/07_training_loop.ipynb #c0ffee85
 def test_a_best_checkpoint_from_before_anything_was_learned_is_said():
     import warnings as heard
@@ -490,32 +519,6 @@ def test_the_best_weights_come_back_and_patience_stops():
             validate=lambda m: {"loss": math.nan},
         )
 
-# %% nbs/lessons/07_training_loop.ipynb #6b34f394
-def test_r02_a_stopped_run_goes_on_to_the_same_bits_and_a_finished_one_returns_at_once():
-    import contextlib
-    import io
-    import tempfile
-
-    hp, one = HyperParams(epochs=2, lr=1e-5, warmup=2, max_steps=10), make_toy()
-    in_one_go = fit(one, Toy(), hp, loss=loss_toy)
-    with tempfile.TemporaryDirectory() as temp, contextlib.redirect_stdout(io.StringIO()) as out:
-        for step in train_steps(make_toy(), Toy(), hp, loss=loss_toy, run=temp + "/r"):
-            if step.n == 5:
-                break
-        two = make_toy()
-        rest = list(train_steps(two, Toy(), hp, loss=loss_toy, run=temp + "/r"))
-        three = make_toy()
-        done = fit(three, Toy(), hp, loss=loss_toy, run=temp + "/r")
-    assert [s.n for s in rest] == [6, 7, 8, 9, 10]
-    assert all(
-        abs(s.lr - w) <= 1e-15 for s, w in zip(rest, [6.25e-06, 5e-06, 3.75e-06, 2.5e-06, 1.25e-06])
-    )
-    assert alike(bits(one), bits(two))
-    assert alike(bits(one), bits(three))
-    assert done.losses == in_one_go.losses
-    assert "continuing at step 6, lr 6.25e-06" in out.getvalue()
-    assert "finished after 10 steps" in out.getvalue()
-
 # %% nbs/lessons/07_training_loop.ipynb #aa79dd44
 def test_a_model_of_the_course_trains_resumes_and_reloads_its_best():
     import contextlib
@@ -565,290 +568,6 @@ def test_a_model_of_the_course_trains_resumes_and_reloads_its_best():
     assert torch.equal(
         one.network.get_input_embeddings().weight, new().network.get_input_embeddings().weight
     )
-
-# %% nbs/lessons/07_training_loop.ipynb #acc24716
-from ftcourse.course.practice.exercises import Exercise
-
-
-def whole(grads):
-    return math.sqrt(sum(g.square().sum().item() for g in grads))
-
-
-def shortened(grads, limit, length):
-    return [g * min(1.0, limit / length) if length else g for g in grads] if limit else list(grads)
-
-
-def clipped(grads, limit):
-    return shortened(grads, limit, whole(grads))
-
-
-def clip_always(grads, limit):
-    return [g * limit / whole(grads) for g in grads] if limit and whole(grads) else grads
-
-
-def clip_to_nothing(grads, limit):
-    return [g * min(1.0, limit / whole(grads)) for g in grads] if whole(grads) else grads
-
-
-def unguarded(grads, limit):
-    factor = min(1.0, limit / whole(grads))
-    return [g * factor for g in grads]
-
-
-def half_guarded(grads, limit):
-    return unguarded(grads, limit) if limit else grads
-
-
-ex1 = Exercise(
-    "07.1",
-    "clip",
-    inputs=[
-        ([torch.tensor([3.0, 2.0]), torch.tensor([[4.0]])], 1.0),
-        ([torch.tensor([0.3]), torch.tensor([0.4])], 1.0),
-        ([torch.tensor([3.0]), torch.tensor([4.0])], 0),
-        ([torch.zeros(2), torch.zeros(1)], 1.0),
-    ],
-    answer=clipped,
-    also=[
-        lambda grads, limit: (
-            [g / max(torch.cat([x.flatten() for x in grads]).norm() / limit, 1.0) for g in grads]
-            if limit
-            else grads
-        )
-    ],
-    mistakes={
-        (
-            "You shortened each tensor by itself: that changes the direction of the step. There "
-            "is one length, of all of them together."
-        ): lambda grads, limit: [clipped([g], limit)[0] for g in grads],
-        (
-            "You cut off single numbers: that changes the direction of the step. Multiply all of "
-            "them by one factor."
-        ): lambda grads, limit: [g.clamp(-limit, limit) if limit else g for g in grads],
-        (
-            "A gradient shorter than the limit became longer: the factor is never above 1."
-        ): clip_always,
-        "A limit of 0 means no clipping, not no gradient.": clip_to_nothing,
-        "A gradient of zeros has the length 0: do not divide by it.": [
-            half_guarded,
-            unguarded,
-            lambda grads, limit: (
-                [
-                    g * torch.tensor(limit) / torch.tensor(whole(grads))
-                    if whole(grads) > limit or not whole(grads)
-                    else g
-                    for g in grads
-                ]
-                if limit
-                else grads
-            ),
-        ],
-        (
-            "You forgot the root: the length is the root of the sum of all squares."
-        ): lambda grads, limit: shortened(grads, limit, whole(grads) ** 2),
-        (
-            "Lengths do not add up: take the squares of all numbers in all tensors, add them, and "
-            "take one root."
-        ): [
-            lambda grads, limit: shortened(grads, limit, sum(g.norm().item() for g in grads)),
-            lambda grads, limit: shortened(grads, limit, sum(g.abs().sum().item() for g in grads)),
-        ],
-        "That is the length of the longest tensor, not of all together.": lambda grads, limit: (
-            shortened(grads, limit, max(g.norm().item() for g in grads))
-        ),
-        "Give back a list of tensors, with the shapes that they had.": lambda grads, limit: (
-            torch.cat([g.flatten() for g in clipped(grads, limit)])
-        ),
-        "That is the length alone: give back the shortened tensors.": lambda grads, limit: whole(
-            grads
-        ),
-    },
-    hints=[
-        "The length of all tensors together is the root of the sum of all squares.",
-        "One factor, min(1, limit / length), for every tensor.",
-    ],
-)
-
-# %% nbs/lessons/07_training_loop.ipynb #3145ca8a
-def stopped(
-    losses,
-    patience,
-    start=math.inf,
-    new=lambda value, best: value < best,
-    again=0,
-    never=lambda losses: len(losses) - 1,
-):
-    best, waiting = start, 0
-    for i, value in enumerate(losses):
-        if new(value, best):
-            best, waiting = value, again * waiting
-        else:
-            waiting += 1
-        if waiting == patience:
-            return i
-    return never(losses)
-
-
-def on_a_rise(losses, patience):
-    waiting = 0
-    for i in range(1, len(losses)):
-        waiting = 0 if losses[i] < losses[i - 1] else waiting + 1
-        if waiting == patience:
-            return i
-    return len(losses) - 1
-
-
-def from_the_first(losses, patience):
-    return 1 + stopped(losses[1:], patience, start=losses[0])
-
-
-def lowest(losses, patience):
-    return min(
-        range(stopped(losses, patience) + 1),
-        key=lambda i: math.inf if math.isnan(losses[i]) else losses[i],
-    )
-
-
-def since(losses, i):
-    return next(
-        (
-            i - j
-            for j in range(i, -1, -1)
-            if losses[j] < min((x for x in losses[:j] if x == x), default=math.inf)
-        ),
-        i + 1,
-    )
-
-
-ex2 = Exercise(
-    "07.2",
-    "stops_at",
-    inputs=[
-        ([0.9, 0.5, 0.7, 0.6, 0.55, 0.4], 2),
-        ([math.nan, 0.8, 0.7, 0.9, 0.6, 0.65, 0.5], 2),
-        ([0.5, 0.6, 0.4, 0.45, 0.3, 0.2], 2),
-        ([0.3, 0.4, 0.5], 3),
-        ([0.3, 0.4, 0.5, 0.6, 0.1], 3),
-        ([0.5, 0.5, 0.5, 0.4], 2),
-    ],
-    answer=stopped,
-    also=[
-        lambda losses, patience: next(
-            (i for i in range(len(losses)) if since(losses, i) >= patience), len(losses) - 1
-        )
-    ],
-    mistakes={
-        (
-            "You compared with the validation before: a loss that falls again but stays above the "
-            "lowest one is no improvement."
-        ): on_a_rise,
-        (
-            "The first loss was nan and became the best, and nothing is smaller than nan: begin "
-            "with infinity."
-        ): from_the_first,
-        (
-            "One validation too late: stop when `patience` of them were no better, not one more."
-        ): lambda losses, patience: stopped(losses, patience + 1),
-        "The count goes on after an improvement: begin at 0 again.": lambda losses, patience: (
-            stopped(losses, patience, again=1)
-        ),
-        (
-            "An equal loss is no new lowest one: compare with <, not with <=."
-        ): lambda losses, patience: stopped(
-            losses, patience, new=lambda value, best: value <= best
-        ),
-        "Where you never stop, the answer is the last index.": [
-            lambda losses, patience: stopped(losses, patience, never=lambda losses: None),
-            lambda losses, patience: stopped(losses, patience, never=len),
-            lambda losses, patience: stopped(losses, patience, never=lambda losses: -1),
-        ],
-        "Indices count from 0: yours count from 1.": lambda losses, patience: (
-            1 + stopped(losses, patience)
-        ),
-        (
-            "That is the validation with the lowest loss: you stop later, when `patience` more "
-            "were no better."
-        ): lowest,
-        "That is the loss there: give its index.": lambda losses, patience: losses[
-            stopped(losses, patience)
-        ],
-    },
-    hints=[
-        "Keep two things: the lowest loss so far, and how many came since.",
-        "Begin with a lowest loss of infinity: then a nan is never below it, and any number is.",
-    ],
-)
-
-# %% nbs/lessons/07_training_loop.ipynb #44c8813f
-def triangle(step, warm, total):
-    return step / warm if step < warm else max(0.0, (total - step) / max(1, total - warm))
-
-
-def up_or(down):
-    return lambda step, warm, total: step / warm if step < warm else down(step, warm, total)
-
-
-ex3 = Exercise(
-    "07.3",
-    "grow",
-    inputs=[
-        (0, 2, 10),
-        (1, 2, 10),
-        (2, 2, 10),
-        (5, 2, 10),
-        (9, 2, 10),
-        (10, 2, 10),
-        (0, 0, 4),
-        (5, 5, 5),
-    ],
-    answer=triangle,
-    also=[
-        lambda step, warm, total: (
-            (total - step) / (total - warm)
-            if warm <= step < total
-            else step / warm
-            if step < warm
-            else 0.0
-        )
-    ],
-    mistakes={
-        (
-            "Shifted by one: updates count from 0, so the first factor is 0."
-        ): lambda step, warm, total: triangle(step + 1, warm, total),
-        "A warm-up of 0, or as long as the run, is allowed and divides by zero here.": [
-            lambda step, warm, total: (
-                step / warm if step <= warm else (total - step) / (total - warm)
-            ),
-            up_or(lambda step, warm, total: (total - step) / (total - warm)),
-            lambda step, warm, total: min(step / warm, (total - step) / (total - warm)),
-            lambda step, warm, total: min(step / warm, (total - step) / max(1, total - warm)),
-        ],
-        (
-            "The last update still has a rate: the factor is 0 at `total`, which is one after the "
-            "last."
-        ): up_or(lambda step, warm, total: max(0.0, (total - step - 1) / max(1, total - warm - 1))),
-        "It drops where it should turn: the way down begins at 1, at step `warm`.": [
-            up_or(lambda step, warm, total: (total - step) / total),
-            up_or(lambda step, warm, total: 1 - (step - warm) / total),
-        ],
-        "It stays at 1 after the warm-up: that is the constant schedule.": up_or(
-            lambda step, warm, total: 1.0 if step < total else 0.0
-        ),
-        "It never comes down: the way down ends in 0 at `total`.": up_or(
-            lambda step, warm, total: 1.0
-        ),
-        "With a warm-up of 0 the first update has the whole rate.": lambda step, warm, total: min(
-            step / max(1, warm), (total - step) / max(1, total - warm)
-        ),
-        "That is the way up alone, and it goes beyond 1.": lambda step, warm, total: (
-            step / max(1, warm)
-        ),
-    },
-    hints=[
-        "Two branches, and no division by zero in either.",
-        "On the way down total - step updates are left of total - warm.",
-    ],
-)
 
 # %% nbs/lessons/07_training_loop.ipynb #0ebd5899
 def test_the_exercises_accept_their_solutions_and_name_the_mistakes():
