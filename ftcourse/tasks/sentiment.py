@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = [
-    "NEGATORS", "review_of", "review_rows", "negator", "contrast_pairs", "review_splits", "hotel_reviews"
+    "NEGATORS", "TYPED", "review_of", "review_rows", "negator", "contrast_pairs", "typed_reviews", "review_splits",
+    "hotel_reviews"
 ]
 
 # %% ../../nbs/lessons/11_sentiment.ipynb #4f3327ce
@@ -98,6 +99,63 @@ def contrast_pairs(
             }
         )
     return pairs
+
+# %% ../../nbs/lessons/11_sentiment.ipynb #11be4040
+TYPED = {
+    "positive": """
+        Absolutely love it, best purchase ever!
+        Works great, and it arrived a day early.
+        We had a wonderful evening and will be back.
+        The staff went out of their way to help us.
+        Five stars, would buy again.
+        A gripping thriller with a terrific ending.
+        My kids laughed from start to finish.
+        Comfortable bed, spotless bathroom, lovely view.
+        Honestly the best coffee in town.
+        Battery lasts two days, really impressed.
+        She gives a beautiful, moving performance.
+        Great value for the money.
+        I can't stop listening to this album.
+        Easy to set up and a joy to use.
+        The pasta was perfect and the waiter so kind.
+        An unforgettable trip, thank you!
+        Exactly what I was looking for.
+        Funny, clever and surprisingly touching.
+        Customer service solved it in five minutes.
+        I would recommend this place to anyone.
+    """,
+    "negative": """
+        Total waste of money.
+        It broke after a week.
+        The food was cold and the waiter ignored us.
+        Worst film I have seen this year.
+        I want a refund.
+        Boring, predictable and far too long.
+        The room smelled of smoke and the shower didn't work.
+        Never again.
+        Overpriced and disappointing.
+        The app crashes every time I open it.
+        The acting is wooden and the plot makes no sense.
+        We waited an hour and left hungry.
+        Cheap plastic, fell apart on the first day.
+        Terrible customer service, nobody answers.
+        I fell asleep halfway through.
+        The sound is awful and the screen is scratched.
+        Dirty sheets and a rude receptionist.
+        Not what was promised, I am very disappointed.
+        The worst pizza of my life.
+        Save yourself the trouble and stay away.
+    """,
+}
+
+
+def typed_reviews() -> list[dict]:  # rows {"text", "label"}
+    "Forty short reviews as people type them, half positive, written before any model judged them."
+    return [
+        {"text": line.strip(), "label": label}
+        for label, lines in TYPED.items()
+        for line in lines.strip().splitlines()
+    ]
 
 # %% ../../nbs/lessons/11_sentiment.ipynb #4b956ce8
 def review_splits(sizes: dict, **how) -> dict:

@@ -3,7 +3,9 @@ from collections import Counter
 from ftcourse import load_model
 from ftcourse import load_task
 from ftcourse.core.errors import CourseError
-from ftcourse.course.practice.exercises import skip
+from ftcourse.course.exercises.lesson_11 import ex1
+from ftcourse.course.exercises.lesson_11 import ex2
+from ftcourse.course.exercises.lesson_11 import ex3
 from ftcourse.data.encode.texts import encode_texts
 from ftcourse.experiments.baselines import naive_bayes
 from ftcourse.experiments.baselines import split_words
@@ -15,6 +17,7 @@ from ftcourse.tasks.base import real_data
 from ftcourse.tasks.sentiment import contrast_pairs
 from ftcourse.tasks.sentiment import negator
 from ftcourse.tasks.sentiment import review_rows
+from ftcourse.tasks.sentiment import typed_reviews
 import numpy as np
 
 # %% nbs/lessons/11_sentiment.ipynb #20373328
@@ -59,6 +62,17 @@ def test_contrast_pairs_differ_in_one_word_all_of_them_known_to_the_built_in_mod
     assert sixty != contrast_pairs(60, seed=4)
     tokenizer = load_model("tiny-bert", head="lm").tokenizer
     assert encode_texts([x["contrast"] for x in sixty], tokenizer).unk_rate == 0
+
+# %% nbs/lessons/11_sentiment.ipynb #11be4041
+def test_the_typed_reviews_are_half_positive_and_the_small_world_lacks_their_words():
+    rows = typed_reviews()
+    assert Counter(r["label"] for r in rows) == {"positive": 20, "negative": 20}
+    assert len({r["text"] for r in rows}) == 40
+    tiny, mini = (
+        encode_texts([r["text"] for r in rows], load_model(name, task="reviews").tokenizer)
+        for name in ("tiny-bert", "mini-bert")
+    )
+    assert tiny.words > 1.5 * mini.words
 
 # %% nbs/lessons/11_sentiment.ipynb #706e4ad6
 def test_each_topic_is_a_task_with_a_name():
@@ -163,6 +177,8 @@ def test_one_token_per_character_as_by_hand_and_it_survives_saving():
 def test_the_hotel_reviews_are_read_whole_label_1_is_positive():
     import csv
 
+    from ftcourse.course.practice.exercises import skip
+
     place = real_data("chnsenticorp_htl/sample2000.csv")
     if place is None:
         skip("no chnsenticorp_htl in the data folder")
@@ -180,187 +196,9 @@ def test_the_hotel_reviews_are_read_whole_label_1_is_positive():
             for text, label in zip(part["review"], part["label"])
         )
 
-# %% nbs/lessons/11_sentiment.ipynb #03fa5e17
-import re
-
-from ftcourse.course.practice.exercises import Exercise
-
-
-def flipped(text):
-    return re.sub(
-        r"\b(was|were|is|are)\b( not\b)?", lambda m: m[1] if m[2] else m[1] + " not", text, count=1
-    )
-
-
-def by_words(text):
-    words = text.split(" ")
-    at = next((i for i, w in enumerate(words) if w in ("was", "were", "is", "are")), None)
-    if at is None:
-        return text
-    if words[at + 1] == "not":
-        del words[at + 1]
-    else:
-        words.insert(at + 1, "not")
-    return " ".join(words)
-
-
-ex1 = Exercise(
-    "11.1",
-    "flip",
-    answer=flipped,
-    inputs=[
-        ("The soup was good.",),
-        ("The brakes were not good, and the cabin was tidy.",),
-        ("This island is notable.",),
-        ("The waiter charmed us.",),
-        ("It is not stale.",),
-        ("The rooms are small, but not dear.",),
-    ],
-    also=[by_words],
-    mistakes={
-        (
-            "You negate every verb: two negations in a review of one mood are two contrasts. Only "
-            "the first."
-        ): lambda t: re.sub(
-            r"\b(was|were|is|are)\b( not\b)?", lambda m: m[1] if m[2] else m[1] + " not", t
-        ),
-        "You only put *not* in: where it stands already, it has to go.": lambda t: re.sub(
-            r"\b(was|were|is|are)\b", r"\1 not", t, count=1
-        ),
-        "You look for *was* alone: *were*, *is* and *are* are verbs too.": lambda t: re.sub(
-            r"\b(was)\b( not\b)?", lambda m: m[1] if m[2] else m[1] + " not", t, count=1
-        ),
-        "You left out *are*: there are four verbs.": lambda t: re.sub(
-            r"\b(was|were|is)\b( not\b)?", lambda m: m[1] if m[2] else m[1] + " not", t, count=1
-        ),
-        (
-            "You take away a *not* wherever it stands: only one that follows the verb goes."
-        ): lambda t: re.sub(r" not\b", "", t, count=1) if re.search(r"\bnot\b", t) else flipped(t),
-        (
-            "A text without any of the four verbs comes back as it is, and yours gives nothing "
-            "back."
-        ): lambda t: flipped(t) if re.search(r"\b(was|were|is|are)\b", t) else None,
-        "You put *not* in front of the verb: it goes behind it.": lambda t: re.sub(
-            r"\b(was|were|is|are)\b( not\b)?", lambda m: m[1] if m[2] else "not " + m[1], t, count=1
-        ),
-        (
-            "You find the verbs inside other words, such as the *is* of *This*: look for whole "
-            "words."
-        ): lambda t: re.sub(
-            r"(was|were|is|are)( not\b)?", lambda m: m[1] if m[2] else m[1] + " not", t, count=1
-        ),
-        "You take the beginning of *notable* for a *not*.": lambda t: re.sub(
-            r"\b(was|were|is|are)\b( not)?", lambda m: m[1] if m[2] else m[1] + " not", t, count=1
-        ),
-    },
-    hints=[
-        "re.sub with count=1, and a function as the replacement.",
-        r"r'\b(was|were|is|are)\b( not\b)?' finds the verb, and *not* if it is there.",
-    ],
-)
-
 # %% nbs/lessons/11_sentiment.ipynb #2ddd44db
 def test_exercise_1_is_sound():
     assert ex1.proves()
-
-# %% nbs/lessons/11_sentiment.ipynb #ad8c7633
-def costs(true, probability, cut, miss, alarm):
-    return sum(
-        miss * (t == 1 and p <= cut) + alarm * (t == 0 and p > cut)
-        for t, p in zip(true, probability)
-    )
-
-
-def walking(true, probability, thresholds, miss, alarm):
-    best, least = None, float("inf")
-    for cut in thresholds:
-        cost = sum(
-            {(1, False): miss, (0, True): alarm}.get((t, p > cut), 0)
-            for t, p in zip(true, probability)
-        )
-        if cost < least:
-            best, least = cut, cost
-    return best
-
-
-ex2 = Exercise(
-    "11.2",
-    "cheapest",
-    answer=lambda true, probability, thresholds, miss, alarm: min(
-        thresholds, key=lambda c: costs(true, probability, c, miss, alarm)
-    ),
-    inputs=[
-        ([0, 0, 1, 0, 1], [0.1, 0.3, 0.4, 0.6, 0.9], [0.2, 0.5, 0.8], 10, 1),
-        ([0, 0, 1, 0, 1], [0.1, 0.3, 0.4, 0.6, 0.9], [0.2, 0.5, 0.8], 1, 10),
-        ([1, 0, 1], [0.5, 0.2, 0.7], [0.5, 0.3], 2, 2),
-        ([0, 1], [0.2, 0.8], [0.6, 0.3, 0.7, 0.5], 1, 1),
-    ],
-    also=[walking],
-    mistakes={
-        (
-            "You swapped the costs: a miss is a 1 that was called 0."
-        ): lambda true, probability, thresholds, miss, alarm: min(
-            thresholds, key=lambda c: costs(true, probability, c, alarm, miss)
-        ),
-        (
-            "You count mistakes without weighing them: that is accuracy."
-        ): lambda true, probability, thresholds, miss, alarm: min(
-            thresholds, key=lambda c: costs(true, probability, c, 1, 1)
-        ),
-        (
-            "You call a row 1 where its probability equals the threshold: it has to lie above."
-        ): lambda true, probability, thresholds, miss, alarm: min(
-            thresholds,
-            key=lambda c: sum(
-                miss * (t == 1 and p < c) + alarm * (t == 0 and p >= c)
-                for t, p in zip(true, probability)
-            ),
-        ),
-        (
-            "Of equals you take the last: the first in the list is asked for."
-        ): lambda true, probability, thresholds, miss, alarm: min(
-            reversed(thresholds), key=lambda c: costs(true, probability, c, miss, alarm)
-        ),
-        (
-            "Of equals you take the smallest: the first in the list is asked for."
-        ): lambda true, probability, thresholds, miss, alarm: min(
-            (costs(true, probability, c, miss, alarm), c) for c in thresholds
-        )[1],
-        (
-            "Of equals you take the largest: the first in the list is asked for."
-        ): lambda true, probability, thresholds, miss, alarm: (
-            -min((costs(true, probability, c, miss, alarm), -c) for c in thresholds)[1]
-        ),
-        "You weigh one kind of mistake only: misses cost, and alarms do too.": [
-            lambda true, probability, thresholds, miss, alarm: min(
-                thresholds, key=lambda c: costs(true, probability, c, miss, 0)
-            ),
-            lambda true, probability, thresholds, miss, alarm: min(
-                thresholds, key=lambda c: costs(true, probability, c, 0, alarm)
-            ),
-        ],
-        (
-            "You return the place of the threshold in the list: the threshold itself is asked for."
-        ): lambda true, probability, thresholds, miss, alarm: min(
-            range(len(thresholds)),
-            key=lambda i: costs(true, probability, thresholds[i], miss, alarm),
-        ),
-        (
-            "You return the cost: the threshold is asked for."
-        ): lambda true, probability, thresholds, miss, alarm: min(
-            costs(true, probability, c, miss, alarm) for c in thresholds
-        ),
-        (
-            "You chose the dearest threshold: min, not max."
-        ): lambda true, probability, thresholds, miss, alarm: max(
-            thresholds, key=lambda c: costs(true, probability, c, miss, alarm)
-        ),
-    },
-    hints=[
-        "First write the cost of one threshold, then take the min over all of them.",
-        "min(thresholds, key=…) returns the first of equals.",
-    ],
-)
 
 # %% nbs/lessons/11_sentiment.ipynb #149371ca
 def test_exercise_2_is_sound():
@@ -377,47 +215,6 @@ def test_exercise_2_is_sound():
         return thresholds[int(np.argmin(cost))]
 
     assert ex2.judge(with_arrays)[0] == "right"
-
-# %% nbs/lessons/11_sentiment.ipynb #2dabf80b
-ex3 = Exercise(
-    "11.3",
-    "weights",
-    inputs=[([9, 1],), ([50, 50],), ([6, 3, 1],)],
-    answer=lambda counts: [sum(counts) / (len(counts) * n) for n in counts],
-    also=[lambda counts: [1 / (n * len(counts) / sum(counts)) for n in counts]],
-    mistakes={
-        (
-            "Your weights follow how frequent a class is: the rare one should weigh more."
-        ): lambda counts: [n * len(counts) / sum(counts) for n in counts],
-        (
-            "Every class has the same total, but a row does not weigh 1 on average: multiply by "
-            "the number of rows and divide by the number of classes."
-        ): [
-            lambda counts: [1 / n for n in counts],
-            lambda counts: [max(counts) / n for n in counts],
-        ],
-        (
-            "Your weights are 1 on average over the *classes*: it is the rows that should weigh 1 "
-            "on average, and frequent classes have more of them."
-        ): lambda counts: [len(counts) / n / sum(1 / m for m in counts) for n in counts],
-        (
-            "A rare class weighs more, but the totals (rows times weight) differ: divide by the "
-            "number of rows, do not subtract."
-        ): lambda counts: [1 - n / sum(counts) for n in counts],
-        (
-            "You left out how many classes there are: a row weighs as much as there are classes, "
-            "on average."
-        ): lambda counts: [sum(counts) / n for n in counts],
-        (
-            "Your weights add up to 1, and two classes of 50 rows weigh half: it is the *rows* "
-            "that should weigh 1 on average."
-        ): lambda counts: [(1 / n) / sum(1 / m for m in counts) for n in counts],
-    },
-    hints=[
-        "If class k has n rows of weight w, its total is n · w. All totals are the same.",
-        "The totals add up to the number of rows, and there are as many totals as classes.",
-    ],
-)
 
 # %% nbs/lessons/11_sentiment.ipynb #b7645d5c
 def test_exercise_3_is_sound_and_its_answer_is_what_the_loss_gets():

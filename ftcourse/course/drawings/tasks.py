@@ -63,11 +63,11 @@ def contrast_pairs(d):
 # %% ../../../nbs/toolkit/drawings_tasks.ipynb #94a6d195
 @drawn("11.threshold", "A threshold is chosen on validation rows, and used on test rows")
 def threshold(d):
-    """Two scales of probabilities from 0 to 1 with ten rows each. On the validation rows, filled
-    dots are praises and hollow dots complaints. One half would miss two praises; the threshold
-    0.37 finds them, with one false alarm. It is chosen there, kept with the model, and then
-    applied to the test rows, where it was not chosen: there it is right less often, and that is
-    the honest score.
+    """Two scales of probabilities from 0 to 1 with ten rows each. Filled dots are positive rows and
+    hollow dots negative ones. On the validation rows one half would miss two positive rows; the
+    threshold 0.37 finds them, with one false alarm. It is chosen there, kept with the model, and
+    then applied to the test rows, where it was not chosen: there it is right less often, and that
+    is the honest score.
     """
     scales = (
         (
@@ -109,8 +109,8 @@ def threshold(d):
         d.text(24, y - 8, where, size=13, bold=True)
         d.text(24, y + 10, what, size=12, quiet=True)
         d.line([(x(0), y), (x(1), y)], width=1.2, called="a scale")
-        for p, praise in rows:
-            d.dot((x(p), y), kind="data" if praise else "new", r=6, hollow=not praise)
+        for p, positive in rows:
+            d.dot((x(p), y), kind="data" if positive else "new", r=6, hollow=not positive)
     d.line([(x(0.37), 74), (x(0.37), 168)], kind="mark", width=2)
     d.line([(x(0.37), 168), (x(0.37), 218)], kind="mark", width=2, dashed=True)
     d.line([(x(0.5), 74), (x(0.5), 218)], dashed=True)
@@ -118,11 +118,11 @@ def threshold(d):
     d.text(x(0.5), 60, "one half", size=13, quiet=True, anchor="middle")
     d.text(x(0), 230, "0", size=12, quiet=True, anchor="middle")
     d.text(x(1), 230, "1", size=12, quiet=True, anchor="middle")
-    d.text(x(0.6), 244, "probability of praise", size=13, quiet=True)
+    d.text(x(0.6), 244, "probability of positive", size=13, quiet=True)
     d.dot((30, 244), r=6)
-    d.text(42, 244, "praise", size=13)
+    d.text(42, 244, "positive", size=13)
     d.dot((112, 244), kind="new", r=6, hollow=True)
-    d.text(124, 244, "complaint", size=13)
+    d.text(124, 244, "negative", size=13)
 
 # %% ../../../nbs/toolkit/drawings_tasks.ipynb #eeaa6981
 @drawn("11.other-topic", "From restaurants to phones: who knows the word?")
