@@ -1,5 +1,6 @@
 """What a drawing says is what its lesson prints: names, ids, counts and scores that a new run could change."""
 
+import ast
 import json
 import re
 from functools import cache
@@ -87,3 +88,19 @@ def test_the_parameters_drawn_are_those_of_the_built_in_encoder():
     assert f"{new} new numbers" in said
     assert f"{sum(sizes.values()) - new:,} numbers" in said
     assert f"(batch, length, {model.network.config.hidden_size})" in said
+
+
+def test_lesson_01_draws_what_was_measured_on_real_text():
+    nb = json.loads((ROOT / "nbs" / "lessons" / "01_fine_tuning.ipynb").read_text(encoding="utf-8"))
+    cells = ["".join(c["source"]) for c in nb["cells"] if c["cell_type"] == "code"]
+    (cell,) = [s for s in cells if "measure/real_budgets.json, glue:sst2" in s]
+    drawn = next(n.value for n in ast.parse(cell).body if isinstance(n, ast.Assign) and n.targets[0].id == "sst2")
+    arms = json.loads((ROOT / "measure" / "real_budgets.json").read_text(encoding="utf-8"))["arms"]
+    measured = {
+        "MiniLM, pretrained": arms["fine-tuned"]["glue:sst2"],
+        "MiniLM, random weights": arms["random start"]["glue:sst2"],
+    }
+    assert {r["rows"] for r in measured.values()} == {872}
+    assert ast.literal_eval(drawn) == {
+        name: {int(n): scores for n, scores in r["scores"].items()} for name, r in measured.items()
+    }
