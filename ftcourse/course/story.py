@@ -58,7 +58,8 @@ def length(cells) -> Length:
         words(prose),
         sum(len(re.findall(r"^\w+\.check\(", text, re.M)) for text in code),
         int(promise[1]) if promise else None,
-        len(re.findall(r"!\[[^\]]*\]\([^)]*\.svg\)|<img[^>]*\.svg", prose)),
+        len(re.findall(r"!\[[^\]]*\]\([^)]*\.svg\)|<img[^>]*\.svg", prose))
+        + sum(len(re.findall(r"\b(?:drawing|course_map)\(", text)) for text in code),
         len(re.findall(r"(?<!!)\[[^\]]+\]\([^)]+\)", prose)),
     )
 
