@@ -23,8 +23,9 @@ ALLOWED = {
     ("08", "tiny-gpt"): "the lesson is about how the built-in models were made",
     ("08", "topics"): "the student's teacher is the built-in encoder, which has only read the built-in world",
     ("08", "reviews"): "the same; and two built-in encoders are tuned on it, to be asked about typed sentences",
+    ("09", "tiny-bert"): "the two built-in encoders are compared, on built-in text and on typed reviews",
+    ("09", "reviews"): "the same",
     ("13", "facts"): "long documents are put together from passages of the built-in world, by its generator",
-    ("13", "reviews"): "the texts around a passage in those documents come from the generator, too",
 }
 
 
