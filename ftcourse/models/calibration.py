@@ -128,7 +128,7 @@ def row_logits(
     z = np.empty((len(rows), len(model.labels)))
     with evaluating(model.quick_network):
         for batch in Batches(rows, 64, shuffle=False, buckets=True):
-            z[batch.index] = model.forward(batch).double().cpu().numpy()
+            z[batch.index] = model.forward(batch).cpu().double().numpy()
     if not np.isfinite(z).all():
         raise CourseError("the model's outputs are nan or infinite: there is nothing to calibrate")
     return z, places[np.asarray(rows.labels)]
@@ -149,7 +149,7 @@ def divide_logits(
 
     def logits():
         with evaluating(model.quick_network):
-            return model.forward(next(iter(Batches(examples, 8, shuffle=False)))).double()
+            return model.forward(next(iter(Batches(examples, 8, shuffle=False)))).cpu().double()
 
     before = logits()
     with torch.no_grad():

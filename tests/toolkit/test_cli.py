@@ -131,7 +131,16 @@ def test_simple_models_stand_under_the_report_unless_they_are_not_wanted():
     }.items():
         said = io.StringIO()
         with redirect_stdout(said), redirect_stderr(io.StringIO()):
-            flags += ["--model", "tiny-bert", "--max-steps", "2", "--rows", "100"]
+            flags += [
+                "--model",
+                "tiny-bert",
+                "--max-steps",
+                "2",
+                "--rows",
+                "100",
+                "--head-start",
+                "random",
+            ]
             assert not tuned_by(
                 ["fine-tune", str(place / "data.csv"), *flags, "--out", str(place / name)]
             )
