@@ -46,6 +46,8 @@ HEADS = {  # bold words that name what follows them and state nothing
         "Twelve: the network stays in training mode",
         "The order of the rows.",
         "The rate of a new head.",
+        "The head's rate, and what decays.",
+        "The loss on validation rows.",
         "The division of the loss, when gradients are accumulated",
         "The validation loss of a language model.",
         "What you keep, what you are told, what state the network is in.",
