@@ -106,7 +106,7 @@ def set_up(
     """
     from ftcourse.models.load import load_model
     from ftcourse.train.defaults import choose, chosen_text
-    from ftcourse.train.head_start import fit_to_labels, start_head
+    from ftcourse.train.head_start import fit_to_labels
     from ftcourse.train.memory import shrink_to_memory
 
     # a head that does not fit is made anew
@@ -124,9 +124,7 @@ def set_up(
     )
     validate = validation_of(task, model.quick_tokenizer, hp, hp.seed) if validated else None
     hp = choose(hp, model, batches)
-    if hp.head_start == "regression" and model.untrained:
-        start_head(model, batches.examples, hp.class_weights == "balanced")
-    elif task.kind == "regress" and model.untrained:
+    if task.kind == "regress" and hp.head_start == "random" and model.untrained:
         fit_to_labels(model, batches.examples.labels)
     if said := chosen_text(asked, hp, model, batches):
         print_once(said)

@@ -80,7 +80,8 @@ def choose(
     start = hp.head_start
     if start is None:
         open_rate = hp.lr is None or says_meanings(model)
-        start = "regression" if open_rate and startable(model) else "random"
+        labelled = batches is None or hasattr(batches, "examples")  # else nothing to begin with
+        start = "regression" if open_rate and labelled and startable(model) else "random"
         chosen["head_start"] = start
     if hp.lr is None:
         chosen["lr"] = rate_for(model, start)

@@ -101,7 +101,7 @@ def regression_head(
 
 def start_head(
     model,  # a Model whose head is new; changed in place
-    examples,  # `Examples` with labels
+    examples,  # `Examples` with labels; None where the batches are made of something else
     balanced: bool = False,
 ) -> None:
     """Logistic regression (of numbers, ridge regression) as the first weights of the head.
@@ -109,10 +109,11 @@ def start_head(
     Raises `CourseError` where the head is built otherwise.
     """
     layer = last_layer(model)
-    if layer is None:
+    if layer is None or examples is None:
         raise CourseError(
             "head_start='regression' needs a head that is one linear layer on one vector of a "
-            "text, as BERT with a pooler and GPT-2 have: use head_start='random'"
+            "text, as BERT with a pooler and GPT-2 have, and Batches of examples: use "
+            "head_start='random'"
         )
     if len(examples) > ROWS:
         examples = examples.select(np.random.default_rng(0).permutation(len(examples))[:ROWS])

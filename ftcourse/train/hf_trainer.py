@@ -34,6 +34,7 @@ def arguments(
         "head_lr": 1.0,
         "layer_decay": 1.0,
         "train": "full",
+        "head_start": "random",
         "class_weights": "none",
         "patience": None,
     }
@@ -140,6 +141,8 @@ def trainer_for(
             "own_loss=True"
         )
     loss = loss_for(model, hp.label_smoothing) if own_loss else None
+    # what the Trainer has no word for is not chosen for it, and the rate is that of a random head
+    hp = hp.replace(head_start=hp.head_start or "random", train=hp.train or "full")
     hp = choose(hp, model, range(max(1, math.ceil(len(examples) / hp.batch_size))))
     if eval_dataset is not None:
         changes = (

@@ -29,6 +29,7 @@ from .cached_features import refuse_uncacheable, with_cached_features
 from .checkpoints import Run, as_run, copy_weights, named_weights
 from .defaults import choose, rate_for
 from .fingerprint import function_fingerprint, groups_fingerprint, run_fingerprint
+from .head_start import start_head
 from .history import History, Step, best_validation, finite_scores, rank, scores_text
 from .optimizer import (
     adamw,
@@ -259,6 +260,8 @@ def train_steps(
             "patience counts validations, and there are none: give validate=, or a validation split"
         )
     check_warmup(hp, total)
+    if hp.head_start == "regression" and getattr(model, "untrained", False):
+        start_head(model, getattr(batches, "examples", None), hp.class_weights == "balanced")
     if (n := acc.num_processes) > 1:
         acc.print(
             f"{n} processes: an update takes {hp.accumulate * n} batches, {hp.accumulate} of each, "

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from ftcourse import fine_tune_model, load_model, load_task
@@ -157,6 +158,34 @@ def test_a_head_begins_as_a_regression_where_the_rate_is_left_open_too():
     one.__post_init__()  # as if its head had been trained before
     assert chosen(one) == (9e-4, "layers", "random")
     assert rate_for(one) == 9e-4
+
+# %% nbs/toolkit/sentence_encoders.ipynb #29791b40
+def test_whoever_trains_a_head_gets_the_rate_that_suits_its_start():
+    from ftcourse.core.errors import CourseError
+    from ftcourse.core.hparams import HyperParams
+    from ftcourse.recipes import batches_of
+    from ftcourse.train.hf_trainer import trainer_for
+    from ftcourse.train.loop import fit
+
+    folder = Path(tempfile.mkdtemp())
+    task = load_task("reviews").take(32)
+    few = HyperParams(max_steps=3, warmup=0, max_length=64)
+    rates = {}
+    for name in ("tiny-bert", sentence_encoder(folder / "encoder")):
+        model = load_model(name, task=task)
+        batches = batches_of(task, model.tokenizer, few)
+        started = fit(model.copy(), batches, few).steps
+        loose = fit(model.copy(), list(batches), few).steps  # no examples to begin with
+        rates[name] = started[0].lr, loose[0].lr
+        assert started[0].loss < loose[0].loss
+        with pytest.raises(CourseError, match="Batches of examples"):
+            fit(model.copy(), list(batches), few.replace(head_start="regression"))
+        hp = few.replace(head_lr=1.0)
+        theirs = trainer_for(model, batches.examples, hp, folder / "trainer")
+        assert theirs.args.learning_rate == 9e-4  # the Trainer begins with a random head
+        with pytest.raises(CourseError, match="head_start"):
+            trainer_for(model, batches.examples, hp.replace(head_start="regression"), folder)
+    assert set(rates.values()) == {(1.7e-4, 9e-4)}
 
 # %% nbs/toolkit/sentence_encoders.ipynb #37a4fe3e
 def test_the_scale_of_the_labels_does_not_matter():
