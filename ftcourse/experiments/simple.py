@@ -27,6 +27,7 @@ from ..metrics.comparison import Comparison, compare
 from ..metrics.evaluation import named_statistics, values_of
 from ..metrics.report import LOWER, Report, refuse_hidden
 from ..metrics.thresholds import best_threshold
+from ..models.calibration import log_losses
 from ..models.load import load_model
 from ..models.pooling import HEADS, sentence_pooling
 from ..models.predict import SPACELESS
@@ -142,7 +143,7 @@ def head_loss(
 ) -> np.ndarray:  # (rows,) nats, or squares
     "The loss of each row."
     if kind == "classify":
-        return np.logaddexp.reduce(z, 1) - z[np.arange(len(y)), y.astype(int)]
+        return log_losses(z, y.astype(int))
     if kind == "multilabel":
         return (np.logaddexp(0, z) - z * y).sum(1)
     return np.square(z.reshape(len(y)) - y)

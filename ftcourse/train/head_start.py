@@ -15,6 +15,7 @@ import torch
 
 from ..core.errors import CourseError
 from ..data.batches import Batches
+from ..data.splits import stratified_order
 from ..models.forward import evaluating
 from ..models.pooling import last_layer
 from .cached_features import CachedFeatures
@@ -115,8 +116,12 @@ def start_head(
             "text, as BERT with a pooler and GPT-2 have, and Batches of examples: use "
             "head_start='random'"
         )
-    if len(examples) > ROWS:
-        examples = examples.select(np.random.default_rng(0).permutation(len(examples))[:ROWS])
+    if len(examples) > ROWS:  # with each class among them as soon as it can be
+        strata = (
+            np.asarray(examples.labels) if model.kind == "classify" else np.zeros(len(examples))
+        )
+        keys = np.arange(len(examples), dtype=np.uint64)
+        examples = examples.select(stratified_order(keys, strata)[:ROWS])
     x = head_inputs(model, examples)
     y = np.asarray(examples.labels)
     has_bias = layer.bias is not None

@@ -116,6 +116,20 @@ def test_what_the_rows_lack_is_unlikely_and_other_kinds_begin_too():
     assert np.corrcoef((x @ w.T + b)[:, 0], numbers)[0, 1] > 0.99
     assert abs(b[0] + (x.mean(0) @ w[0]) - numbers.mean()) < 1e-6
 
+# %% nbs/toolkit/sentence_encoders.ipynb #16f3480b
+def test_of_many_rows_a_part_with_every_class_says_where_to_begin():
+    from unittest import mock
+
+    from ftcourse.train import head_start
+
+    rows = [{"text": f"t {i}", "label": "rare" if i == 39 else "ab"[i % 2]} for i in range(40)]
+    task = load_task({"train": rows}, text="text", label="label", validation=0)
+    model = load_model("tiny-bert", task=task)
+    examples = encode_task(task, "train", model.tokenizer, 64)
+    with mock.patch.object(head_start, "ROWS", 20):
+        head_start.start_head(model, examples)
+    assert (model.network.classifier.weight != 0).any(1).all()
+
 # %% nbs/toolkit/sentence_encoders.ipynb #66734735
 def test_few_labels_begin_by_themselves_and_a_run_goes_on_where_it_was():
     tmp_path = Path(tempfile.mkdtemp())
