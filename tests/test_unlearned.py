@@ -114,3 +114,12 @@ def test_beyond_chance_is_in_standard_errors_of_what_chance_does():
     one = z("classify", np.array([0, 1, 1, 1]), np.zeros(4, int), names)
     assert one == dict(rows=4, only="a", always="b", majority=0.75, z=0.0)
     assert z("span", None, None) is None
+
+
+@pytest.mark.parametrize("start, advised", [({}, False), ({"head_start": "random", "lr": 1.7e-4}, True)])
+def test_the_cure_names_a_rate_that_suits_the_start_of_the_head(start, advised):
+    "The default rate of a head that begins as a regression is too low for a random one alone."
+    task = shuffled(load_task("reviews").take(100), 0)
+    said = " ".join(heard(lambda: fine_tune_model("tiny-bert", task, max_steps=20, **start)))
+    assert "nothing was learned" in said
+    assert ("0.0009 suits this model" in said) == advised

@@ -355,11 +355,11 @@ class BestWeights:
         run: Run | None = None,
         validate: Callable | None = None,  # as for `train_steps`; its `seen` tells of chance
     ):
+        self.model = model
         self.network = model if isinstance(model, nn.Module) else model.quick_network
         self.run = run
         self.weights = None
         self.seen = getattr(validate, "seen", [])
-        self.usual = None if isinstance(model, nn.Module) else rate_for(model)
 
     def update(self, history: History) -> None:
         "Copy the weights where the last step has the best validation so far."
@@ -377,7 +377,11 @@ class BestWeights:
         if self.run:
             best = self.run.best_of(history)
             weights = self.run.load(best)[0] if found and best != self.run.newest() else None
-        warn_unlearned(history, hp, self.seen, self.usual)
+        usual = None
+        if self.model is not self.network:
+            started = "regression" if self.model.info.get("computed") else "random"
+            usual = rate_for(self.model, started)
+        warn_unlearned(history, hp, self.seen, usual)
         if weights:
             copy_weights(self.network, weights)
 
