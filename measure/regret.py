@@ -73,11 +73,13 @@ def changes(arm, model, task, seed):
         return {}
     hp = set_up(model, task, HyperParams(seed=seed)).hp
     updates = hp.total_steps(len(task.train))
+    rest = {"head_start": hp.head_start, "train": hp.train}  # a rate that is given would change these too
     return {
-        "half the rate": {"lr": hp.lr / 2},
-        "twice the rate": {"lr": hp.lr * 2},
+        "half the rate": {"lr": hp.lr / 2, **rest},
+        "twice the rate": {"lr": hp.lr * 2, **rest},
         "half the updates": {"max_steps": updates // 2},
         "twice the updates": {"max_steps": updates * 2},
+        # with the rate that suits it
         "the other start": {"head_start": "random" if hp.head_start == "regression" else "regression"},
     }[arm]
 

@@ -45,6 +45,7 @@ def test_an_arm_changes_one_choice():
     assert change["defaults"] == {}
     assert change["twice the rate"]["lr"] == 4 * change["half the rate"]["lr"]
     assert change["twice the updates"]["max_steps"] == 4 * change["half the updates"]["max_steps"]
+    assert change["twice the rate"]["head_start"] == "regression"  # as the defaults begin
     assert change["the other start"] == {"head_start": "random"}
 
 

@@ -250,12 +250,16 @@ def test_an_open_choice_says_what_it_will_be_and_a_run_keeps_what_it_was():
     # the run has what was told, in its hyperparameters, its label, the table and the code
     ran = open_panel.run(wait=True)
     assert (ran.hp.lr, ran.hp.epochs, ran.hp.max_length) == (1.7e-4, 38.0, 128)
+    assert (ran.hp.head_start, ran.hp.train) == ("regression", None)
     assert ran.total == 152
     assert ran.model.info["max_length"] == ran.hp.max_length
     assert ran.label == "run 1: lr 0.00017, 38 epochs"
     assert open_panel.which.options == ((ran.label, 1),)
     assert all(said in open_panel.table_rows()[1][1] for said in ("lr=0.00017", "epochs=38.0"))
     assert "epochs=38.0" in open_panel.code()
+    made = {}
+    exec(open_panel.code(), made)  # the same choices, the same run
+    assert made["tuned"].history.losses == ran.history.losses
     assert max(map(len, open_panel.code().split("\n"))) <= 80
     assert open_panel.controls.hyperparams.lr is None  # the next run is open again
 

@@ -93,6 +93,12 @@ def filled(
     hp: HyperParams,  # as it was asked for
     used: HyperParams,  # as the run has it
 ) -> HyperParams:
-    "`hp` with the values that its open choices became."
+    """`hp` with the values that its open choices became: the same call again is the same run, also
+    with a rate that was left open before, which decides how a head begins.
+    """
     became = {name: getattr(used, name) for name in ("lr", "max_length", "epochs")}
+    if used.head_start != "random":
+        became["head_start"] = used.head_start
+    if used.train != "full":
+        became["train"] = used.train
     return hp.replace(**{k: v for k, v in became.items() if getattr(hp, k) is None})
