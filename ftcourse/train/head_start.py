@@ -129,7 +129,7 @@ def start_head(
     with torch.no_grad():
         for p, values in zip((layer.weight, layer.bias), found):
             if p is not None:
-                p.copy_(torch.as_tensor(values, dtype=p.dtype))
+                p.copy_(torch.from_numpy(values.astype(np.float32)))  # MPS knows no 64 bits
     own = {id(layer.weight), id(layer.bias)}
     model.info["computed"] = [n for n, p in model.quick_network.named_parameters() if id(p) in own]
 
