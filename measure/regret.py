@@ -8,140 +8,25 @@ is the mean score of the best of these arms minus that of the defaults. The best
 scored, out of six means that each have noise, so regret is overstated: it is above zero even where all arms are equally
 good. Beside them on the same labels stand TF-IDF with logistic regression (C = 10), logistic regression on the frozen
 vectors of the same model (C by five-fold cross-validation where each class has five rows, else 2/n), and SetFit with
-its own defaults where the package is installed (`pip install setfit`). A seed draws other rows, another head, another
-order. A run that was made before is not repeated (`--fresh` repeats it); `--known` writes what there is.
+its own defaults where the package is installed (`pip install setfit`). Rows and seeds: measure/few_labels.py. A run
+that was made before is not repeated (`--fresh` repeats it); `--known` writes what there is.
 """
 
 import argparse
 import statistics
-import time
-import warnings
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
-from functools import cache
 from importlib.util import find_spec
-from multiprocessing import get_context
 
-from common import Runs, described, drawn, installed, machine, save, stamp, table, threads_from
-from real import ENCODER, Absent, find
-from tasks import task_of
+from common import described, machine, save, table, threads_from
+from few_labels import BUILT_IN, GRID, REAL, Job, folder_of, make_runs, mean, met, options
+from real import Absent
 
-from ftcourse.experiments.baselines import bag_of_words, split_texts
-
-REAL = ("glue:sst2", "trec", "ag-news")
-BUILT_IN = ("reviews", "topics", "pairs")
 PLAN = [  # model, tasks, labels, seeds
-    ("tiny-bert", BUILT_IN, (32, 128, 512), 5),
     ("mini-bert", (*REAL, "reviews"), (32, 128, 512), 5),
+    ("tiny-bert", BUILT_IN, (32, 128, 512), 5),
     ("tiny-gpt", ("reviews", "topics"), (32, 128, 512), 5),
-    ("teacher", REAL, (32, 128, 512), 5),
+    ("teacher", tuple(REAL), (32, 128, 512), 5),
 ]
-GRID = ("half the rate", "twice the rate", "half the updates", "twice the updates", "the other start")
-AIM_MEAN, AIM_WORST, ROWS = 0.02, 0.05, 500
-
-
-@dataclass(frozen=True)
-class Job:
-    model: str
-    task: str
-    labels: int
-    seed: int
-    arm: str
-
-
-@cache
-def folder_of(model):
-    return str(find(ENCODER)) if model == "teacher" else model
-
-
-@cache
-def rows_of(name, labels, seed):
-    "So many labels to train on, and 500 rows to score."
-    if name in BUILT_IN:
-        return drawn(name, labels, "test", ROWS, seed)
-    task = task_of(name)
-    test = task.test.shuffle(seed=0).select(range(min(ROWS, len(task.test))))
-    return replace(task, splits=type(task.splits)(train=task.train, test=test)).take(labels, seed=seed)
-
-
-def changes(arm, model, task, seed):
-    "What an arm changes of the defaults, as keywords of `fine_tune_model`."
-    from ftcourse.core.hparams import HyperParams
-    from ftcourse.recipes import set_up
-
-    if arm == "defaults":
-        return {}
-    hp = set_up(model, task, HyperParams(seed=seed)).hp
-    updates = hp.total_steps(len(task.train))
-    rest = {"head_start": hp.head_start, "train": hp.train}  # a rate that is given would change these too
-    return {
-        "half the rate": {"lr": hp.lr / 2, **rest},
-        "twice the rate": {"lr": hp.lr * 2, **rest},
-        "half the updates": {"max_steps": updates // 2},
-        "twice the updates": {"max_steps": updates * 2},
-        # with the rate that suits it
-        "the other start": {"head_start": "random" if hp.head_start == "regression" else "regression"},
-    }[arm]
-
-
-def frozen(model, task, seed):
-    "Logistic regression on what the head reads of each text, before anything is trained."
-    from ftcourse import load_model
-    from ftcourse.data.encode.texts import encode_task
-    from ftcourse.experiments.simple import fit_vectors
-    from ftcourse.train.head_start import head_inputs
-
-    loaded = load_model(model, task=task, seed=seed)
-    x, test = (head_inputs(loaded, encode_task(task, s, loaded.quick_tokenizer, 128)) for s in ("train", "test"))
-    said = fit_vectors(x, task.label_ids("train"), "classify", len(task.labels))(test).argmax(1)
-    return float((said == task.label_ids("test")).mean())
-
-
-def setfit(folder, task, seed):
-    "SetFit (Tunstall et al. 2022) with its own defaults, in batches of 16; above 32 labels 100 updates."
-    import numpy as np
-    from datasets import Dataset
-    from setfit import SetFitModel, Trainer, TrainingArguments
-
-    rows = Dataset.from_dict({"text": split_texts(task, "train"), "label": task.label_ids("train").tolist()})
-    model = SetFitModel.from_pretrained(folder, device="cpu")
-    args = TrainingArguments(
-        output_dir="setfit", batch_size=16, num_epochs=1, max_steps=-1 if len(rows) <= 32 else 100, seed=seed,
-        save_strategy="no", report_to="none", show_progress_bar=False,
-    )  # fmt: skip
-    Trainer(model=model, args=args, train_dataset=rows).train()
-    said = np.asarray(model.predict(split_texts(task, "test"), batch_size=64, show_progress_bar=False))
-    return float((said == task.label_ids("test")).mean())
-
-
-def one(job):
-    "One run -> its accuracy, and the CPU seconds of training (of the simple arms, of all)."
-    from ftcourse import evaluate_model, fine_tune_model
-    from ftcourse.core.machine import set_threads
-
-    set_threads(1)
-    warnings.simplefilter("ignore")
-    folder, task = folder_of(job.model), rows_of(job.task, job.labels, job.seed)
-    began = time.process_time()
-    if job.arm in ("defaults", *GRID):
-        change = changes(job.arm, folder, task, job.seed)
-        began = time.process_time()
-        model = fine_tune_model(folder, task, seed=job.seed, **change)
-        seconds = time.process_time() - began
-        report = evaluate_model(model, task)
-        return {"score": report["accuracy"], "seconds": seconds, "updates": len(model.history.steps)}
-    if job.arm == "bag of words":
-        bag = bag_of_words().fit(split_texts(task, "train"), task.label_ids("train"))
-        score = float(bag.score(split_texts(task, "test"), task.label_ids("test")))
-    else:
-        score = {"frozen": frozen, "SetFit": setfit}[job.arm](folder, task, job.seed)
-    return {"score": score, "seconds": time.process_time() - began}
-
-
-def key(job):
-    files = "" if job.arm == "bag of words" else stamp(folder_of(job.model))
-    packages = [installed(p) for p in ("torch", *["setfit"] * (job.arm == "SetFit"))]
-    return f"{job} {files} {packages}"
+AIM_MEAN, AIM_WORST = 0.02, 0.05
 
 
 def jobs_of(grid_seeds):
@@ -170,14 +55,6 @@ def cells_of(done):
     for job in sorted(done, key=lambda j: j.seed):
         found.setdefault((job.model, job.task, job.labels), {}).setdefault(job.arm, []).append(done[job])
     return found
-
-
-def mean(runs, what="score"):
-    return statistics.mean(r[what] for r in runs)
-
-
-def met(good):
-    return "met" if good else "**not met**"
 
 
 def regret(arms):
@@ -255,18 +132,13 @@ def written(record, done):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument("--threads", type=int, default=1)
-    p.add_argument("--workers", type=int, default=1)
+    options(p)
     p.add_argument("--grid-seeds", type=int, default=5, help="seeds of the arms that change a choice")
     p.add_argument("--models", nargs="*", help="only these")
-    p.add_argument("--fresh", action="store_true", help="repeat runs that were made before")
-    p.add_argument("--known", action="store_true", help="write what there is, run nothing")
     o = p.parse_args()
     threads_from(o)
     jobs = [j for j in jobs_of(o.grid_seeds) if not o.models or j.model in o.models]
-    with ProcessPoolExecutor(o.workers, mp_context=get_context("spawn")) as pool:
-        done = Runs("regret", one, key, pool, o.fresh)
-        done.make("regret", jobs, lambda job, r: f"{job} {r['score']:.3f}", every=20, only_known=o.known)
+    done = make_runs("regret", jobs, o)
     record = {"machine": machine(o.threads)}
     record["runs"] = [[*vars(job).values(), *result.values()] for job, result in done.items()]
     save("regret", record, written(record, done))
