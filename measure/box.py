@@ -2,11 +2,11 @@
 
 Writes measure/box.md and measure/box.json.
 
-mini-bert beside tiny-bert, random weights of its own architecture, a bag of words (TF-IDF of words and pairs, logistic
-regression), and its teacher where that is installed (`make real`). Each is fine-tuned by the defaults of
-`fine_tune_model`, with no argument but the seed. A seed draws other rows, another head and another order. 500 test
-rows, the same for all; nothing is selected on them. A second table: tuned on 128 generated reviews, scored on SST-2's
-sentences and on the generated reviews themselves. A run that was made before is not repeated (`--fresh` repeats it).
+mini-bert beside tiny-bert, random weights of its own architecture, logistic regression on its frozen vectors, a bag of
+words (TF-IDF of words and pairs, logistic regression), and its teacher where that is installed (`make real`). Each
+network is fine-tuned by the defaults of `fine_tune_model`, with no argument but the seed. Rows and seeds:
+measure/few_labels.py. A second table: tuned on 128 generated reviews, scored on SST-2's sentences and on the generated
+reviews themselves. A run that was made before is not repeated (`--fresh` repeats it); `--known` writes what there is.
 """
 
 import argparse
@@ -16,10 +16,9 @@ import warnings
 from dataclasses import replace
 
 from common import HERE, Kept, alone, described, installed, machine, save, stamp, table, threads_from
-from real import ENCODER, Absent, find
+from few_labels import Job, folder_of, make_runs, mean, met, options, recipe, scores
+from real import Absent
 from tasks import task_of
-
-from ftcourse.experiments.baselines import bag_of_words, split_texts
 
 CELLS = [
     ("glue:sst2", 32),
@@ -31,30 +30,15 @@ CELLS = [
     ("ag-news", 128),
 ]
 AIMS = {("glue:sst2", 512): 0.75, ("trec", 512): 0.85, ("ag-news", 128): 0.81}
-ARMS = ("mini-bert", "tiny-bert", "random weights", "bag of words", "teacher")
-ROWS, SEEDS, C = 500, 5, 10.0
-
-
-def scored_task(name):
-    "The task with 500 of its test rows."
-    task = task_of(name)
-    test = task.test.shuffle(seed=0).select(range(min(ROWS, len(task.test))))
-    return replace(task, splits=type(task.splits)(train=task.train, test=test))
-
-
-def one(arm, weights, name, labels, seed):
-    "One run -> accuracy on the test rows."
-    from ftcourse import evaluate_model, fine_tune_model, load_model
-    from ftcourse.core.machine import set_threads
-
-    set_threads(1)
-    warnings.simplefilter("ignore")
-    task = scored_task(name).take(labels, seed=seed)
-    if arm == "bag of words":
-        model = bag_of_words(C).fit(split_texts(task, "train"), task.label_ids("train"))
-        return {"accuracy": float(model.score(split_texts(task, "test"), task.label_ids("test")))}
-    start = load_model(weights, task=task, random=arm == "random weights", seed=seed)
-    return {"accuracy": evaluate_model(fine_tune_model(start, task, seed=seed), task)["accuracy"]}
+ARMS = {  # column: model, arm
+    "mini-bert": ("mini-bert", "defaults"),
+    "tiny-bert": ("tiny-bert", "defaults"),
+    "random weights": ("mini-bert", "random weights"),
+    "frozen": ("mini-bert", "frozen"),
+    "bag of words": ("mini-bert", "bag of words"),
+    "teacher": ("teacher", "defaults"),
+}
+ROWS, SEEDS = 500, 5
 
 
 def to_real(weights, seed):
@@ -71,59 +55,47 @@ def to_real(weights, seed):
     }
 
 
-def measured(arms, fresh):
+def jobs_of():
+    arms = list(ARMS.values())
+    try:
+        folder_of("teacher")
+    except Absent as e:
+        print(f"without the teacher: {e}")
+        arms.remove(ARMS["teacher"])
+    return [Job(model, task, n, seed, arm) for model, arm in arms for task, n in CELLS for seed in range(SEEDS)]
+
+
+def moved(args):
+    "{model: [accuracies of `to_real`, by seed]}"
     kept, found = Kept("box"), {}
-    if fresh:
-        kept.known = {}
-    for arm in arms:
-        weights = "mini-bert" if arm in ("mini-bert", "random weights") else arm
-        if arm == "teacher":
-            try:
-                weights = str(find(ENCODER))
-            except Absent as e:
-                print(f"without the teacher: {e}")
-                continue
-        print_of = stamp("mini-bert" if arm == "bag of words" else weights)
-        for name, labels in CELLS:
-            for seed in range(SEEDS):
-                key = f"{arm} {print_of} {name} {labels} {seed} {installed('torch')}"
-                if key not in kept:
-                    kept[key] = alone(one, arm, weights, name, labels, seed)
-                found.setdefault(arm, {}).setdefault(f"{name} {labels}", []).append(kept[key])
-            runs = found[arm][f"{name} {labels}"]
-            print(arm, name, labels, [round(r["accuracy"], 3) for r in runs], flush=True)
-    moved = {}
     for weights in ("mini-bert", "tiny-bert"):
         for seed in range(SEEDS):
-            key = f"to real {weights} {stamp(weights)} {seed} {installed('torch')}"
-            if key not in kept:
+            key = f"to real {weights} {stamp(weights)} {seed} {installed('torch')} {recipe()}"
+            if not args.known and (args.fresh or key not in kept):
                 kept[key] = alone(to_real, weights, seed)
-            moved.setdefault(weights, []).append(kept[key])
-    return {"arms": found, "to real": moved}
+            if key in kept:
+                found.setdefault(weights, []).append(kept[key])
+    return found
 
 
 def mean_and_range(values):
     return f"{statistics.mean(values):.3f} ({min(values):.3f}–{max(values):.3f})"
 
 
-def written(record):
+def written(record, done):
     rows = []
-    for name, labels in CELLS:
-        row = {"task": name, "labels": labels}
-        for arm, cells in record["arms"].items():
-            row[arm] = mean_and_range([r["accuracy"] for r in cells[f"{name} {labels}"]])
-        rows.append(row)
+    for task, n in CELLS:
+        found = {column: scores(done, model, task, n, arm) for column, (model, arm) in ARMS.items()}
+        rows.append({"task": task, "labels": n} | {c: mean_and_range(s) if s else "" for c, s in found.items()})
     verdicts = []
-    for (name, labels), aim in AIMS.items():
-        mean = statistics.mean(r["accuracy"] for r in record["arms"]["mini-bert"][f"{name} {labels}"])
-        verdicts.append(f"{name} with {labels} labels {aim}: {'met' if mean >= aim else f'**not met** ({mean:.3f})'}")
-    costs = [
-        {
-            "arm": arm,
-            "CPU seconds a run, mean": f"{statistics.mean(r['cpu_seconds'] for c in cells.values() for r in c):.1f}",
-        }
-        for arm, cells in record["arms"].items()
-    ]
+    for (task, n), aim in AIMS.items():
+        if found := scores(done, "mini-bert", task, n, "defaults"):
+            m = statistics.mean(found)
+            verdicts.append(f"{task} with {n} labels {aim}: {met(m >= aim)} ({m:.3f}, {len(found)} seeds)")
+    costs = []
+    for column, (model, arm) in ARMS.items():
+        if own := [r for j, r in done.items() if (j.model, j.arm) == (model, arm)]:
+            costs.append({"arm": column, "CPU seconds of a training, mean": f"{mean(own, 'seconds'):.1f}"})
     moved = [
         {"tuned": weights} | {where: mean_and_range([r[where] for r in runs]) for where in ("SST-2", "reviews")}
         for weights, runs in record["to real"].items()
@@ -141,7 +113,7 @@ def written(record):
             "Aims for mini-bert: " + "; ".join(verdicts) + ".",
             table(costs),
             "## From generated text to real text",
-            table(moved),
+            *([table(moved)] if moved else []),
             "The generated reviews come from the generator that made tiny-bert's pretraining text.",
             "## Its distillation",
             f"After {last['step']:,} updates {last['text']:.1%} of the variance of the teacher's text vectors stay "
@@ -152,13 +124,13 @@ def written(record):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument("--threads", type=int, default=1)
-    p.add_argument("--fresh", action="store_true", help="repeat runs that were made before")
-    p.add_argument("--arms", nargs="*", default=list(ARMS), choices=ARMS)
-    o = p.parse_args()
-    threads_from(o)
-    record = {"machine": machine(o.threads)} | measured(o.arms, o.fresh)
-    save("box", record, written(record))
+    options(p)
+    args = p.parse_args()
+    threads_from(args)
+    done = make_runs("box", jobs_of(), args)
+    record = {"machine": machine(args.threads), "to real": moved(args)}
+    record["runs"] = [[*vars(job).values(), *result.values()] for job, result in done.items()]
+    save("box", record, written(record, done))
 
 
 if __name__ == "__main__":

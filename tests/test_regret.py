@@ -1,4 +1,4 @@
-"`make regret`: what is counted as regret, and one run of each cheap arm."
+"Runs with few labels, and the pages made of them: `make regret`, `make box`, `make real`."
 
 import sys
 from pathlib import Path
@@ -7,6 +7,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "measure"))
+import box  # noqa: E402
+import few_labels  # noqa: E402
+import real_budgets  # noqa: E402
 import regret  # noqa: E402
 
 
@@ -40,8 +43,8 @@ def test_the_page_says_what_is_behind_and_by_how_much():
 
 
 def test_an_arm_changes_one_choice():
-    task = regret.rows_of("reviews", 16, 0)
-    change = {arm: regret.changes(arm, "tiny-bert", task, 0) for arm in ("defaults", *regret.GRID)}
+    task = few_labels.rows_of("reviews", 16, 0)
+    change = {arm: few_labels.changes(arm, "tiny-bert", task, 0) for arm in ("defaults", *regret.GRID)}
     assert change["defaults"] == {}
     assert change["twice the rate"]["lr"] == 4 * change["half the rate"]["lr"]
     assert change["twice the updates"]["max_steps"] == 4 * change["half the updates"]["max_steps"]
@@ -51,5 +54,63 @@ def test_an_arm_changes_one_choice():
 
 def test_simple_arms_and_one_run():
     for arm in ("bag of words", "frozen"):
-        found = regret.one(regret.Job("tiny-bert", "reviews", 32, 0, arm))
+        found = few_labels.one(few_labels.Job("tiny-bert", "reviews", 32, 0, arm))
         assert 0.4 < found["score"] <= 1 and found["seconds"] > 0
+
+
+def test_pages_share_their_runs():
+    mine = lambda jobs: {j for j in jobs if j.model == "mini-bert" and j.arm == "defaults"}
+    curves = mine(real_budgets.jobs_of(few_labels.REAL)) if few_labels_data() else set()
+    plan = {
+        few_labels.Job("mini-bert", task, n, seed, "defaults") for task, n in box.CELLS for seed in range(box.SEEDS)
+    }
+    assert mine(box.jobs_of()) == plan <= mine(regret.jobs_of(2))
+    assert not curves or plan <= curves
+
+
+def few_labels_data():
+    from ftcourse.core.settings import data_folder
+
+    return data_folder()
+
+
+def test_what_a_run_stands_on(monkeypatch):
+    job = few_labels.Job("mini-bert", "reviews", 32, 0, "defaults")
+    before = few_labels.key(job)
+    monkeypatch.setattr(few_labels, "recipe", lambda: "another")
+    assert few_labels.key(job) != before
+    bags = [few_labels.Job(model, "reviews", 32, 0, "bag of words") for model in ("mini-bert", "tiny-bert")]
+    assert len(set(map(few_labels.key, bags))) == 1  # a bag of words has no model
+
+
+def test_the_recipe_is_its_code_and_not_its_comments(tmp_path, monkeypatch):
+    def found(*sources):
+        for name, source in zip(few_labels.RECIPE, sources):
+            (tmp_path / "ftcourse" / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "ftcourse" / name).write_text(source)
+        few_labels.recipe.cache_clear()
+        return few_labels.recipe()
+
+    monkeypatch.setattr(few_labels, "HERE", tmp_path / "measure")
+    one = found('"a docstring"\ndef f():\n    "says"\n    return 1  # so\n', "x = 2\n")
+    assert one == found('"another"\ndef f():\n    "says more"\n    return 1\n', "x = 2\n")
+    assert one != found('"a docstring"\ndef f():\n    "says"\n    return 2\n', "x = 2\n")
+    few_labels.recipe.cache_clear()
+
+
+@pytest.mark.parametrize("page", [box, real_budgets])
+def test_pages_say_which_aims_are_missed(page, monkeypatch):
+    monkeypatch.setattr(page, "described", lambda machine: "here")
+    record = {"machine": {}, "to real": {}, "skipped": [], "rows": dict.fromkeys(few_labels.REAL, 500)}
+    model = "mini-bert" if page is box else "teacher"
+    done = {few_labels.Job(model, "trec", 512, s, "defaults"): {"score": 0.9 + s / 10, "seconds": 2.0} for s in (0, 1)}
+    if page is real_budgets:
+        record["arms"], record["seconds"] = page.by_arm(done)
+        assert record["arms"] == {"MiniLM, fine-tuned": {"trec": {"512": [0.9, 1.0]}}}
+        assert "512 labels 0.93: met (0.950)" in page.written(record)
+    else:
+        assert "trec with 512 labels 0.85: met (0.950, 2 seeds)" in page.written(record, done)
+    lost = {job: r | {"score": 0.5} for job, r in done.items()}
+    if page is real_budgets:
+        record["arms"], record["seconds"] = page.by_arm(lost)
+    assert "**not met**" in (page.written(record) if page is real_budgets else page.written(record, lost))
