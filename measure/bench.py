@@ -20,7 +20,7 @@ from types import SimpleNamespace
 
 import races
 from cold import cold, cold_written
-from common import HERE, described, machine, save, table, threads_from, verdict
+from common import HERE, described, machine, real_texts, save, table, threads_from, verdict, word_pieces
 from loading import loading, loading_written
 from memory import memory, memory_written
 from prediction import predict, predict_written
@@ -235,8 +235,10 @@ def main():
         record |= {"machine": machine(threads), "aims": races.AIMS, "import": import_seconds()}
         print(f"import ftcourse: {record['import']}", flush=True)
         record["races"] = [
-            races.race(name, n // 4 if args.quick else n, epochs, lr, 2 if args.quick else rounds)
+            races.race(name, n // 4 if args.quick else n, epochs, lr, 2 if args.quick else rounds, real)
             for name, (n, epochs, lr, rounds) in races.SIZES.items()
+            for real in (False, True)
+            if not real or (real_texts() and word_pieces())
         ]
     for name, (measure, _) in PARTS.items():
         if args.only in (None, name):

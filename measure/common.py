@@ -219,18 +219,26 @@ def networks(name, vocabulary=None):
         return load_model(folder, head="classify", labels=["left", "right"], random=True, seed=0)
 
 
-def real_texts():
-    "Sentences of SST-2 and news of AG News, in turns; nothing where they are absent."
+def real_rows():
+    """Sentences of SST-2 and news of AG News, in turns, as (text, label): negative or positive, and politics and sport
+    or business and science. Nothing where they are absent.
+    """
     from ftcourse.core.settings import data_folder
 
     folder = data_folder()
     files = folder and (folder / "glue" / "SST-2" / "dev.tsv", folder / "ag_news" / "test_sample.csv")
     if not files or not all(f.exists() for f in files):
         return []
-    sentences = [line.split("\t")[0].strip() for line in files[0].read_text(encoding="utf-8").splitlines()[1:]]
+    lines = [line.split("\t") for line in files[0].read_text(encoding="utf-8").splitlines()[1:]]
+    sentences = [(text.strip(), int(label)) for text, label in lines]
     with open(files[1], encoding="utf-8", newline="") as f:
-        news = [f"{title}. {text}" for _, title, text in csv.reader(f)]
-    return [text for pair in zip(sentences, news) for text in pair]
+        news = [(f"{title}. {text}", int(int(label) > 2)) for label, title, text in csv.reader(f)]
+    return [row for pair in zip(sentences, news) for row in pair]
+
+
+def real_texts():
+    "The texts of `real_rows`."
+    return [text for text, _ in real_rows()]
 
 
 def word_pieces():

@@ -1,9 +1,9 @@
 """Arms that train in turns: our loop and the Hugging Face Trainer.
 
 Same starting weights, examples, optimizer, schedule, clipping, dropout, batch size and threads; the arms take turns
-inside one run, so that a busy minute hurts all of them. Lengths are mixed (mean 25 tokens, at most 64). Texts are
-tokenised beforehand for every arm. The Trainer pads each batch to its longest row (dynamic padding), which is its usual
-best.
+inside one run, so that a busy minute hurts all of them. Lengths are mixed (at most 64 tokens). Real text, where it is
+here, is that of the rows of `make real`: sentences of SST-2 and news of AG News in turns. Texts are tokenised
+beforehand for every arm. The Trainer pads each batch to its longest row (dynamic padding), which is its usual best.
 """
 
 import copy
@@ -12,7 +12,7 @@ import statistics
 import tempfile
 import time
 
-from common import networks, product_share, products_said, table, verdict
+from common import networks, product_share, products_said, real_rows, table, verdict, word_pieces
 
 AIMS = {"tiny": 3.0, "22M": 2.3}
 SIZES = {"tiny": (2048, 1, 1e-3, 7), "22M": (512, 1, 1e-4, 5)}  # rows, epochs, learning rate, rounds
@@ -32,6 +32,13 @@ def data(n, vocabulary, seed=0):
         half = np.where(rng.random(length - 2) < 0.65, label, 1 - label)
         rows.append({"input_ids": [2, *words[half, rng.integers(200, size=length - 2)].tolist(), 3], "labels": label})
     return rows
+
+
+def real_data(model, n):
+    "Rows of real text, whose length says nothing about the label."
+    texts, labels = zip(*real_rows()[:n])
+    read = model.tokenizer(list(texts), truncation=True, max_length=64)["input_ids"]
+    return [{"input_ids": ids, "labels": label} for ids, label in zip(read, labels)]
 
 
 def settings(epochs, lr, seed):
@@ -147,10 +154,11 @@ def in_turns(arms, rounds, examples, name):
     return results
 
 
-def race(name, n, epochs, lr, rounds):
+def race(name, n, epochs, lr, rounds, real=False):
     "Fine-tuning with each arm -> its record."
-    model = networks(name)
-    rows = data(n, model.network.config.vocab_size)
+    model = networks(name, word_pieces() if real else None)
+    rows = real_data(model, n) if real else data(n, model.network.config.vocab_size)
+    n = len(rows)
     arms = {
         arm: lambda r, make=make: make(model, rows if r else rows[: 3 * BATCH], epochs, lr, r)
         for arm, make in ARMS.items()
@@ -158,6 +166,7 @@ def race(name, n, epochs, lr, rounds):
     results = in_turns(arms, rounds, n * epochs, name)
     return {
         "model": name,
+        "text": "real" if real else "generated",
         "parameters": sum(p.numel() for p in model.network.parameters()),
         "rows": n,
         "epochs": epochs,
@@ -211,8 +220,9 @@ def race_written(r, title=None, aim=None, loss="loss of the last epoch"):
         }
         for arm, runs in r["arms"].items()
     ]
+    title = (title or r["model"]) + ", real text" * (r.get("text") == "real")
     return [
-        f"## {title or r['model']} ({r['parameters'] / 1e6:.1f}M parameters)",
+        f"## {title} ({r['parameters'] / 1e6:.1f}M parameters)",
         f"{r['rows']} rows of {r['mean_tokens']} tokens on average, {r['epochs']} epoch{'s' * (r['epochs'] > 1)}, "
         f"{r['rounds']} rounds with a seed each; "
         "an arm's speed is that of its calmest round.",
