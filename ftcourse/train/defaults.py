@@ -67,8 +67,10 @@ def updates_for(
     width = width_of(model)
     if width is None:
         return 1
-    compares = getattr(model, "kind", None) == "span" or len(getattr(model, "text", ())) == 2
-    floor = 40 if says_meanings(model) else 150 if width < 256 else 100
+    meanings = says_meanings(model)
+    two_texts = len(getattr(model, "text", ())) == 2
+    compares = getattr(model, "kind", None) == "span" or two_texts and not meanings
+    floor = 40 if meanings else 150 if width < 256 else 100
     return max(floor, math.ceil((25 if compares else 8) * math.sqrt(rows)))
 
 
