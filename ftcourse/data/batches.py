@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = [
-    "group_by_length", "pad", "Batch", "packed", "padded_index", "check_whole", "Batches", "ignore_unlabelled"
+    "TELLS", "group_by_length", "pad", "Batch", "packed", "padded_index", "check_whole", "length_by_class",
+    "lengths_to_sort_by", "Batches", "ignore_unlabelled"
 ]
 
 # %% ../../nbs/lessons/04_batches.ipynb #85ecc0b5
@@ -119,6 +120,42 @@ def check_whole(
     if not number or isinstance(value, bool) or value != value // 1 or value < least:
         raise CourseError(f"{name}={value!r}: {what}")
 
+# %% ../../nbs/lessons/04_batches.ipynb #b1c0aaa2
+TELLS = 0.25  # share of the variance of lengths that classes explain, from which on they matter
+
+
+def length_by_class(
+    lengths: np.ndarray,  # (examples,)
+    labels: np.ndarray,  # (examples,) classes
+) -> float:  # from 0: the same lengths in all classes; to 1: the length tells the class
+    "The share of the variance of the lengths' ranks that classes explain, less what chance does."
+    order = np.argsort(np.argsort(lengths, kind="stable"), kind="stable")
+    same = np.unique(lengths, return_inverse=True)[1]
+    ranks = (np.bincount(same, order) / np.bincount(same))[same]  # equal lengths, equal ranks
+    classes = np.unique(labels, return_inverse=True)[1]
+    counts = np.bincount(classes)
+    if len(counts) < 2 or len(ranks) <= len(counts) or not ranks.var():
+        return 0.0
+    means = np.bincount(classes, ranks) / counts
+    within = np.square(ranks - means[classes]).sum() / (len(ranks) - len(counts))
+    return max(0.0, 1 - within / ranks.var(ddof=1))
+
+
+def lengths_to_sort_by(
+    examples: Examples,
+) -> np.ndarray:  # (examples,) lengths, or places from 0 to 1 among a row's own class
+    "What rows of a bucket have in common."
+    lengths, labels = examples.lengths, examples.labels
+    if labels is None or examples.kind != "classify":
+        return lengths
+    if length_by_class(lengths, labels) < TELLS:
+        return lengths
+    place = np.empty(len(lengths))
+    for label in np.unique(labels):
+        own = np.flatnonzero(labels == label)
+        place[own[np.argsort(lengths[own], kind="stable")]] = (np.arange(len(own)) + 0.5) / len(own)
+    return place
+
 # %% ../../nbs/lessons/04_batches.ipynb #3cf60f2a
 class Batches:
     "Batches of examples, in an order that is a pure function of (seed, epoch, start)."
@@ -163,6 +200,9 @@ class Batches:
             )
         self.lengths = self.examples.lengths
         self.labels = ignore_unlabelled(self.examples)
+        self.alike = self.lengths  # rows near to one another in it share a batch
+        if self.shuffle and self.buckets:
+            self.alike = lengths_to_sort_by(self.examples)
 
     def __len__(self):
         return -(-len(self.lengths) // self.batch_size)
@@ -197,7 +237,7 @@ def order(
     full = n // size
     order, rest = np.split(rng.permutation(n), [full * size])
     if self.buckets and full:
-        order = group_by_length(order, self.lengths, size)
+        order = group_by_length(order, self.alike, size)
     batches = list(order.reshape(full, size)[rng.permutation(full)])
     return batches + [rest] if len(rest) else batches
 

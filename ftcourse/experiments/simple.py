@@ -166,9 +166,7 @@ def says_what_a_text_means(
     model,  # a Model
 ) -> bool:
     "Whether a network was made to give texts of the same meaning similar vectors."
-    return (
-        sentence_pooling(model.quick_network) == "mean" or model.info.get("source") == "mini-bert"
-    )
+    return sentence_pooling(model.quick_network) == "mean" or bool(model.info.get("text_vectors"))
 
 
 def pair_vectors(
@@ -441,7 +439,7 @@ def simple_models(
         f"TF-IDF + {regression} regression",
         lambda: fit_words(task, split != "validation")(split),
     )
-    model = load_model(start, task=task)
+    model = load_model(start, task=task, towers=False)
     if last_layer(model) is None:
         kept.notes.append(
             f"regression on frozen vectors: {model.info.get('source', 'the model')} has no single "

@@ -24,6 +24,7 @@ from .compatibility import (
     AUTO,
     PROBLEM,
     check_fit,
+    made_for,
     max_positions,
     model_kind,
     plan_labels,
@@ -38,8 +39,10 @@ from .pooling import (
     drop_pooling,
     hold_pooling,
     pools_by_mean,
+    sentence_pooling,
 )
 from .predict import training_note
+from .towers import TOWERS, can_compare, give_towers, has_towers, towers_class
 
 # %% ../../nbs/lessons/05_models.ipynb #32b9c46a
 def set_dropout(
@@ -123,6 +126,9 @@ def load_model(
     revision: str | None = None,  # of a hub id: a commit, a tag, a branch
     tokenizer=None,  # another tokenizer, or its folder: it has to fit
     resize: bool = False,  # enlarge the embedding to the size of the tokenizer
+    # whether the texts of a pair are read by themselves and their vectors compared; None: where the
+    # network was made to say what a text means, and its head is new
+    towers: bool | None = None,
 ) -> Model:
     """A network with the right head, its tokenizer and its labels.
 
@@ -137,6 +143,7 @@ def load_model(
         dropout=dropout,
         tokenizer=tokenizer,
         resize=resize,
+        towers=towers,
     )
     if isinstance(name, Model):
         return _from_memory(name, options)
@@ -157,6 +164,9 @@ def load_model(
     kind = model_kind(config, note, head, task)
     wanted = _wanted(labels, task, kind)
     labels, keep, said = _settle(config, kind, wanted)
+    columns = tuple(getattr(task, "text", None) or note.get("text", ()))
+    if made_for(config) == TOWERS and (len(columns) < 2 or towers is False):
+        keep = False  # its head compares two texts
     if dropout is not None:
         set_dropout(config, dropout)
     if random or kind not in HEADS:
@@ -185,6 +195,19 @@ def load_model(
         max_length=min(note.get("max_length", 128), positions),
     )
     report_load(info, said, new, note)
+    if note.get("text_vectors") is True:
+        info["text_vectors"] = True
+    meaning = info.get("text_vectors") or sentence_pooling(network) == "mean"
+    if towers or towers is None and meaning and len(columns) == 2 and not random:
+        if can_compare(network, kind, new) and len(columns) == 2:
+            network = give_towers(whole(network), seed)
+            print_once(f"{info['source']}: reads the two texts by themselves, to compare them")
+        elif towers and not has_towers(network):
+            raise CourseError(
+                f"towers=True: {Path(str(name)).name} cannot read the texts of a pair by "
+                "themselves. That needs a BERT with a pooler, two text columns, and a head that is "
+                "new and gives classes or numbers"
+            )
     if getattr(task, "splits", None) and (unread := training_note(task, tokenizer)):
         print_once(f"{info['source']}: {unread}", about=(info["source"], task.name))
     model = Model(
@@ -192,7 +215,7 @@ def load_model(
         tokenizer,
         kind,
         labels=list(labels) if kind in ("classify", "multilabel") else [],
-        text=tuple(getattr(task, "text", None) or note.get("text", ())),
+        text=columns,
         new=new,
         info=info,
     )
@@ -315,6 +338,9 @@ def _build(source, kind, config, keep, random, seed, hub, tokenizer, note, resiz
     import transformers
 
     auto = getattr(transformers, f"AutoModelFor{AUTO[kind]}")
+    if made_for(config) == TOWERS:
+        config.two_towers = keep and kind in HEADS and not random
+        auto = towers_class() if config.two_towers else auto
     with torch.random.fork_rng([]):
         torch.manual_seed(seed)  # before anything is drawn, not after
         if random:

@@ -32,6 +32,7 @@ from .forward import Core
 from .hub import quietly
 from .parts import parameter_table
 from .predict import Answers
+from .towers import has_towers
 
 # %% ../../nbs/lessons/05_models.ipynb #f56258f7
 @dataclass(repr=False)
@@ -363,6 +364,7 @@ def _write(self: Model, folder: Path) -> None:
         thresholds=self.thresholds,
         null_threshold=self.info.get("null_threshold"),
         label_mean=self.info.get("label_mean"),
+        text_vectors=has_towers(self.network) or None,
         # it may start without transformers
         proven=proof(folder) if self.core.proven_fast() else None,
     )

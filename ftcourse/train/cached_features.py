@@ -48,14 +48,17 @@ class CachedFeatures:
         "The features of all examples, in 32 bits."
         network, core = self.model.quick_network, self.model.core
         check_token_ids(self.examples, network.get_input_embeddings().num_embeddings)
-        kept = torch.empty(len(self.examples), network.config.hidden_size)
+        kept = None
         with evaluating(network), torch.autocast("cpu", enabled=False):
             for batch in Batches(self.examples, batch_size, shuffle=False, buckets=True):
                 fast = core.fast_network(batch.ids, batch.mask)
                 if not fast:
                     raise uncacheable("an example has no token, or a module has a hook")
                 types = batch.types if core.typed else None
-                kept[batch.index] = fast.features(batch.ids, batch.mask, types)
+                found = fast.features(batch.ids, batch.mask, types)
+                if kept is None:
+                    kept = torch.empty(len(self.examples), found.shape[1])
+                kept[batch.index] = found
         return kept
 
 

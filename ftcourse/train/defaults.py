@@ -13,6 +13,7 @@ import math
 
 from ..core.hparams import HyperParams
 from ..models.pooling import HEADS, STARTS, sentence_pooling
+from ..models.towers import has_towers
 
 WIDTH, RATE, RATES = 384, 1e-4, (2e-5, 1e-3)  # measured with a model of this width
 LONGEST = 256  # tokens of an example: attention's memory grows with their square
@@ -42,11 +43,13 @@ def rate_for(
 
 
 def says_meanings(model) -> bool:
-    "Whether the head reads a vector that was trained to say what one text means."
+    "Whether the head reads vectors that were trained to say what a text means."
     network = getattr(model, "quick_network", None)
-    one_text = len(getattr(model, "text", ())) < 2
-    kind = getattr(model, "kind", None)
-    return bool(network and one_text and kind in HEADS and sentence_pooling(network))
+    if network is None or getattr(model, "kind", None) not in HEADS:
+        return False
+    if len(getattr(model, "text", ())) < 2:
+        return bool(sentence_pooling(network))
+    return has_towers(network)
 
 
 def startable(model) -> bool:
@@ -64,8 +67,10 @@ def updates_for(
     width = width_of(model)
     if width is None:
         return 1
-    compares = getattr(model, "kind", None) == "span" or len(getattr(model, "text", ())) == 2
-    floor = 40 if says_meanings(model) else 150 if width < 256 else 100
+    meanings = says_meanings(model)
+    two_texts = len(getattr(model, "text", ())) == 2
+    compares = getattr(model, "kind", None) == "span" or two_texts and not meanings
+    floor = 40 if meanings else 150 if width < 256 else 100
     return max(floor, math.ceil((25 if compares else 8) * math.sqrt(rows)))
 
 

@@ -33,11 +33,9 @@ def head_inputs(
     network = model.quick_network
     if model.device.type != "cpu" or not model.core.proven_fast():
         return seen_inputs(model, examples)
-    x, base = CachedFeatures(model, examples).compute(), network.base_model
+    x = CachedFeatures(model, examples).compute()
     with evaluating(network):
-        if getattr(base, "pooler", None) is not None:
-            return base.pooler(x[:, None]).numpy()
-        return model.core.proven_fast().family.final_norm(x).numpy()
+        return model.core.proven_fast().family.vector(x).numpy()
 
 
 def seen_inputs(model, examples) -> np.ndarray:  # (examples, width)

@@ -4,6 +4,7 @@ from ftcourse.course.exercises.lesson_04 import ex2
 from ftcourse.course.exercises.lesson_04 import ex3
 from ftcourse.data.batches import Batch
 from ftcourse.data.batches import Batches
+from ftcourse.data.batches import length_by_class
 from ftcourse.data.batches import pad
 from ftcourse.data.batches import padded_index
 
@@ -103,6 +104,27 @@ def test_buckets_save_padding_and_leave_chance_its_part():
     means = np.array([mixed.lengths[x].mean() for x in bucket.order(0)])
     # long batches do not follow one another
     assert abs(np.corrcoef(means[:-1], means[1:])[0, 1]) < 0.2
+
+# %% nbs/lessons/04_batches.ipynb #8a6f0b73
+def test_where_the_length_tells_the_class_batches_hold_all_classes():
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], 400)
+    lengths = rng.integers(5, 15, 800) + 20 * y
+    made = Batches(Examples.from_lists([[1] * n for n in lengths], y.tolist(), kind="classify"), 16)
+    assert length_by_class(lengths, y) > 0.7
+    shares = np.array([y[b].mean() for k in range(3) for b in made.order(k)])
+    assert abs(shares - 0.5).max() <= 0.25  # rows of one class alone without it
+    assert sorted(np.concatenate(made.order(1)).tolist()) == list(range(800))
+    near = np.array([np.ptp(lengths[b][y[b] == 1]) for b in made.order(0)])
+    assert near.mean() < 3  # of nine: rows of a class are still of like length
+    # the same lengths in both classes: as it was
+    free = Batches(
+        Examples.from_lists([[1] * n for n in lengths % 9 + 5], y.tolist(), kind="classify"), 16
+    )
+    assert np.array_equal(free.alike, free.lengths)
+    assert length_by_class(lengths, np.zeros(800)) == 0
+    assert length_by_class(np.ones(9), np.arange(9) % 2) == 0
+    assert length_by_class(np.array([3]), np.array([1])) == 0
 
 # %% nbs/lessons/04_batches.ipynb #9279899e
 def test_a_batch_holds_what_its_examples_hold():

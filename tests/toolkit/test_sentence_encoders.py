@@ -162,7 +162,9 @@ def test_a_head_begins_as_a_regression_where_the_rate_is_left_open_too():
 
     assert chosen(one) == (1.7e-4, "layers", "regression")
     assert chosen(one, lr=1e-3) == (1e-3, "layers", "regression")
-    assert chosen(pair) == (1.7e-4, "full", "regression")  # two texts have no one meaning
+    assert chosen(pair) == (1.7e-4, "layers", "regression")  # two towers: a vector of each text
+    together = load_model(name, task="pairs", towers=False)
+    assert chosen(together) == (1.7e-4, "full", "regression")  # two texts have no one meaning
     assert chosen(plain) == (1.7e-4, "full", "regression")
     assert chosen(plain, lr=1e-3) == (1e-3, "full", "random")  # a rate for a head that is random
     assert chosen(plain, head_start="random") == (9e-4, "full", "random")
@@ -200,6 +202,82 @@ def test_whoever_trains_a_head_gets_the_rate_that_suits_its_start():
         with pytest.raises(CourseError, match="head_start"):
             trainer_for(model, batches.examples, hp.replace(head_start="regression"), folder)
     assert set(rates.values()) == {(1.7e-4, 9e-4)}
+
+# %% nbs/toolkit/sentence_encoders.ipynb #0f516787
+def test_a_pair_is_read_by_two_towers_and_comes_back():
+    tmp_path = Path(tempfile.mkdtemp())
+    import transformers
+
+    from ftcourse.models.towers import LOUD, has_towers
+
+    task = load_task("pairs").take(32)
+    encoder = sentence_encoder(tmp_path / "encoder")
+    pairs = [("a dog runs", "a dog is running in the rain"), ("yes", "no")]
+    for name in ("mini-bert", encoder):
+        model = load_model(name, task=task)
+        assert has_towers(model.network) and model.core.proven_fast()
+        alone = load_model(name, task=task, towers=False)
+        assert not has_towers(alone.network)
+        read = alone.tokenizer(["yes", "no"], padding=True, return_tensors="pt")
+        with torch.no_grad():  # what the head reads, from vectors of single texts
+            u, v = alone.network.base_model(**read).pooler_output
+        cosine = torch.nn.functional.cosine_similarity(u, v, dim=0)
+        features = torch.cat([(u - v).abs(), u * v, LOUD * cosine[None]])
+        with torch.no_grad():
+            want = model.network.classifier(features).softmax(-1)
+        said = model.probabilities(pairs)
+        np.testing.assert_allclose(said[1], want, atol=1e-4)
+        model.core.direct = False  # by transformers' own forward
+        np.testing.assert_allclose(model.probabilities(pairs), said, atol=1e-5)
+        model.core.direct = True
+        tuned = fine_tune_model(model, task, max_steps=3)
+        saved = tuned.save(tmp_path / "saved")
+        again = load_model(saved)
+        assert has_towers(again.network) and not again.untrained
+        np.testing.assert_allclose(
+            again.probabilities(pairs), tuned.probabilities(pairs), atol=1e-6
+        )
+        assert again.copy().predict(pairs) == tuned.predict(pairs)
+        encoder_alone = transformers.AutoModel.from_pretrained(saved)  # the encoder is plain
+        table = tuned.network.bert.embeddings.word_embeddings.weight
+        assert torch.equal(encoder_alone.embeddings.word_embeddings.weight, table)
+        with pytest.raises(RuntimeError, match="size"):
+            transformers.AutoModelForSequenceClassification.from_pretrained(saved)
+        single = load_model(saved, task="reviews")  # a head that compares has nothing to compare
+        assert not has_towers(single.network) and single.untrained
+
+# %% nbs/toolkit/sentence_encoders.ipynb #91b8efc2
+def test_towers_begin_as_a_regression_and_learn_without_the_other_way():
+    from ftcourse.core.errors import CourseError
+    from ftcourse.models.towers import split_pairs
+    from ftcourse.train.head_start import head_inputs, seen_inputs
+
+    task = load_task("pairs").take(48)
+    model = load_model("mini-bert", task=task)
+    rows = encode_task(task, "train", model.tokenizer, 64)
+    np.testing.assert_allclose(seen_inputs(model, rows), head_inputs(model, rows), atol=1e-4)
+    assert head_inputs(model, rows).shape == (48, 2 * 128 + 1)
+    cached = fine_tune_model(model, task, train="head-cached", max_steps=5, lr=1e-3, dropout=0.0)
+    plain = fine_tune_model(model, task, train="head", max_steps=5, lr=1e-3, dropout=0.0)
+    texts = [("a", "b")]
+    np.testing.assert_allclose(cached.probabilities(texts), plain.probabilities(texts), atol=1e-5)
+    # each row gets the first token, its own text, and nothing of the other; padding on the left
+    ids = torch.tensor([[0, 7, 1, 2, 8, 3, 4, 9], [7, 1, 8, 2, 3, 9, 0, 0]])
+    mask = ids > 0
+    types = torch.tensor([[0, 0, 0, 0, 0, 1, 1, 1], [0, 0, 0, 1, 1, 1, 0, 0]])
+    apart, real = split_pairs(ids, mask, types)
+    assert [x[m].tolist() for x, m in zip(apart, real)] == [
+        [7, 1, 2, 8],
+        [7, 1, 8],
+        [7, 3, 4, 9],
+        [7, 2, 3, 9],
+    ]
+    with pytest.raises(CourseError, match="was given one"):
+        split_pairs(ids, mask, None)
+    for bad in (dict(name="tiny-gpt", task=task), dict(name="mini-bert", task="reviews")):
+        with pytest.raises(CourseError, match="two text columns"):
+            load_model(**bad, towers=True)
+    assert load_model("tiny-bert", task=task, towers=True).untrained
 
 # %% nbs/toolkit/sentence_encoders.ipynb #37a4fe3e
 def test_the_scale_of_the_labels_does_not_matter():

@@ -90,6 +90,8 @@ def build(folder: Path, size: int, shape, course, work: Path) -> dict:
     (folder / "model.safetensors").chmod(0o644)
     sha256 = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
     (folder / "log.json").write_text("[\n" + ",\n".join(map(json.dumps, log)) + "\n]\n")
+    # its text vectors say what a text means: a pair is compared by them
+    (folder / "ftcourse.json").write_text(json.dumps({"text_vectors": True}, indent=1) + "\n")
     (folder / "NOTICE").write_text((HERE / "notice.txt").read_text())
     last, kinds = log[-1], {kind: len(some) for kind, some in made.items()}
     card = (

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..forward import first_position
+from ..towers import compare_vectors, has_towers
 
 # %% ../../../nbs/toolkit/fast_forward.ipynb #095dbaf1
 @dataclass
@@ -123,9 +124,20 @@ class Bert:
             if hasattr(net, "generator_lm_head"):
                 return net.generator_lm_head(net.generator_predictions(x))
             return net.cls(x) if hasattr(net, "cls") else net.lm_head(x)
+        if has_towers(net):
+            return net.classifier(self.vector(x))
         if getattr(self.base, "pooler", None) is not None:
-            return net.classifier(net.dropout(self.base.pooler(x[:, None])))
+            return net.classifier(net.dropout(self.vector(x)))
         return net.classifier(x[:, None])
+
+    def vector(
+        self,
+        x: Tensor,  # (rows, width), or (rows, 2 * width) of two texts
+    ) -> Tensor:  # (rows, features)
+        "What the last linear layer reads of them, of a BERT with a pooler."
+        if has_towers(self.network):
+            return compare_vectors(*(self.base.pooler(half[:, None]) for half in x.chunk(2, -1)))
+        return self.base.pooler(x[:, None])
 
 # %% ../../../nbs/toolkit/fast_forward.ipynb #8b4f8e84
 class DistilBert(Bert):
@@ -213,6 +225,9 @@ class Gpt2(Bert):
         if self.kind == "span":
             return net.qa_outputs(x)
         return net.lm_head(x) if self.kind == "lm" else net.score(x)
+
+    def vector(self, x):
+        return self.final_norm(x)
 
 
 ARCHITECTURES = {

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from .architectures import ARCHITECTURES
 from .blocks import Attention, FeedForward, Layout
 from .dropout import Dropper, drop
+from ..towers import has_towers, split_pairs
 
 # %% ../../../nbs/toolkit/fast_forward.ipynb #660369ee
 class FastNetwork:
@@ -178,10 +179,16 @@ def features(
     mask: Tensor,  # (batch, length) bool
     types: Tensor | None = None,
 ) -> Tensor:  # (batch, width)
-    "What the head reads of each text: its first token; of a decoder, the last."
+    """What the head reads of each text: its first token; of a decoder, the last; of a pair whose
+    texts are read by themselves, those of both, (batch, 2 * width).
+    """
+    apart = has_towers(self.network)
+    if apart:
+        (ids, mask), types = split_pairs(ids, mask, types), None
     ends = mask.sum(-1).cumsum(0)
     one = ends - 1 if self.family.causal else ends - mask.sum(-1)
-    return self.states(ids, mask, types, one=one)
+    x = self.states(ids, mask, types, one=one)
+    return torch.cat(x.chunk(2), -1) if apart else x
 
 
 @patch

@@ -22,6 +22,7 @@ import torch
 from torch import nn
 
 from ...core.settings import assets
+from ..towers import TOWERS
 
 # %% ../../../nbs/toolkit/cold_start.ipynb #add1b12b
 GPT2_NAMES = dict(
@@ -372,7 +373,8 @@ def proof(
 
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        if config["model_type"] not in HEADS or not (folder / "model.safetensors").exists():
+        known = config["model_type"] in HEADS and config["architectures"] != [TOWERS]
+        if not known or not (folder / "model.safetensors").exists():
             return None
         mine, theirs = PlainTokenizer(folder), AutoTokenizer.from_pretrained(folder)
     except (KeyError, OSError, ValueError, TypeError):
@@ -396,12 +398,12 @@ def plain_checkpoint(
     try:
         if (folder / "ftcourse.json").is_file():
             note = json.loads((folder / "ftcourse.json").read_text(encoding="utf-8"))
+        if folder in [assets() / name for name in BUILT_IN]:
+            proven = version("transformers") == PROVEN_WITH
+        else:
             proven = note.get("proven") == dict(
                 transformers=version("transformers"), config=config_hash(folder)
             )
-        else:
-            proven = folder in [assets() / name for name in BUILT_IN]
-            proven = proven and version("transformers") == PROVEN_WITH
         if not proven:
             return None
         config = PlainConfig(**json.loads((folder / "config.json").read_text(encoding="utf-8")))
