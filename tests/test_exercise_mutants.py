@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import ftcourse.course.exercises
-from ftcourse.course.practice.exercises import Exercise
+from ftcourse.course.practice.exercises import MOST_PRINTED, Exercise, outcome
 from ftcourse.course.practice.mutants import is_written, try_mutants
 
 MODULES = sorted(p.stem for p in Path(ftcourse.course.exercises.__file__).parent.glob("lesson_[0-9][0-9].py"))
@@ -54,6 +54,33 @@ def test_random_inputs_are_the_same_every_time(exercise):
     twice = [[repr(exercise.generate(Random(k))) for k in range(5)] for _ in range(2)]
     assert twice[0] == twice[1]
     assert len(set(twice[0])) > 1
+
+
+def in_other_words(mistake, exercise):
+    "The mistake, but for the words of an error that is asked for, or of a division by zero."
+
+    def attempt(*arguments):
+        try:
+            return mistake(*arguments)
+        except Exception as e:
+            if isinstance(e, (ArithmeticError, type(outcome(exercise.answer, arguments)))):
+                raise type(e)("in other words") from None
+            raise
+
+    return attempt
+
+
+@named
+def test_a_mistake_keeps_its_name_whatever_the_words_of_its_errors(exercise):
+    said = {s: {exercise.judge(in_other_words(f, exercise))[1] for t, f, _ in exercise.known if t == s}
+            for s in exercise.mistakes}
+    assert said == {s: {s} for s in exercise.mistakes}
+
+
+@named
+def test_an_attempt_that_prints_for_every_input_does_not_flood_its_verdict(exercise, capsys):
+    exercise.judge(lambda *arguments: print("looking", *arguments, sep="\n"))
+    assert len(capsys.readouterr().out.splitlines()) <= MOST_PRINTED + 1
 
 
 def pairs(predicted, true):

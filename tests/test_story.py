@@ -10,6 +10,8 @@ import importlib
 import inspect
 import json
 import re
+import subprocess
+import sys
 import textwrap
 from pathlib import Path
 
@@ -127,6 +129,15 @@ def test_a_story_holds_no_definition_of_an_exercise_and_no_proof(path):
     assert re.findall(r"\bExercise\(|\.proves\(|<details>|#\| test_setup|^\w+\.solution\(", text, re.M) == []
     for x in exercises(path):
         assert re.search(rf"^\w+\.check\({x.name}\)", text, re.M), f"{x.number} has no stub"
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=[p.stem for p in LESSONS])
+def test_a_story_uses_no_name_that_only_the_cells_behind_it_bind(path):
+    "Such a name may stand where the story never goes, as in an error of a function; a reader goes there."
+    code = "\n\n".join(source(c) for c in cells(path)[0] if c["cell_type"] == "code")
+    call = [sys.executable, "-m", "ruff", "check", "--isolated", "--no-cache", "--select", "F821,F823", "-"]
+    done = subprocess.run(call, input=code, capture_output=True, text=True, encoding="utf-8")
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 # ------------------------------------------------------------------ answers

@@ -212,6 +212,15 @@ def test_an_answer_that_is_printed_is_told_apart_from_a_stub_and_printing_does_n
         assert spoken.judge(lambda x: (print("looking"), 2 * x)[1])[0] == "right"
     assert out.getvalue() == "2\n4\nlooking\nlooking\n"
     assert spoken.judge(lambda x: None)[0] == "open"
+    many = Exercise("00.5", "double", [(x,) for x in range(43)], lambda x: 2 * x)
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        many.check(lambda x: print(2 * x))
+    assert out.getvalue().splitlines() == [
+        *"02468",
+        "(your function printed 38 more lines)",
+        "✗ 00.5 double: It prints its answer and returns nothing: give the answer back with "
+        "`return`.",
+    ]
 
 # %% nbs/toolkit/checks.ipynb #bac01f15
 def test_an_unsound_exercise_is_found_out_whatever_it_lacks():
@@ -294,3 +303,32 @@ def test_an_error_is_named_by_its_message_not_by_its_kind_alone():
     )
     assert item.judge(lambda xs: xs[2])[1] == "One too far."
     assert "IndexError: pop from empty list" in item.judge(lambda xs: [].pop())[1]
+
+# %% nbs/toolkit/checks.ipynb #5e1f0a16
+def test_an_error_that_is_asked_for_may_have_any_words_and_so_may_a_division_by_zero():
+    def half(x):
+        if x % 2:
+            raise ValueError(f"{x} is odd")
+        return x // 2
+
+    def twice(x):
+        if x % 2:
+            raise ValueError
+        return 2 * x
+
+    def odd(x, words="not even", error=ValueError):
+        if x % 2:
+            raise error(words)
+        return 2 * x
+
+    halves = Exercise("00.6", "half", [(1,), (2,), (3,)], half, mistakes={"You double.": twice})
+    assert halves.judge(odd)[1] == halves.judge(twice)[1] == "You double."
+    assert "it raised TypeError: no" in halves.judge(lambda x: odd(x, "no", TypeError))[1]
+    share = Exercise(
+        "00.7",
+        "share",
+        [(2, 4), (0, 0)],
+        lambda k, n: k / n if n else 0.0,
+        mistakes={"You divide by 0.": lambda k, n: k / n},
+    )
+    assert share.judge(lambda k, n: k // n + k % n / n)[1] == "You divide by 0."

@@ -6,7 +6,7 @@
 __all__ = [
     "ex1", "ex2", "ex3", "layer_rates", "layer_rates_from_the_top", "some_layers", "updates", "updates_by_range",
     "updates_by_ceil", "updates_one_by_one", "is_that_int", "some_run", "learning", "learning_by_names", "parts_of",
-    "parts_and_choice", "parts_with", "sliced"
+    "parts_and_choice", "parts_with", "in_order", "sliced"
 ]
 
 # %% ../../../nbs/lessons/09_fine_tuning.ipynb #09be4010
@@ -59,6 +59,10 @@ ex1 = Exercise(
         "Your lower layers are faster than the top: multiply by decay where you divide.": [
             lambda layers, lr, decay: [lr / decay ** (layers - 1 - i) for i in range(layers)],
             lambda layers, lr, decay: [lr / decay**i for i in range(layers)],
+        ],
+        "You multiply by 1 - decay: decay is the share that is kept, not the share that is lost.": [
+            lambda layers, lr, decay: layer_rates(layers, lr, 1 - decay),
+            lambda layers, lr, decay: layer_rates(layers, lr, 1 - decay)[::-1],
         ],
         (
             "You multiply by decay times the distance from the top: the factor is decay to that "
@@ -222,6 +226,16 @@ def parts_with(
     return learn
 
 
+def in_order(change, full=True):
+    "The right parts in another order; with full=False `full` is as it should be."
+
+    def learn(parts, train):
+        names = learning(parts, train)
+        return change(names) if full or train != "full" else names
+
+    return learn
+
+
 def sliced(from_where):
     "The end of the list, without a look at how many layers there are."
 
@@ -284,9 +298,20 @@ ex3 = Exercise(
         "You took one layer, whatever the number says.": parts_with(
             top=lambda layers, n: layers[-1:] if n else []
         ),
-        "You read one digit of the number: it may be 10.": lambda parts, train: learning(
-            parts, train[:6]
-        ),
+        "You read one digit of the number: it may be 10.": [
+            lambda parts, train: learning(parts, train[:6]),
+            lambda parts, train: learning(
+                parts, f"last-{train[-1]}" if train.startswith("last") else train
+            ),
+        ],
+        "Those are the right parts in another order: keep the order of `parts`.": [
+            in_order(lambda learn: learn[::-1]),
+            in_order(lambda learn: learn[-2:] + learn[:-2], full=False),
+            in_order(lambda learn: learn[-2:][::-1] + learn[:-2], full=False),
+            in_order(lambda learn: learn[-2:] + learn[:-2][::-1], full=False),
+            in_order(lambda learn: learn[::-1], full=False),
+            in_order(lambda learn: learn[:-2][::-1] + learn[-2:], full=False),
+        ],
         "The embeddings learn with `full` alone: they are below all layers.": parts_with(
             low=("embeddings",)
         ),

@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = [
-    "ex1", "ex2", "ex3", "pick", "every_span", "pick_by_sorting", "pick_by_diagonals", "each_by_itself",
-    "start_first", "end_first", "exchanged", "no_single_token", "by_product", "from_zero", "the_last_of_equals",
-    "the_shortest_of_equals", "the_longest_of_equals", "with_its_score", "the_worst", "logits_of_some_tokens",
-    "speak", "speak_by_sorting", "speak_in_a_loop", "speaker", "highest", "least", "some_windows", "place",
-    "place_letter_by_letter", "place_in_a_loop", "letters_before", "answer_and_its_byte"
+    "STARTS", "ex1", "ex2", "ex3", "pick", "every_span", "pick_by_sorting", "pick_by_diagonals", "each_by_itself",
+    "start_first", "end_first", "exchanged", "no_single_token", "by_product", "from_zero_or", "longer_or",
+    "the_last_of_equals", "the_shortest_of_equals", "the_longest_of_equals", "with_its_score", "the_worst",
+    "logits_of_some_tokens", "speak", "speak_by_sorting", "speak_in_a_loop", "speaker", "highest", "least",
+    "some_windows", "place", "place_letter_by_letter", "place_in_a_loop", "letters_before", "answer_and_its_byte"
 ]
 
 # %% ../../../nbs/lessons/13_question_answering.ipynb #13be4010
@@ -71,9 +71,19 @@ def by_product(start, end):
     )[1]
 
 
-def from_zero(start, end):
-    s, a, b = max(every_span(start, end))
-    return (-a, -b) if s > 0 else None
+STARTS = (None, (0, 0), (None, None), (-1, -1))  # what a search may give that found nothing
+
+
+def from_zero_or(nothing):
+    def search(start, end):
+        s, a, b = max(every_span(start, end))
+        return (-a, -b) if s > 0 else nothing
+
+    return search
+
+
+def longer_or(nothing):
+    return lambda start, end: no_single_token(start, end) if len(start) > 1 else nothing
 
 
 def the_last_of_equals(start, end):
@@ -123,8 +133,8 @@ ex1 = Exercise(
     generate=logits_of_some_tokens,
     mistakes={
         (
-            "You take the best beginning and the best end by themselves: the end may come before "
-            "the beginning."
+            "You try all pairs, or take the best beginning and the best end by themselves: the "
+            "end must not come before the beginning."
         ): each_by_itself,
         (
             "You take the best beginning, and then the best end behind it: a slightly worse "
@@ -138,7 +148,10 @@ ex1 = Exercise(
             "You exchange the two when they are the wrong way round: nothing says that the span "
             "between them is good."
         ): exchanged,
-        "An answer may be a single token: `last == first` is allowed.": no_single_token,
+        "An answer may be a single token: `last == first` is allowed.": [
+            no_single_token,
+            *(longer_or(start) for start in STARTS),
+        ],
         "Of equals you take the last: take the earlier, then the shorter.": the_last_of_equals,
         (
             "Of equals you take the shortest: the one that begins earlier comes first."
@@ -153,7 +166,7 @@ ex1 = Exercise(
         (
             "Your search begins at 0, and all sums may be negative: begin at minus infinity, or "
             "at the first span."
-        ): from_zero,
+        ): [from_zero_or(start) for start in STARTS],
         "You look for the lowest sum: the highest is asked for.": the_worst,
         "Two numbers are asked for, first and last: the score is not one of them.": with_its_score,
         "`last` is the last token itself, not the place behind it.": lambda start, end: (
@@ -261,9 +274,10 @@ ex2 = Exercise(
         (
             "The threshold is for the gap, null score minus span: you subtract the other way round."
         ): speaker(least, highest, lambda null, score, t: score - null > t),
-        (
-            "You speak where you should be silent: silence is for a gap above the threshold."
-        ): speaker(least, highest, lambda null, score, t: null - score <= t),
+        ("You speak where you should be silent: silence is for a gap above the threshold."): [
+            speaker(least, highest, lambda null, score, t: null - score <= t),
+            speaker(least, highest, lambda null, score, t: null - score < t),
+        ],
         (
             "At a gap of exactly the threshold the model still answers: silent is only what lies "
             "above it."
@@ -359,7 +373,14 @@ ex3 = Exercise(
         (
             "You search the text for the answer: it may stand in several places, and only one was "
             "meant."
-        ): lambda a, n, c: c.find(a),
+        ): [
+            lambda a, n, c: c.find(a),
+            lambda a, n, c: c.find(a) if place(a, n, c) >= 0 else -1,
+        ],
+        (
+            "You look at the first place of the answer only: it may stand in several, and the "
+            "byte says in which."
+        ): lambda a, n, c: place(a, n, c) if c.encode().find(a.encode()) == n else -1,
         "You return the number as it is: that was the mistake to mend.": [
             lambda a, n, c: n,
             lambda a, n, c: n if c[n:].startswith(a) else place(a, n, c),

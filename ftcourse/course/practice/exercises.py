@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = [
-    "RANDOM_TRIALS", "results_agree", "as_python", "Exercise", "same_outcome", "code_key", "outcome",
-    "one_line_repr", "short_repr", "differing_reprs", "skip"
+    "RANDOM_TRIALS", "MOST_PRINTED", "results_agree", "as_python", "Exercise", "same_outcome", "first_lines",
+    "code_key", "outcome", "one_line_repr", "short_repr", "differing_reprs", "skip"
 ]
 
 # %% ../../../nbs/toolkit/checks.ipynb #72073d2b
@@ -18,7 +18,7 @@ import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from numbers import Real
 from random import Random
 
@@ -71,6 +71,7 @@ def as_python(
 
 # %% ../../../nbs/toolkit/checks.ipynb #c6971305
 RANDOM_TRIALS = 40  # random inputs that an attempt is tried on, where an exercise makes some
+MOST_PRINTED = 5  # lines shown of what an attempt prints; it is called once for every input
 
 
 @dataclass
@@ -141,7 +142,7 @@ def judge(self: Exercise, attempt: Callable) -> tuple[str, str]:
     "(\"right\" | \"wrong\" | \"open\", message) for an attempt."
     with contextlib.redirect_stdout(io.StringIO()) as heard:
         results = [outcome(attempt, x) for x in self.trials]
-    print(heard.getvalue(), end="")
+    print(first_lines(heard.getvalue()), end="")
     if all(r is ... or r is None for r in results):
         if heard.getvalue():
             sentence = (
@@ -155,7 +156,7 @@ def judge(self: Exercise, attempt: Callable) -> tuple[str, str]:
         n = len(trials)
         return "right", "right" if n == 1 else f"right, on all {n} inputs"
     for sentence, _, does in self.known:
-        if all(same_outcome(r, d, self.tolerance) for r, d in zip(results, does)):
+        if all(map(partial(same_outcome, tolerance=self.tolerance), results, does, wanted)):
             return "wrong", sentence
     i = wrong[0]
     result = results[i]
@@ -171,12 +172,27 @@ def judge(self: Exercise, attempt: Callable) -> tuple[str, str]:
 def same_outcome(
     got,  # what a function returned, or the exception it raised
     other,  # the same of another function
+    wanted,  # the same of a right answer
     tolerance: float,
 ) -> bool:
-    "Whether two functions did the same; two errors are the same if their messages are."
-    if isinstance(got, Exception) or isinstance(other, Exception):
-        return type(got) is type(other) and str(got) == str(other)
-    return results_agree(got, other, tolerance)
+    """Whether two functions did the same. An error that is asked for may have any words. So may a
+    division by zero: each Python words it in its own way. Other errors need the same message.
+    """
+    if not (isinstance(got, Exception) or isinstance(other, Exception)):
+        return results_agree(got, other, tolerance)
+    any_words = isinstance(got, (ArithmeticError, type(wanted)))
+    return type(got) is type(other) and (any_words or str(got) == str(other))
+
+
+def first_lines(
+    text: str,  # what an attempt printed
+) -> str:
+    "The first lines of a text, and how many more there are."
+    lines = text.splitlines(keepends=True)
+    more = len(lines) - MOST_PRINTED
+    if more <= 1:  # to say that one line is left out takes a line, too
+        return text
+    return "".join(lines[:MOST_PRINTED]) + f"(your function printed {more} more lines)\n"
 
 # %% ../../../nbs/toolkit/checks.ipynb #c6971307
 @patch

@@ -385,7 +385,8 @@ def try_mutants(
         does = [f for sentence, f, _ in exercise.known if sentence == said]
         named += bool(does)
         if does and not any(
-            all(same_outcome(g, outcome(f, x), near) for g, x in zip(got, fresh)) for f in does
+            all(same_outcome(g, outcome(f, x), w, near) for g, x, w in zip(got, fresh, wanted))
+            for f in does
         ):
             faults.append(f"{exercise.number}: {m} is called by a false name: {said}")
     return Trial(exercise.number, len(made), right, named, faults)
