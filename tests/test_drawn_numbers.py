@@ -104,3 +104,34 @@ def test_lesson_01_draws_what_was_measured_on_real_text():
     assert ast.literal_eval(drawn) == {
         name: {int(n): scores for n, scores in r["scores"].items()} for name, r in measured.items()
     }
+
+
+def test_lesson_16_draws_what_was_measured_on_real_text():
+    from ftcourse.metrics.intervals import mean_interval
+
+    nb = json.loads((ROOT / "nbs" / "lessons" / "16_how_much_data.ipynb").read_text(encoding="utf-8"))
+    cells = ["".join(c["source"]) for c in nb["cells"] if c["cell_type"] == "code"]
+    (cell,) = [s for s in cells if "measure/real_budgets.json, glue:sst2 and trec" in s]
+    bound = [n for n in ast.parse(cell).body if isinstance(n, ast.Assign) and isinstance(n.targets[0], ast.Name)]
+    drawn = {n.targets[0].id: n.value for n in bound}
+    labels, real = (ast.literal_eval(drawn[name]) for name in ("real_labels", "real"))
+    arms = json.loads((ROOT / "measure" / "real_budgets.json").read_text(encoding="utf-8"))["arms"]
+    called = {  # in the lesson -> in the record
+        "MiniLM, fine-tuned": "fine-tuned",
+        "MiniLM, frozen": "frozen",
+        "random weights": "random start",
+        "bag of words": "bag of words",
+    }
+
+    def points(scores):
+        "(mean, half of the interval), of each number of labels that was measured."
+        found = [mean_interval(scores[str(n)]) for n in labels if str(n) in scores]
+        return [(round(mean, 3), round(high - mean, 3)) for mean, _, high in found]
+
+    assert real == {
+        name: {arm: points(arms[record][task]["scores"]) for arm, record in called.items()}
+        for name, task in (("SST-2", "glue:sst2"), ("TREC", "trec"))
+    }
+    # a line ends at the most labels, wherever it begins
+    scores = [arms[record][task]["scores"] for record in called.values() for task in ("glue:sst2", "trec")]
+    assert all([str(n) in s for n in labels] == sorted(str(n) in s for n in labels) for s in scores)

@@ -2,6 +2,9 @@
 from dataclasses import replace
 from datasets import DatasetDict
 from ftcourse import load_task
+from ftcourse.course.exercises.lesson_16 import ex1
+from ftcourse.course.exercises.lesson_16 import ex2
+from ftcourse.course.exercises.lesson_16 import ex3
 from ftcourse.experiments.label_curves import choose_uncertain
 from ftcourse.experiments.label_curves import few_labels
 from ftcourse.experiments.label_curves import label_curve
@@ -62,7 +65,7 @@ def test_a_bag_of_words_learns_chooses_how_far_it_trusts_a_word_and_says_when_sc
     import pytest
 
     from ftcourse.core.errors import CourseError
-    from ftcourse.experiments.baselines import fit_bag
+    from ftcourse.experiments.baselines import bag_of_words, fit_bag, split_texts
 
     bag = label_curve("reviews", arm="bag of words", labels=(8, 512), seeds=2, scored=200)
     assert bag[512].mean() > bag[8].mean()
@@ -71,6 +74,21 @@ def test_a_bag_of_words_learns_chooses_how_far_it_trusts_a_word_and_says_when_sc
     assert all(0 <= x <= 1 for ends in bag.band()[1:] for x in ends)
     assert "labels  accuracy" in str(bag)
     assert bag.chance == 0.5
+    # a curve counts its labels: the validation rows of the task choose nothing
+    reviews = load_task("reviews")
+    few = few_labels(reviews, 32, 0, 200)
+    fixed, chosen = fit_bag(few, seed=0), fit_bag(few, reviews, seed=0)
+    score = lambda bag: bag.score(split_texts(few, "test"), few.label_ids("test"))
+    assert fixed[-1].C == 10
+    assert label_curve(reviews, arm="bag of words", labels=(32,), seeds=[0], scored=200)[32][
+        "score"
+    ] == [score(fixed)]
+    held, true = split_texts(reviews, "validation"), reviews.label_ids("validation")
+    by_C = {
+        C: bag_of_words(C, 0).fit(split_texts(few, "train"), few.label_ids("train"))
+        for C in (1.0, 10.0, 100.0)
+    }
+    assert chosen.score(held, true) == max(bag.score(held, true) for bag in by_C.values())
     # scikit-learn would stop here in words of its own
     alone = load_task(
         [{"text": f"good {i}", "label": "good"} for i in range(9)]
@@ -194,64 +212,6 @@ def test_doubt_is_counted_as_the_margin_or_the_entropy_and_rows_with_labels_are_
         with pytest.raises(CourseError, match=said):
             choose_uncertain(Fixed(), pool, **wrong)
 
-# %% nbs/lessons/16_how_much_data.ipynb #16a00141
-from ftcourse.course.practice.exercises import Exercise
-
-
-def from_the_end(curve, target):
-    found = None
-    for n in sorted(curve, reverse=True):
-        if curve[n] < target:
-            return found
-        found = n
-    return found
-
-
-ex1 = Exercise(
-    "16.1",
-    "enough",
-    inputs=[
-        ({32: 0.8, 8: 0.6, 16: 0.7, 64: 0.9}, 0.7),
-        ({8: 0.6, 16: 0.75, 32: 0.7, 64: 0.9, 128: 0.92}, 0.75),
-        ({8: 0.6, 16: 0.7}, 0.9),
-        ({100: 0.9, 20: 0.8, 9: 0.3}, 0.8),
-        ({8: 0.9, 16: 0.95}, 0.5),
-        ({8: 0.9, 16: 0.7}, 0.8),
-    ],
-    answer=from_the_end,
-    also=[
-        lambda curve, target: min(
-            (n for n in curve if all(s >= target for m, s in curve.items() if m >= n)), default=None
-        )
-    ],
-    mistakes={
-        "You take the first that reaches the target: the curve may fall below it again.": [
-            lambda curve, target: min((n for n, s in curve.items() if s >= target), default=None),
-            lambda curve, target: next((n for n in sorted(curve) if curve[n] >= target), None),
-        ],
-        (
-            "You take the numbers as they stand in the dictionary: sort them first."
-        ): lambda curve, target: next((n for n, s in curve.items() if s >= target), None),
-        "A score that equals the target is enough.": lambda curve, target: min(
-            (n for n in curve if all(s > target for m, s in curve.items() if m >= n)), default=None
-        ),
-        "That is the score: the number of labels is asked for.": lambda curve, target: (
-            None if from_the_end(curve, target) is None else curve[from_the_end(curve, target)]
-        ),
-        (
-            "That is the last number of labels below the target: the next one is meant."
-        ): lambda curve, target: max((n for n, s in curve.items() if s < target), default=None),
-        (
-            "Where the last score is below the target there is no such number: return None."
-        ): lambda curve, target: from_the_end(curve, target) or max(curve),
-    },
-    hints=[
-        "Begin at the largest number of labels, and go down while the score is good enough.",
-        "sorted(curve, reverse=True); remember the last number that was good, and stop at the "
-        "first that is not.",
-    ],
-)
-
 # %% nbs/lessons/16_how_much_data.ipynb #16a00144
 def test_exercise_1_is_sound_and_labels_for_agrees():
     assert ex1.proves()
@@ -259,136 +219,9 @@ def test_exercise_1_is_sound_and_labels_for_agrees():
         runs = {n: [s, s] for n, s in curve.items()}
         assert labels_for(runs, target) == ex1.answer(curve, target)
 
-# %% nbs/lessons/16_how_much_data.ipynb #16a00146
-from math import exp, log
-
-
-def by_logs(n1, e1, n2, e2, n):
-    return exp(log(e1) + (log(e2) - log(e1)) * (log(n) - log(n1)) / (log(n2) - log(n1)))
-
-
-ex2 = Exercise(
-    "16.2",
-    "error_at",
-    inputs=[
-        (10, 0.4, 100, 0.2, 1000),
-        (8, 0.5, 32, 0.25, 128),
-        (16, 0.3, 64, 0.24, 32),
-        (50, 0.2, 25, 0.4, 400),
-        (10, 0.3, 20, 0.3, 500),
-    ],
-    answer=lambda n1, e1, n2, e2, n: e1 * (n / n1) ** (log(e2 / e1) / log(n2 / n1)),
-    also=[by_logs],
-    mistakes={
-        (
-            "You draw a straight line on plain axes: the law is straight where both axes are "
-            "logarithmic."
-        ): lambda n1, e1, n2, e2, n: e1 + (e2 - e1) * (n - n1) / (n2 - n1),
-        (
-            "The labels are on a log axis, the error is not: take the logarithm of both."
-        ): lambda n1, e1, n2, e2, n: e1 + (e2 - e1) * log(n / n1) / log(n2 / n1),
-        (
-            "The error is on a log axis, the labels are not: take the logarithm of both."
-        ): lambda n1, e1, n2, e2, n: e1 * (e2 / e1) ** ((n - n1) / (n2 - n1)),
-        (
-            "Your exponent has the wrong sign: with more labels the error falls."
-        ): lambda n1, e1, n2, e2, n: e1 * (n / n1) ** (log(e1 / e2) / log(n2 / n1)),
-        (
-            "You take the exponent alone: multiply by an error that was measured."
-        ): lambda n1, e1, n2, e2, n: n ** (log(e2 / e1) / log(n2 / n1)),
-        (
-            "You take the law from n = 1: begin at a point that was measured, with n / n1."
-        ): lambda n1, e1, n2, e2, n: e1 * n ** (log(e2 / e1) / log(n2 / n1)),
-        "That is the score: the error is asked for.": lambda n1, e1, n2, e2, n: (
-            1 - by_logs(n1, e1, n2, e2, n)
-        ),
-    },
-    hints=[
-        "On log axes the law is a straight line: what is its slope between the two points?",
-        "b = log(e2 / e1) / log(n2 / n1); then e1 * (n / n1) ** b.",
-    ],
-)
-
 # %% nbs/lessons/16_how_much_data.ipynb #16a00149
 def test_exercise_2_is_sound():
     assert ex2.proves()
-
-# %% nbs/lessons/16_how_much_data.ipynb #16a0014b
-def margins(probs):
-    return [sorted(p)[-1] - sorted(p)[-2] for p in probs]
-
-
-def ranked(probs, labelled, n, by=None, up=True):
-    return sorted(
-        (i for i in range(len(probs)) if i not in labelled),
-        key=by or margins(probs).__getitem__,
-        reverse=not up,
-    )[:n]
-
-
-def one_by_one(probs, labelled, n):
-    left, out = {i: m for i, m in enumerate(margins(probs)) if i not in labelled}, []
-    while len(out) < n:
-        out.append(min(left, key=left.get))
-        left.pop(out[-1])
-    return out
-
-
-four = [
-    [0.5, 0.45, 0.05],
-    [0.4, 0.3, 0.3],
-    [0.9, 0.06, 0.04],
-    [0.35, 0.34, 0.31],
-    [0.6, 0.3, 0.1],
-    [0.48, 0.46, 0.06],
-]
-ex3 = Exercise(
-    "16.3",
-    "most_doubtful",
-    inputs=[
-        (four, [3], 3),
-        (four, [], 2),
-        (four, [0, 5], 2),
-        ([[0.5, 0.5], [0.9, 0.1], [0.7, 0.3]], [0], 2),
-        ([[0.05, 0.9, 0.05], [0.46, 0.44, 0.1], [0.42, 0.3, 0.28]], [], 2),
-        ([[0.45, 0.44, 0.11], [0.46, 0.27, 0.27]], [], 1),
-    ],
-    answer=ranked,
-    also=[one_by_one],
-    mistakes={
-        "Those include rows that have a label: leave them out first.": lambda probs, labelled, n: (
-            ranked(probs, [], n)
-        ),
-        "Those are the surest rows: the smallest margin comes first.": lambda probs, labelled, n: (
-            ranked(probs, labelled, n, up=False)
-        ),
-        (
-            "You look at the likeliest label alone: the margin is its distance to the second."
-        ): lambda probs, labelled, n: ranked(probs, labelled, n, by=lambda i: max(probs[i])),
-        (
-            "Your margin goes to the least likely label: it goes to the second likeliest."
-        ): lambda probs, labelled, n: ranked(
-            probs, labelled, n, by=lambda i: max(probs[i]) - min(probs[i])
-        ),
-        (
-            "You subtract the classes as they stand: sort the probabilities of a row first."
-        ): lambda probs, labelled, n: ranked(
-            probs, labelled, n, by=lambda i: probs[i][0] - probs[i][1]
-        ),
-        (
-            "Those are the margins: the numbers of the rows are asked for."
-        ): lambda probs, labelled, n: [margins(probs)[i] for i in ranked(probs, labelled, n)],
-        (
-            "The numbers are those among the unlabelled rows: count from the first row of all."
-        ): lambda probs, labelled, n: ranked(
-            [p for i, p in enumerate(probs) if i not in labelled], [], n
-        ),
-    },
-    hints=[
-        "Sort the probabilities of a row: the margin is the last minus the one before it.",
-        "Sort the numbers of the unlabelled rows by their margin, and take the first n.",
-    ],
-)
 
 # %% nbs/lessons/16_how_much_data.ipynb #16a0014e
 def test_exercise_3_is_sound():
