@@ -26,6 +26,7 @@ from ..data.batches import Batch
 from ..data.encode.tokenize import encodings, kept_tokens, make_plan
 from ..models.forward import evaluating
 from ..models.predict import checked_texts
+from ..models.towers import refuse_towers
 
 # %% ../../nbs/lessons/18_interpretability.ipynb #18a00012
 def log_odds(
@@ -90,6 +91,7 @@ def tokenize_text(
         last = this
     ids, types = (torch.tensor(np.array(x)[kept])[None] for x in (e.ids, e.type_ids))
     types = types if plan.pair and plan.encoder else None
+    refuse_towers(model.quick_network, types, "an attribution")
     batch = Batch(ids, torch.ones_like(ids, dtype=torch.bool), None, types)
     return TokenizedText(
         text,
@@ -302,6 +304,7 @@ def attention_maps(
     batch: Batch,  # or rows of one length
 ) -> Tensor:  # (layers, rows, heads, length, length): row attends to column
     "Attention weights of every layer. Raises `CourseError` for a network that gives none."
+    refuse_towers(model.network, batch.types, "a map of attention")
     network, how = model.network, model.network.config._attn_implementation
     network.set_attn_implementation("eager")  # the fast ways never form the weights
     try:

@@ -20,6 +20,7 @@ from ..data.batches import Batches
 from ..data.encode.texts import encode_texts
 from ..models.forward import evaluating
 from ..models.parts import blocks, parts
+from ..models.towers import refuse_towers
 
 # %% ../../nbs/lessons/18_interpretability.ipynb #18a00074
 @contextmanager
@@ -63,6 +64,7 @@ def hidden_states(
     if pool not in ("mean", "first", "last"):
         raise CourseError(f"pool={pool!r}: choose mean, first or last")
     examples = encode_texts(list(texts), model.tokenizer, model.max_length)
+    refuse_towers(model.network, examples.types, "what a layer makes of a text")
     out = None
     with evaluating(model.network):
         for batch in Batches(examples, batch_size, shuffle=False, buckets=True):
@@ -122,6 +124,7 @@ def token_states(
 ) -> tuple:
     "What each layer has at each token."
     examples = encode_texts(list(texts), model.tokenizer, model.max_length)
+    refuse_towers(model.network, examples.types, "what a layer makes of a text")
     special = list(model.tokenizer.all_special_ids)
     found = []
     with evaluating(model.network):

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = [
-    "TOWERS", "LOUD", "has_towers", "split_pairs", "compare_vectors", "towers_class", "can_compare", "give_towers"
+    "TOWERS", "LOUD", "has_towers", "split_pairs", "refuse_towers", "compare_vectors", "towers_class",
+    "can_compare", "give_towers"
 ]
 
 # %% ../../nbs/toolkit/sentence_encoders.ipynb #1b36dfee
@@ -44,6 +45,19 @@ def split_pairs(
     keep = torch.cat([mask & (types == 0), second.scatter(1, start, mask.gather(1, start))])
     order = torch.argsort((~keep).int(), dim=-1, stable=True)[:, : int(keep.sum(-1).max())]
     return torch.cat([ids, ids]).gather(1, order), keep.gather(1, order)
+
+
+def refuse_towers(
+    network: nn.Module,
+    types: Tensor | None,  # of the batch: pairs have them
+    what: str,  # that reads the texts of a pair together
+) -> None:
+    "Raise `CourseError` where looking inside would show another network than the one that answers."
+    if has_towers(network) and types is not None:
+        raise CourseError(
+            f"{what} looks at two texts that are read together, and this model reads each by "
+            "itself: load it with load_model(…, towers=False) and fine-tune that, or give one text"
+        )
 
 
 def compare_vectors(

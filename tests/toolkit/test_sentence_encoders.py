@@ -279,6 +279,27 @@ def test_towers_begin_as_a_regression_and_learn_without_the_other_way():
             load_model(**bad, towers=True)
     assert load_model("tiny-bert", task=task, towers=True).untrained
 
+# %% nbs/toolkit/sentence_encoders.ipynb #ab1583e6
+def test_what_looks_inside_refuses_pairs_that_are_read_apart():
+    from ftcourse.core.errors import CourseError
+    from ftcourse.data.batches import Batches
+    from ftcourse.experiments.attribution import attention_maps, tokenize_text
+    from ftcourse.experiments.probing import hidden_states, token_states
+
+    task = load_task("pairs").take(8)
+    model, pair = load_model("mini-bert", task=task), ("a dog", "a cat")
+    (batch,) = Batches(encode_task(task, "train", model.tokenizer, 32), 8)
+    for look in (
+        lambda m: tokenize_text(m, pair),
+        lambda m: attention_maps(m, batch),
+        lambda m: hidden_states(m, [pair]),
+        lambda m: token_states(m, [pair]),
+    ):
+        with pytest.raises(CourseError, match="towers=False"):
+            look(model)
+        look(load_model("mini-bert", task=task, towers=False))
+    assert hidden_states(model, ["a dog"]).shape == (3, 1, 128)
+
 # %% nbs/toolkit/sentence_encoders.ipynb #37a4fe3e
 def test_the_scale_of_the_labels_does_not_matter():
     rng = np.random.default_rng(0)
