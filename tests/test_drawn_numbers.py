@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PRINTED = {
     "03.merges": [("f ol lo wed   the   b old est   stor y", "3 tokens"), ("the   b oldest   story", "2 tokens")],
     "04.rectangle": [("all in one batch: 40.0%", "one batch: 40%"), ("long one alone: 8.7%", "two batches: 8.7%")],
+    "06.logits": [("[0.8438, 0.1142, 0.0420]", f"−log {p} =") for p in ("0.8438", "0.1142", "0.0420")],
     "06.sum-count": [("batches' means 2.0", "2.0"), ("over all targets 1.04", "1.04")],
     "07.warmup": [("12% of what was asked for", "stops at 12%")],
     "09.what-learns": [

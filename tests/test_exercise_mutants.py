@@ -108,6 +108,55 @@ def probabilities_wanted(logits, labels):
     return torch.nn.BCELoss(reduction="sum")(logits, labels.float()), len(labels)
 
 
+def the_label(labels):
+    return max(set(labels), key=labels.count)
+
+
+def exponential_of_the_logit(logits, labels):
+    import torch
+
+    return (1 + torch.exp(-logits * (2 * labels - 1))).log().sum(), len(labels)
+
+
+def exponential_times_the_label(logits, labels):
+    import torch
+
+    ones, zeros = torch.log1p(torch.exp(-logits)), torch.log1p(torch.exp(logits))
+    return (labels * ones + (1 - labels) * zeros).sum(), len(labels)
+
+
+def label_ignored(logits, labels):
+    import torch.nn.functional as F
+
+    return -F.logsigmoid(logits).sum(), len(labels)
+
+
+def ones_counted(logits, labels):
+    import torch.nn.functional as F
+
+    return F.softplus((1 - 2 * labels) * logits).sum(), int((labels == 1).sum())
+
+
+def minus_and_plus(logits, labels):
+    import torch
+    import torch.nn.functional as F
+
+    return F.cross_entropy(torch.stack([-logits, logits], 1), labels, reduction="sum"), len(labels)
+
+
+def a_column_meets_a_row(logits, labels, smoothing):
+    keep = labels != -100
+    logp = logits[keep].log_softmax(-1)
+    own = logp.gather(-1, labels[keep][:, None])
+    return -((1 - smoothing) * own + smoothing * logp.mean(-1)).sum(), int(keep.sum())
+
+
+def every_row_counted(logits, labels, smoothing):
+    import torch.nn.functional as F
+
+    return F.cross_entropy(logits, labels, label_smoothing=smoothing, reduction="sum"), len(labels)
+
+
 @pytest.mark.parametrize(
     "number, slip, words",
     [
@@ -115,7 +164,15 @@ def probabilities_wanted(logits, labels):
         ("01.2", first_label, "the first label"),
         ("01.2", largest_label, "by the alphabet"),
         ("01.3", mean_of_the_diagonal, "You averaged counts"),
+        ("01.2", the_label, "the label itself"),
         ("06.1", probabilities_wanted, "wants probabilities, and these are logits"),
+        ("06.1", exponential_of_the_logit, "an `exp` is too large"),
+        ("06.1", exponential_times_the_label, "0 times infinity"),
+        ("06.1", label_ignored, "the same whatever the labels say"),
+        ("06.1", ones_counted, "count them too"),
+        ("06.1", minus_and_plus, "differ by 2z"),
+        ("06.3", a_column_meets_a_row, "(n, 1) meet"),
+        ("06.3", every_row_counted, "Your count takes in"),
     ],
 )
 def test_a_slip_that_a_reader_made_has_a_name(number, slip, words):

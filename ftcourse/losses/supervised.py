@@ -45,8 +45,7 @@ def causal_loss(
     ids: Tensor,  # (batch, length), the tokens themselves
     # (batch, length), true where a token may be learned (not padding, not the prompt)
     supervised: Tensor,
-    # (sum, count) over supervised targets; the first token of a row is nobody's target
-) -> tuple[Tensor, int]:
+) -> tuple[Tensor, int]:  # (sum, count) over supervised targets; a row's first token is none
     "Next-token negative log-likelihood."
     return cross_entropy(logits, next_tokens(ids, supervised))
 
@@ -55,8 +54,7 @@ def supervised_rows(
     logits: Tensor,  # (n, …)
     labels: Tensor,  # (n,)
     ignore: int,  # label that means "nothing to learn here"
-    # logits and labels of the rows that are supervised; how many they are
-) -> tuple[Tensor, Tensor, int]:
+) -> tuple[Tensor, Tensor, int]:  # logits and labels of the supervised rows; how many
     "Leave out what is ignored before any work is done on it; where nothing is, copy nothing."
     idx = (labels != ignore).nonzero()[:, 0]
     count = len(idx)
@@ -88,8 +86,7 @@ def cross_entropy(
     # share of the target spread evenly over all classes; 0 for every score you report
     smoothing: float = 0.0,
     weights: Tensor | None = None,  # (classes,), how much an example of each class counts
-    # sum over supervised positions, in nats; their count (their total weight)
-) -> tuple[Tensor, int | float]:
+) -> tuple[Tensor, int | float]:  # sum over supervised positions, in nats; count, or weight
     """Negative log-likelihood of `labels` as (sum, count); smoothing after Szegedy et al. 2016, §7.
 
     Raises `CourseError` for a label that is no class, and for shapes that do not match."""
@@ -183,8 +180,7 @@ def binary_cross_entropy(
 def squared_error(
     scores: Tensor,  # (...) or (..., 1), what the network says
     targets: Tensor,  # (...), numbers; nan where there is none
-    # sum of squared differences, in squared units of the target; count of targets
-) -> tuple[Tensor, int]:
+) -> tuple[Tensor, int]:  # sum of squares, in squared units of the target; count of targets
     "Squared error as (sum, count). Raises `CourseError` when the shapes differ."
     if scores.shape == (*targets.shape, 1):
         scores = scores.squeeze(-1)

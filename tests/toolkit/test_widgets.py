@@ -510,6 +510,7 @@ def test_without_a_notebook_a_run_is_a_plain_call_and_says_so():
         ran = plain_panel.run()
     assert "returns when the run is done" in heard.getvalue()
     assert ran.state == "finished"
+    assert repr(ran) == f"{ran.label}, finished, {ran.scored()}"
     assert "finished" in str(plain_panel)
 
 # %% nbs/toolkit/widgets.ipynb #1c03359d

@@ -84,9 +84,9 @@ def two_starts(d):
 def same_world(d):
     """A generator with fixed words and sentence forms writes three things: the text that tiny-bert
     was pretrained on, the labelled reviews, and, with other sentence forms and names, the test
-    reviews. So tiny-bert has met nearly all words of the reviews before. A sentence that a person
-    writes does not come from this generator: many of its words may be new to tiny-bert, and the
-    score says nothing about such text.
+    reviews, on which it is scored. So tiny-bert has met nearly all words of the reviews before. A
+    sentence that a person writes does not come from this generator: many of its words may be new
+    to tiny-bert, and the score says nothing about such text.
     """
     maker = d.box(16, 84, 150, 66, "a generator", "its words and", "sentence forms")
     texts = [
@@ -105,8 +105,8 @@ def same_world(d):
     real = d.box(250, 226, 226, 46, "a sentence of yours", "not from this generator", kind="new")
     d.text(16, 238, "Real text is another world:", bold=True)
     d.text(16, 258, "try it before you trust a score", size=13, quiet=True)
-    d.arrow(real, model, "?", dashed=True, sides="rb")
-    d.text(490, 185, "scored on these", size=13, quiet=True)
+    d.arrow(real, (668, model.bottom), "?", dashed=True, sides="rb")
+    d.arrow(texts[2], (596, model.bottom), "scored on these", sides="rb")
 
 # %% ../../../nbs/toolkit/drawings_foundations.ipynb #9cd37718
 @drawn("02.rows", "Where each row of a file goes, so that none is lost silently")

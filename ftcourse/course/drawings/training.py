@@ -16,18 +16,18 @@ from .canvas import drawn
 # %% ../../../nbs/toolkit/drawings_training.ipynb #4fd03d28
 @drawn("06.logits", "From logits to the loss of one example", width=740)
 def logits_to_loss(d):
-    """Three classes in three columns of numbers. The logits 2.0, 0.5 and -1.0 go through softmax
-    and become the probabilities 0.79, 0.18 and 0.04, which add up to one. The label says that the
-    first class is right. Its probability 0.79 is picked, and minus its logarithm is the loss: 0.24
-    nats. Had the third class been right, the loss would be 3.24 nats.
+    """Three classes in three columns of numbers. The logits 2.0, 0.0 and -1.0 go through softmax
+    and become the probabilities 0.8438, 0.1142 and 0.0420, which add up to one. The label says
+    that the first class is right. Its probability 0.8438 is picked, and minus its logarithm is the
+    loss: 0.17 nats. Had the third class been right, the loss would be 3.17 nats.
     """
-    z = (2.0, 0.5, -1.0)
+    z = (2.0, 0.0, -1.0)
     total = sum(map(math.exp, z))
     p = [math.exp(v) / total for v in z]
     for i in range(3):
         y = 74 + 42 * i
         a = d.box(80, y, 90, 34, f"{z[i]:.1f}".replace("-", "−"), kind="model")
-        b = d.box(290, y, 90, 34, f"{p[i]:.2f}", kind="mark" if i == 0 else "score")
+        b = d.box(290, y, 90, 34, f"{p[i]:.4f}", kind="mark" if i == 0 else "score")
         d.arrow(a, b)
         d.text(70, y + 17, f"class {i}", size=13, quiet=True, anchor="end")
         loss = d.box(
@@ -35,7 +35,7 @@ def logits_to_loss(d):
             y,
             164,
             34,
-            f"−log {p[i]:.2f} = {-math.log(p[i]):.2f}",
+            f"−log {p[i]:.4f} = {-math.log(p[i]):.2f}",
             kind="new" if i == 0 else "plain",
         )
         d.arrow(b, loss, "label 0" if i == 0 else "", dashed=i > 0)

@@ -146,9 +146,18 @@ ex2 = Exercise(
         "That is how often such a model is wrong: its accuracy is 1 minus that.": lambda labels: (
             1 - always_the_commonest(labels)
         ),
-        "That is the label itself: asked is how often it is right.": lambda labels: Counter(
-            labels
-        ).most_common(1)[0][0],
+        # the first, some, the least, the greatest and the last of those that are equally common
+        "That is the label itself: return the share of rows that have it.": [
+            lambda labels: Counter(labels).most_common(1)[0][0],
+            lambda labels: max(set(labels), key=labels.count),
+            lambda labels: max(sorted(labels), key=labels.count),
+            lambda labels: max(sorted(labels, reverse=True), key=labels.count),
+            lambda labels: sorted(Counter(labels), key=labels.count)[-1],
+        ],
+        "That is the label with its count: divide the count by the number of rows.": [
+            lambda labels: Counter(labels).most_common(1)[0],
+            lambda labels: Counter(labels).most_common(1),
+        ],
     },
     hints=[
         "Count each label first.",

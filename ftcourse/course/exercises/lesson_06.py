@@ -77,18 +77,28 @@ ex1 = Exercise(
     generate=yes_or_no,
     mistakes={
         (
-            "You built the probability first: at a logit of ±1000 it is exactly 0 or 1, and its "
-            "logarithm infinite. Take F.logsigmoid of the logit."
+            "At a large logit your loss is infinite: a probability that was built first is exactly "
+            "0 there, or an `exp` is too large for a float. Take F.logsigmoid of the logit."
         ): [
             pair_of(
                 lambda z, y: -torch.where(y == 1, z.sigmoid().log(), (1 - z.sigmoid()).log()).sum()
             ),
             pair_of(lambda z, y: -torch.where(y == 1, z.sigmoid(), 1 - z.sigmoid()).log().sum()),
+            pair_of(lambda z, y: (1 + torch.exp(-z * (2 * y - 1))).log().sum()),
+            pair_of(lambda z, y: ((1 + z.exp()).log() - y * z).sum()),
+            pair_of(lambda z, y: ((1 + (-z).exp()).log() + (1 - y) * z).sum()),
         ],
         (
-            "0 times infinity is nan: you multiplied the logarithm of a probability that is "
-            "exactly 0 by a label of 0. Take F.logsigmoid of the logit."
-        ): pair_of(lambda z, y: -(y * z.sigmoid().log() + (1 - y) * (1 - z.sigmoid()).log()).sum()),
+            "0 times infinity is nan: at a large logit you multiplied an infinite logarithm by a "
+            "0 that comes of the label. Take F.logsigmoid of the logit."
+        ): [
+            pair_of(
+                lambda z, y: -(y * z.sigmoid().log() + (1 - y) * (1 - z.sigmoid()).log()).sum()
+            ),
+            pair_of(
+                lambda z, y: (y * (1 + (-z).exp()).log() + (1 - y) * (1 + z.exp()).log()).sum()
+            ),
+        ],
         (
             "This function of torch wants probabilities, and these are logits. Take the function "
             "whose name ends in `_with_logits`, or F.logsigmoid."
@@ -103,7 +113,27 @@ ex1 = Exercise(
         (
             "Labels of 0 teach nothing in your loss: add the term for them, the logarithm of 1 − "
             "p, which is F.logsigmoid(-logits)."
-        ): pair_of(lambda z, y: -(y * F.logsigmoid(z)).sum()),
+        ): [
+            pair_of(lambda z, y: -(y * F.logsigmoid(z)).sum()),
+            lambda z, y: (-(y * F.logsigmoid(z)).sum(), y.sum()),
+        ],
+        (
+            "Your loss is the same whatever the labels say: log p is for a label of 1, and "
+            "log(1 − p) for a label of 0."
+        ): [
+            pair_of(lambda z, y: -F.logsigmoid(z).sum()),
+            pair_of(lambda z, y: -F.logsigmoid(-z).sum()),
+        ],
+        "Labels of 0 went into your sum: count them too.": lambda z, y: (
+            F.binary_cross_entropy_with_logits(z, y.float(), reduction="sum"),
+            y.sum(),
+        ),
+        (
+            "Two logits −z and z differ by 2z, and p = σ(z) asks for two that differ by z: 0 and z."
+        ): lambda z, y: (
+            F.cross_entropy(torch.stack([-z, z], -1), y, reduction="sum"),
+            len(y),
+        ),
         "The sign is turned: a log-probability is negative, a loss is not.": pair_of(
             lambda z, y: -F.binary_cross_entropy_with_logits(z, y, reduction="sum")
         ),
@@ -126,17 +156,17 @@ ex1 = Exercise(
 )
 
 # %% ../../../nbs/lessons/06_the_loss.ipynb #06be4013
-def untrained_loss(k):
-    return math.log(k)  # −log(1/k)
+def untrained_loss(classes):
+    return math.log(classes)  # −log(1/K)
 
 
-def untrained_loss_in_two_steps(k):
-    p = 1 / k
+def untrained_loss_in_two_steps(classes):
+    p = 1 / classes
     return -math.log(p)
 
 
-def untrained_loss_of_torch(k):
-    return F.cross_entropy(torch.zeros(1, k), torch.tensor([0])).item()
+def untrained_loss_of_torch(classes):
+    return F.cross_entropy(torch.zeros(1, classes), torch.tensor([0])).item()
 
 
 ex2 = Exercise(
@@ -147,14 +177,14 @@ ex2 = Exercise(
     also=[untrained_loss_in_two_steps, untrained_loss_of_torch],
     generate=lambda random: (random.randint(2, 5000),),
     mistakes={
-        "That is the probability of each class. The loss is minus its logarithm.": lambda k: 1 / k,
-        "That is the logarithm of the probability: turn the sign.": lambda k: -math.log(k),
+        "That is the probability of each class. The loss is minus its logarithm.": lambda n: 1 / n,
+        "That is the logarithm of the probability: turn the sign.": lambda n: -math.log(n),
         "Right in bits; our losses are in nats: take the natural logarithm.": math.log2,
         "That is the loss of all classes together: it is asked for one example.": [
-            lambda k: k * math.log(k),
+            lambda n: n * math.log(n),
         ],
     },
-    hints=["Each class has the probability 1/k.", "−log(1/k) can be written shorter."],
+    hints=["Each class has the probability 1/K.", "−log(1/K) can be written shorter."],
 )
 
 # %% ../../../nbs/lessons/06_the_loss.ipynb #06be4014
@@ -173,17 +203,18 @@ def smoothed_loss_of_torch(logits, labels, smoothing):
 
 def smoothed_loss_by_targets(logits, labels, smoothing):
     keep = labels != -100
-    k = logits.shape[-1]
-    targets = (1 - smoothing) * F.one_hot(labels[keep], k) + smoothing / k
+    classes = logits.shape[-1]
+    targets = (1 - smoothing) * F.one_hot(labels[keep], classes) + smoothing / classes
     return -(targets * logits[keep].log_softmax(-1)).sum(), len(targets)
 
 
 def rows_of_which_some_count(random):
-    n, k = random.randint(2, 5), random.randint(2, 4)
-    labels = [random.randrange(k), -100, *(random.randrange(-1, k) for _ in range(n - 2))]
+    n, classes = random.randint(2, 5), random.randint(2, 4)
+    others = [random.randrange(-1, classes) for _ in range(n - 2)]
+    labels = [random.randrange(classes), -100, *others]
     random.shuffle(labels)
     labels = [label if label >= 0 else -100 for label in labels]
-    logits = [[random.uniform(-3, 3) for _ in range(k)] for _ in labels]
+    logits = [[random.uniform(-3, 3) for _ in range(classes)] for _ in labels]
     return torch.tensor(logits), torch.tensor(labels), random.uniform(0.05, 0.4)
 
 # %% ../../../nbs/lessons/06_the_loss.ipynb #06be4015
@@ -195,15 +226,16 @@ def smoothed_probabilities(z, y, e):
 
 def smoothed_apart(z, y, e):
     "ε spread over the other classes alone."
-    logp, k = z.log_softmax(-1), z.shape[-1]
+    logp, classes = z.log_softmax(-1), z.shape[-1]
     picked = logp.gather(-1, y[:, None]).sum()
-    return -((1 - e) * picked + e / (k - 1) * (logp.sum() - picked)), len(y)
+    return -((1 - e) * picked + e / (classes - 1) * (logp.sum() - picked)), len(y)
 
 
 def smoothing_by(
     own=lambda total, keep: total,  # what is made of the sum
     uniform=lambda logp, keep: logp[keep].mean(-1).sum(),
     share=lambda e: (1 - e, e),  # of the label, of all classes
+    count=lambda keep: keep.sum(),
 ):
     "A way to write 06.3."
 
@@ -211,7 +243,7 @@ def smoothing_by(
         logp, keep = z.log_softmax(-1), y != -100
         picked = logp[keep].gather(-1, y[keep][:, None]).sum()
         a, b = share(e)
-        return -own(a * picked + b * uniform(logp, keep), keep), int(keep.sum())
+        return -own(a * picked + b * uniform(logp, keep), keep), int(count(keep))
 
     return loss
 
@@ -232,9 +264,16 @@ ex3 = Exercise(
     generate=rows_of_which_some_count,
     mistakes={
         (
-            "Your uniform term counts the ignored positions too: the loss now depends on rows "
-            "that have nothing to teach. Take both terms at supervised positions only."
+            "Your uniform term counts the ignored rows too: the loss now depends on rows "
+            "that have nothing to teach. Take both terms at supervised rows only."
         ): smoothing_by(uniform=lambda logp, keep: logp.mean(-1).sum()),
+        (
+            "Your sum is as many times too large as there are supervised rows: does (n, 1) meet "
+            "(n,) somewhere? Added, they give (n, n). Take `[:, 0]` of the first."
+        ): smoothing_by(lambda total, keep: total * keep.sum()),
+        "Your count takes in the rows labelled −100: count the supervised ones.": smoothing_by(
+            count=len
+        ),
         "You averaged: return the sum and the count.": smoothing_by(
             lambda total, keep: total / keep.sum()
         ),

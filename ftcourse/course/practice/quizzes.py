@@ -113,7 +113,10 @@ class Quiz(Shown):
 
     def verdict(self) -> str:
         if self.solved():
-            return f"All {len(self.questions)} right: progress() counts this quiz."
+            return (
+                f"All {len(self.questions)} right, and remembered. What you have solved: `from "
+                "ftcourse.course.practice.progress import progress; progress()`"
+            )
         return (
             f"{self.right()} of {len(self.questions)} right. Think again about the others, and "
             "answer anew."

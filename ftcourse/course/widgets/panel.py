@@ -173,7 +173,7 @@ def model(
             f"code({trial.number}) returns"
         )
     if self.busy:  # loading draws from the generators that it trains with
-        raise CourseError("a run is under way: stop it first")
+        raise CourseError("a run is under way: wait() for it, or stop() it first")
     with hearing():
         self.begin(trial)
     run = Run(trial.folder)
@@ -280,7 +280,7 @@ def resume(self: TrainingPanel, number: int | None = None, wait: bool = False) -
 @patch
 def start(self: TrainingPanel, trial: Trial, wait: bool) -> Trial:
     if self.busy:
-        raise CourseError("a run is under way: stop it first")
+        raise CourseError("a run is under way: wait() for it, or stop() it first")
     if self.thread:
         self.thread.join()  # it may still be drawing
     if not (wait or self.live):

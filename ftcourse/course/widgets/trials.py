@@ -16,7 +16,7 @@ from ...core.errors import CourseError
 from ...core.hparams import HyperParams
 
 # %% ../../../nbs/toolkit/widgets.ipynb #c29d2b9e
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Trial:
     "One run of a panel, with all that it takes to show it, to go on with it and to make it again."
 
@@ -56,6 +56,9 @@ class Trial:
             if not s or s["value"] is None
             else f"{s['name']} {s['value']:.3f} ({s['low']:.3f} to {s['high']:.3f})"
         )
+
+    def __repr__(self):
+        return ", ".join(filter(None, [self.label, self.state, self.scored()]))
 
 # %% ../../../nbs/toolkit/widgets.ipynb #021c2bdf
 def trial_status(trial: Trial) -> str:
