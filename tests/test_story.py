@@ -24,10 +24,8 @@ from tools.site import build, html, pages
 
 ROOT = Path(__file__).resolve().parent.parent
 LESSONS = story.lessons()
-TO_CONVERT = {f"{n:02}" for n in (8,)}
-CONVERTED = [p for p in LESSONS if p.stem[:2] not in TO_CONVERT]
 EVERY = pages.pages()
-named = pytest.mark.parametrize("path", CONVERTED, ids=[p.stem for p in CONVERTED])
+named = pytest.mark.parametrize("path", LESSONS, ids=[p.stem for p in LESSONS])
 EXPLAINED = "begins with `#| export`. That is a comment to Python, and says that the cell is also part of the package"
 
 
@@ -45,10 +43,9 @@ def exercises(path):
     return [x for x in vars(module).values() if isinstance(x, Exercise)]
 
 
-def test_the_list_of_lessons_to_convert_is_right():
-    without = {p.stem[:2] for p in LESSONS if not cells(p)[1]}
-    assert TO_CONVERT - without == set(), "converted: take them off the list"
-    assert without - TO_CONVERT == set(), "a new lesson has its story, and the rest behind it, from the beginning"
+@named
+def test_a_lesson_is_a_story_and_what_stands_behind_it(path):
+    assert cells(path)[1], "the rest stands behind the lesson, from the beginning"
 
 
 @named
@@ -241,7 +238,7 @@ def test_words_are_those_of_prose_and_minutes_add_exercises():
 
 
 def test_the_table_sets_a_lesson_beside_an_earlier_one(capsys):
-    path = CONVERTED[0]
+    path = LESSONS[0]
     story.main([str(path)])
     assert path.stem in capsys.readouterr().out
     then, now = [{"cell_type": "markdown", "source": "# A", "id": "a"}], cells(path)[0]

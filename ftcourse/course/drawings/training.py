@@ -265,7 +265,8 @@ def distil(d):
     128 wide; it is frozen, and gives a vector of 128 numbers. The student has 1 layer and is 64
     wide; it gives 64 numbers, and a linear map makes 128 of them. The loss is the squared
     difference of the two vectors. It changes the student and the map. The map is thrown away at
-    the end. No label is needed.
+    the end. No label is needed. The state of each token is taught in the same way, with a map of
+    its own.
     """
     text = d.box(16, 106, 110, 50, "a text", "no label", kind="data")
     teacher = d.box(180, 50, 170, 56, "teacher", "2 layers, 128 wide", kind="plain", size=13)
@@ -281,6 +282,13 @@ def distil(d):
     d.arrow(linear, loss, sides="rb")
     d.text(450, 228, "thrown away at the end", size=12, quiet=True, anchor="middle")
     d.text(265, 228, "kept", size=12, quiet=True, anchor="middle")
+    d.text(
+        16,
+        262,
+        "Each token's state is taught in the same way, with a map of its own.",
+        size=13,
+        quiet=True,
+    )
 
 # %% ../../../nbs/toolkit/drawings_training.ipynb #b5c359bc
 @drawn("09.what-learns", "What is trained: the whole network, its top, or the head")
