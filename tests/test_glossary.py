@@ -21,7 +21,9 @@ TO_LINK = {"08", "16", "18"}  # lessons that do not link the glossary yet; the l
 LINKED = [p for p in LESSONS if p.stem[:2] not in TO_LINK]
 named = pytest.mark.parametrize("path", LINKED, ids=[p.stem[:2] for p in LINKED])
 LINK = re.compile(r"\[([^\]]+)\]\(\.\./glossary\.ipynb(?:#([^)]*))?\)")
-ENTRY = re.compile(r"(?P<text>.+) \(\[lesson (?P<number>\d\d): (?P<section>.+)\]\(lessons/(?P<file>[^#)]+)#?(?P<anchor>.*)\)\)")
+ENTRY = re.compile(
+    r"(?P<text>.+) \(\[lesson (?P<number>\d\d): (?P<section>.+)\]\(lessons/(?P<file>[^#)]+)#?(?P<anchor>.*)\)\)"
+)
 # where a term may stand without being used in prose: a link there would hinder, and its first use is elsewhere
 NOT_PROSE = re.compile(
     r"^\#[^\n]* | ^>\ [^\n]* | ^\*\*Before\ this\ lesson:[^\n]* | ```.*?``` | `[^`\n]+` | \$\$.*?\$\$ | \$[^$\n]+\$"
@@ -35,7 +37,18 @@ DRAWN_BY = {
     "plot_looks": "loss (nats), update, accuracy",
     "plot_effects": "loss (nats), accuracy",
 }
-ON_AXES = ("accuracy", "epoch", "learning rate", "loss", "nat", "perplexity", "precision", "recall", "threshold", "update")
+ON_AXES = (
+    "accuracy",
+    "epoch",
+    "learning rate",
+    "loss",
+    "nat",
+    "perplexity",
+    "precision",
+    "recall",
+    "threshold",
+    "update",
+)
 
 
 class Term(NamedTuple):
@@ -53,9 +66,7 @@ def cells(path):
 def terms(text):
     "The entries of a glossary's markdown, by their anchors."
     found = re.findall(r"^### (.+)\n(.*(?:\n(?!#).*)*)", text, re.M)
-    return {
-        links.slug(heading): Term(re.sub(r"\s*<.+", "", heading), heading, said.strip()) for heading, said in found
-    }
+    return {links.slug(heading): Term(re.sub(r"\s*<.+", "", heading), heading, said.strip()) for heading, said in found}
 
 
 TEXT = links.markdown_of(GLOSSARY)
@@ -82,7 +93,9 @@ def words_of_terms():
 
 
 WORDS = words_of_terms()
-USE = re.compile(r"(?<![\w-])(?:" + "|".join(sorted(map(re.escape, WORDS), key=len, reverse=True)) + r")(?![\w-])", re.I)
+USE = re.compile(
+    r"(?<![\w-])(?:" + "|".join(sorted(map(re.escape, WORDS), key=len, reverse=True)) + r")(?![\w-])", re.I
+)
 
 
 def used_before_its_link(text):
@@ -191,7 +204,12 @@ def test_a_use_before_its_link_and_a_link_that_is_no_prose_are_found():
     assert used_before_its_link(f"Small losses? A loss. The [loss]{there}.") == ["Small losses? A loss. The [los"]
     assert used_before_its_link("The validation split. A [split](../glossary.ipynb#split).") == []
     assert misplaced(good) == []
-    for bad in (f"## The [loss]{there}", f"> A [loss]{there}", f"**A [loss]{there}**", f"**Before this lesson:** [loss]{there}"):
+    for bad in (
+        f"## The [loss]{there}",
+        f"> A [loss]{there}",
+        f"**A [loss]{there}**",
+        f"**Before this lesson:** [loss]{there}",
+    ):
         assert misplaced(bad) == ["loss"], bad
 
 
