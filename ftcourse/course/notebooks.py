@@ -22,6 +22,7 @@ from ftcourse.course.story import fold, halves, length
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LIMIT = 90  # seconds that a lesson may take in the tiny profile
+PROSE = "glossary.ipynb"  # has no code, so there is nothing to run
 
 
 def run(path, save=False, timeout=600):
@@ -213,7 +214,7 @@ def results(paths, save, jobs):
 
 def main(args):
     given = options(args)
-    paths = given.notebooks or sorted((ROOT / "nbs").rglob("[!.]*.ipynb"))
+    paths = given.notebooks or sorted(p for p in (ROOT / "nbs").rglob("[!.]*.ipynb") if p.name != PROSE)
     paths = [p for p in paths if ".ipynb_checkpoints" not in p.parts]
     rows, wrong, start = [], [], time.perf_counter()
     print(f"{'notebook':<44} {'cells':>5} {'seconds':>8} {'peak MiB':>9}", flush=True)

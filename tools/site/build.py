@@ -195,9 +195,7 @@ def quarto_yml(every, root=ROOT):
         text, page = entry
         return {"href": page.target, "text": text}
 
-    first, last = every[0], every[-1]
-    entries = [(first.title, first), *sidebar(every), (last.title, last)]
-    config["website"]["sidebar"]["contents"] = [listed(e) for e in entries]
+    config["website"]["sidebar"]["contents"] = [listed(e) for e in sidebar(every)]
     return yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
 
 

@@ -93,7 +93,9 @@ def as_html_links(body):
 
     def named(m):
         title = re.sub(r'<a class="anchor-link".*?</a>', "", m[3])
-        return f'<h{m[1]} id="{slug(html.unescape(title))}">{title}</h{m[1]}>'
+        name = slug(html.unescape(title))
+        title = title.replace(f'<a id="{name}"></a>', "").strip()  # written out for JupyterLab, which keeps capitals
+        return f'<h{m[1]} id="{name}">{title}</h{m[1]}>'
 
     return heading.sub(named, body)
 
@@ -113,12 +115,10 @@ def framed(body, page, every, here):
         mark = CURRENT if p == page else ""
         return f'<a href="{link(p)}"{mark}>{html.escape(text)}</a>'
 
-    first, last = every[0], every[-1]
-    entries = [(first.title, first), *sidebar(every), (last.title, last)]
     return PAGE.format(
         title=html.escape(f"{page.title} · ftcourse"),
         style=f"{STYLE}\n{colours()}",
         math=MATH,
-        side="".join(map(entry, entries)) + f'<a href="{here.url}">Source</a>',
+        side="".join(map(entry, sidebar(every))) + f'<a href="{here.url}">Source</a>',
         body=body,
     )

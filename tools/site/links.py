@@ -6,6 +6,7 @@ By hand, not exported.
 import json
 import os
 import re
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlparse
@@ -82,6 +83,7 @@ def sources(root):
 def broken(root):
     "One sentence for each link of the repository that leads nowhere."
     wrong = []
+    anchors_of = cache(lambda path: anchors(markdown_of(path)))  # hundreds of links lead to a few dozen files
     for path in sources(root):
         text = markdown_of(path)
         for link in links(text):
@@ -96,7 +98,7 @@ def broken(root):
                 wrong.append(f"{said} does not exist")
             elif root.resolve() not in [target.resolve(), *target.resolve().parents]:
                 wrong.append(f"{said} lies outside of the repository")
-            elif anchor and target.suffix in (".md", ".ipynb") and anchor not in anchors(markdown_of(target)):
+            elif anchor and target.suffix in (".md", ".ipynb") and anchor not in anchors_of(target.resolve()):
                 wrong.append(f"{said}: no heading there has this anchor")
     return wrong
 

@@ -20,7 +20,9 @@ class Page(NamedTuple):
 
 def pages(root=ROOT):
     "Every page, in the order of the sidebar."
-    found = [Page("nbs/index.ipynb", "index.ipynb", "Start")]
+    found = [
+        Page(f"nbs/{name}", name, title) for name, title in (("index.ipynb", "Start"), ("glossary.ipynb", "Glossary"))
+    ]
     for folder in ("lessons", "toolkit"):
         for p in sorted((root / "nbs" / folder).glob("[!.]*.ipynb")):
             title = re.match(r"# (.+)", markdown_of(p))[1]
@@ -47,12 +49,12 @@ class Section(NamedTuple):
 
 
 def sidebar(every):
-    "Sections between the first page and the last; the modules of the API stand one section a folder."
-    found = []
+    "Pages at the top and sections of the others, contributing last; the modules of the API stand one section a folder."
+    *found, last = [(p.title, p) for p in every if "/" not in p.target]
     for name, folder in SECTIONS:
         entries = [(p.title, p) for p in every if p.target.startswith(folder + "/")]
         found.append(Section(name, by_folder(entries) if folder == "api" else entries))
-    return found
+    return [*found, last]
 
 
 def by_folder(entries):
