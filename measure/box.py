@@ -15,8 +15,8 @@ import statistics
 import warnings
 from dataclasses import replace
 
-from common import HERE, Kept, alone, described, installed, machine, save, stamp, table, threads_from
-from few_labels import Job, folder_of, make_runs, mean, met, options, recipe, scores
+from common import HERE, Kept, alone, described, installed, machine, recipe, save, stamp, table, threads_from
+from few_labels import Job, folder_of, make_runs, mean, met, options, scores
 from real import Absent
 from tasks import task_of
 

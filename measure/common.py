@@ -1,5 +1,6 @@
 "What the measurements share: a fresh process a run, the machine's description, a table in Markdown."
 
+import ast
 import csv
 import hashlib
 import json
@@ -20,6 +21,7 @@ from pathlib import Path
 from ftcourse.core.files import write_atomic
 
 HERE = Path(__file__).resolve().parent
+RECIPE = ("train/defaults.py", "train/head_start.py")  # what they say is part of what a run stands on
 
 
 def machine(threads):
@@ -187,6 +189,19 @@ def stamp(weights, arm="pretrained"):
     read = {"bag of words": (), "random": names[:2]}.get(arm, names)
     files = [assets() / "world.toml", *(folder / name for name in read)]
     return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:12]
+
+
+@cache
+def recipe():
+    "Hash of the code that chooses a recipe, without its comments and docstrings."
+    found = []
+    for name in RECIPE:
+        tree = ast.parse((HERE.parent / "ftcourse" / name).read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+                node.value = ast.Constant(None)
+        found.append(ast.dump(tree))
+    return hashlib.sha256("".join(found).encode()).hexdigest()[:12]
 
 
 def networks(name, vocabulary=None):

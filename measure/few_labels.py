@@ -6,8 +6,6 @@ Real tasks are scored on their official test rows (of SST-2, the dev rows), at m
 built-in ones on 500 rows made with the seed. Nothing is selected on what is scored.
 """
 
-import ast
-import hashlib
 import statistics
 import tempfile
 import time
@@ -17,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from multiprocessing import get_context
 
-from common import HERE, Runs, drawn, installed, stamp
+from common import Runs, drawn, installed, recipe, stamp
 from real import ENCODER, find
 from tasks import task_of
 
@@ -32,7 +30,6 @@ BUILT_IN = ("reviews", "topics", "pairs")
 GRID = ("half the rate", "twice the rate", "half the updates", "twice the updates", "the other start")
 SIMPLE = ("bag of words", "frozen")
 BUILT_IN_ROWS, MOST_ROWS = 500, 1000
-RECIPE = ("train/defaults.py", "train/head_start.py")  # what they say is part of what a run stands on
 
 
 @dataclass(frozen=True)
@@ -143,19 +140,6 @@ def one(job):
     else:
         score = frozen(folder, task, job.seed)
     return {"score": score, "seconds": time.process_time() - began}
-
-
-@cache
-def recipe():
-    "Hash of the code that chooses a recipe, without its comments and docstrings."
-    found = []
-    for name in RECIPE:
-        tree = ast.parse((HERE.parent / "ftcourse" / name).read_text(encoding="utf-8"))
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-                node.value = ast.Constant(None)
-        found.append(ast.dump(tree))
-    return hashlib.sha256("".join(found).encode()).hexdigest()[:12]
 
 
 def key(job):

@@ -6,7 +6,8 @@ MiniLM (22.7M parameters) is fine-tuned on a few hundred rows of each real data 
 scored with the task's own metric on rows that nothing was selected on. `guessing` is what always giving the commonest
 label of the scored rows gets. Small on purpose: the rows show that each path works on real data and what a laptop gets
 in minutes, not what the model can reach. A run that was made before is not repeated (`--fresh` repeats it). A row that
-names a model is of that one, with the defaults of `fine_tune_model`: rate and updates by model and rows.
+names a model is of that one, with the defaults of `fine_tune_model`: rate and updates by model and rows. By these,
+MiniLM and mini-bert read the texts of a pair by themselves and compare their vectors (two towers).
 """
 
 import argparse
@@ -15,7 +16,7 @@ import os
 import statistics
 from dataclasses import dataclass
 
-from common import HERE, Kept, alone, described, installed, machine, save, stamp, table, threads_from
+from common import HERE, Kept, alone, described, installed, machine, recipe, save, stamp, table, threads_from
 from real import ENCODER, Absent, find
 
 LR = 1e-4
@@ -30,7 +31,7 @@ class Row:
     about: str  # what is scored, and what to know about it
     also: str = ""  # a second set that the same model is scored on
     seeds: int = 3
-    start: str = ""  # the model that is fine-tuned; none: MiniLM
+    start: str = ""  # the model that is fine-tuned by the defaults; none: MiniLM, with `LR`
 
     @property
     def title(self):
@@ -47,8 +48,11 @@ ROWS = [
     Row("glue:cola", 1000, 3, 64, "in-domain and out-of-domain dev together"),
     Row("glue:cola", 1000, None, 64, "in-domain and out-of-domain dev together", start="tiny-bert"),
     Row("glue:cola", 1000, None, 64, "in-domain and out-of-domain dev together", start="mini-bert"),
-    Row("glue:mrpc", 500, 3, 96, "the official dev"),
-    Row("glue:stsb", 500, 3, 64, "the official dev"),
+    *(
+        Row(name, 500, None, 96 if name == "glue:rte" else 64, "the official dev", seeds=seeds, start=start)
+        for start in ("MiniLM", "mini-bert")
+        for name, seeds in (("glue:stsb", 10 if start == "mini-bert" else 5), ("glue:mrpc", 3), ("glue:rte", 3))
+    ),
     Row("pubmedqa", 250, 3, 192, "a quarter of the 400 rows; abstracts cut at 192 tokens; one seed", seeds=1),
 ]
 
@@ -103,7 +107,7 @@ def run(folder, row, seed, steps):
     set_threads()
     task = task_of(row.name)
     model = fine_tune_model(
-        row.start or folder,
+        folder,
         task,
         rows=min(row.rows, len(task.train)),
         seed=seed,
@@ -130,7 +134,7 @@ def run(folder, row, seed, steps):
 def measured(folder, row, seeds, steps, known=False):
     kept, runs = Kept("real_tasks"), []
     for seed in range(min(seeds, row.seeds)):
-        weights = f"{row.start} {stamp(row.start)}" if row.start else ENCODER.sha256[:12]
+        weights = f"{row.start} {stamp(str(folder))} {recipe()}" if row.start else ENCODER.sha256[:12]
         key = (
             f"{weights} {row.name} {seed} {(row.rows, row.epochs, LR, row.max_length, steps)} "
             f"{installed('torch')} {os.environ['OMP_NUM_THREADS']}"
@@ -204,7 +208,7 @@ def written(record):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--seeds", type=int, default=3)
+    p.add_argument("--seeds", type=int, default=10, help="at most so many of each row")
     p.add_argument("--threads", type=int, default=1)
     p.add_argument("--only", help="tasks by name, with commas between; nothing is written")
     p.add_argument("--add", metavar="MODEL", help="measure the rows of this model, and add them to measure/tasks.json")
@@ -216,7 +220,7 @@ def main():
     if args.fresh:
         Kept("real_tasks").file.unlink(missing_ok=True)
     record = {"machine": machine(threads), "lines": [], "runs": {}, "skipped": [], "added": {}}
-    if args.add:
+    if args.add:  # what an earlier build measured stays as it stands
         record |= json.loads((HERE / "tasks.json").read_text(encoding="utf-8")) | {"lines": [], "skipped": []}
         record["added"][", ".join(r.title for r in ROWS if r.start == args.add)] = machine(threads)
     for row in ROWS:
@@ -227,7 +231,8 @@ def main():
                 record["lines"] += lines_of(row, runs)
             continue
         try:
-            folder, _ = row.start or find(ENCODER), task_of(row.name)
+            folder = find(ENCODER) if row.start in ("", "MiniLM") else row.start
+            task_of(row.name)
             runs = measured(folder, row, 1 if args.quick else args.seeds, 3 if args.quick else None, args.known)
             if not runs:
                 raise Absent("not measured yet")

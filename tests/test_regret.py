@@ -8,6 +8,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "measure"))
 import box  # noqa: E402
+import common  # noqa: E402
 import few_labels  # noqa: E402
 import real_budgets  # noqa: E402
 import regret  # noqa: E402
@@ -85,17 +86,17 @@ def test_what_a_run_stands_on(monkeypatch):
 
 def test_the_recipe_is_its_code_and_not_its_comments(tmp_path, monkeypatch):
     def found(*sources):
-        for name, source in zip(few_labels.RECIPE, sources):
+        for name, source in zip(common.RECIPE, sources):
             (tmp_path / "ftcourse" / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / "ftcourse" / name).write_text(source)
-        few_labels.recipe.cache_clear()
-        return few_labels.recipe()
+        common.recipe.cache_clear()
+        return common.recipe()
 
-    monkeypatch.setattr(few_labels, "HERE", tmp_path / "measure")
+    monkeypatch.setattr(common, "HERE", tmp_path / "measure")
     one = found('"a docstring"\ndef f():\n    "says"\n    return 1  # so\n', "x = 2\n")
     assert one == found('"another"\ndef f():\n    "says more"\n    return 1\n', "x = 2\n")
     assert one != found('"a docstring"\ndef f():\n    "says"\n    return 2\n', "x = 2\n")
-    few_labels.recipe.cache_clear()
+    common.recipe.cache_clear()
 
 
 @pytest.mark.parametrize("page", [box, real_budgets])
