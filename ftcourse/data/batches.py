@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = [
     "TELLS", "group_by_length", "pad", "Batch", "packed", "padded_index", "check_whole", "length_by_class",
-    "lengths_to_sort_by", "Batches", "ignore_unlabelled"
+    "length_tells", "Batches", "ignore_unlabelled"
 ]
 
 # %% ../../nbs/lessons/04_batches.ipynb #85ecc0b5
@@ -141,20 +141,13 @@ def length_by_class(
     return max(0.0, 1 - within / ranks.var(ddof=1))
 
 
-def lengths_to_sort_by(
+def length_tells(
     examples: Examples,
-) -> np.ndarray:  # (examples,) lengths, or places from 0 to 1 among a row's own class
-    "What rows of a bucket have in common."
-    lengths, labels = examples.lengths, examples.labels
-    if labels is None or examples.kind != "classify":
-        return lengths
-    if length_by_class(lengths, labels) < TELLS:
-        return lengths
-    place = np.empty(len(lengths))
-    for label in np.unique(labels):
-        own = np.flatnonzero(labels == label)
-        place[own[np.argsort(lengths[own], kind="stable")]] = (np.arange(len(own)) + 0.5) / len(own)
-    return place
+) -> bool:
+    "Whether batches of like length would be batches of one class."
+    if examples.labels is None or examples.kind != "classify":
+        return False
+    return length_by_class(examples.lengths, examples.labels) >= TELLS
 
 # %% ../../nbs/lessons/04_batches.ipynb #3cf60f2a
 class Batches:
@@ -167,7 +160,8 @@ class Batches:
         *,
         seed: int = 0,
         shuffle: bool = True,  # a new order each epoch; False: the given order in every epoch
-        # rows of like length together (with shuffle=False: sorted by length); default: as shuffle
+        # rows of like length together (with shuffle=False: sorted by length), unless the length
+        # tells the class; default: as shuffle
         buckets: bool | None = None,
         pad_id: int | None = None,  # default: the examples' own
         pad_side: str | None = None,  # "right" or "left"; default: the examples' own
@@ -200,9 +194,7 @@ class Batches:
             )
         self.lengths = self.examples.lengths
         self.labels = ignore_unlabelled(self.examples)
-        self.alike = self.lengths  # rows near to one another in it share a batch
-        if self.shuffle and self.buckets:
-            self.alike = lengths_to_sort_by(self.examples)
+        self.grouped = self.shuffle and self.buckets and not length_tells(self.examples)
 
     def __len__(self):
         return -(-len(self.lengths) // self.batch_size)
@@ -236,8 +228,8 @@ def order(
     rng = np.random.default_rng([self.seed, k])
     full = n // size
     order, rest = np.split(rng.permutation(n), [full * size])
-    if self.buckets and full:
-        order = group_by_length(order, self.alike, size)
+    if self.grouped and full:
+        order = group_by_length(order, self.lengths, size)
     batches = list(order.reshape(full, size)[rng.permutation(full)])
     return batches + [rest] if len(rest) else batches
 

@@ -106,22 +106,22 @@ def test_buckets_save_padding_and_leave_chance_its_part():
     assert abs(np.corrcoef(means[:-1], means[1:])[0, 1]) < 0.2
 
 # %% nbs/lessons/04_batches.ipynb #8a6f0b73
-def test_where_the_length_tells_the_class_batches_hold_all_classes():
+def test_where_the_length_tells_the_class_rows_are_only_shuffled():
     rng = np.random.default_rng(0)
     y = np.repeat([0, 1], 400)
     lengths = rng.integers(5, 15, 800) + 20 * y
-    made = Batches(Examples.from_lists([[1] * n for n in lengths], y.tolist(), kind="classify"), 16)
+
+    def batches(lengths, **options):
+        rows = [[1] * n for n in lengths]
+        return Batches(Examples.from_lists(rows, y.tolist(), kind="classify"), 16, **options)
+
     assert length_by_class(lengths, y) > 0.7
-    shares = np.array([y[b].mean() for k in range(3) for b in made.order(k)])
-    assert abs(shares - 0.5).max() <= 0.25  # rows of one class alone without it
-    assert sorted(np.concatenate(made.order(1)).tolist()) == list(range(800))
-    near = np.array([np.ptp(lengths[b][y[b] == 1]) for b in made.order(0)])
-    assert near.mean() < 3  # of nine: rows of a class are still of like length
-    # the same lengths in both classes: as it was
-    free = Batches(
-        Examples.from_lists([[1] * n for n in lengths % 9 + 5], y.tolist(), kind="classify"), 16
-    )
-    assert np.array_equal(free.alike, free.lengths)
+    made, shuffled = batches(lengths), batches(lengths, buckets=False)
+    for mine, theirs in zip(made.order(1), shuffled.order(1), strict=True):
+        assert np.array_equal(mine, theirs)
+    assert 0 < min(y[b].mean() for b in made.order(0))  # no batch of one class
+    free = batches(lengths % 9 + 5)  # the same lengths in both classes
+    assert free.padding() < 0.5 * batches(lengths % 9 + 5, buckets=False).padding()
     assert length_by_class(lengths, np.zeros(800)) == 0
     assert length_by_class(np.ones(9), np.arange(9) % 2) == 0
     assert length_by_class(np.array([3]), np.array([1])) == 0
