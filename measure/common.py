@@ -147,7 +147,8 @@ class Runs(dict):
         """
         if not self.fresh:
             self |= {job: self.kept[self.key(job)] for job in jobs if self.key(job) in self.kept}
-        todo = [] if only_known else [job for job in jobs if job not in self]
+        new = {} if only_known else {self.key(job): job for job in jobs if job not in self}
+        todo = list(new.values())  # jobs of one key are one run
         print(f"{what}: {len(todo)} runs, {sum(job in self for job in jobs)} known", flush=True)
         for i, (job, result) in enumerate(
             zip(todo, self.pool.map(self.run, todo) if self.pool else map(self.run, todo)), 1
@@ -155,6 +156,7 @@ class Runs(dict):
             self[job] = self.kept[self.key(job)] = result
             if i % every == 0 or i == len(todo):
                 print(f"  {i:>4} {show(job, result)}", flush=True)
+        self |= {job: self[new[self.key(job)]] for job in jobs if job not in self and self.key(job) in new}
 
 
 def drawn(name, rows, split, test_rows, seed):

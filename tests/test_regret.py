@@ -115,3 +115,17 @@ def test_pages_say_which_aims_are_missed(page, monkeypatch):
     if page is real_budgets:
         record["arms"], record["seconds"] = page.by_arm(lost)
     assert "**not met**" in (page.written(record) if page is real_budgets else page.written(record, lost))
+
+
+def test_jobs_of_one_key_are_one_run(tmp_path, monkeypatch):
+    import ftcourse.core.settings as settings
+
+    monkeypatch.setattr(settings, "cache_folder", lambda: tmp_path)
+    ran = []
+    runs = common.Runs("some", lambda job: ran.append(job) or {"score": job}, key=lambda job: str(job % 2))
+    runs.make("some", [0, 1, 2, 3], lambda job, r: "")
+    assert len(ran) == 2 and set(runs) == {0, 1, 2, 3}
+    assert runs[0] == runs[2] and runs[1] == runs[3]
+    again = common.Runs("some", ran.append, key=lambda job: str(job % 2))
+    again.make("some", [0, 1, 5], lambda job, r: "")
+    assert again[5] == runs[1] and len(ran) == 2
