@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = [
-    "TOWERS", "LOUD", "has_towers", "split_pairs", "refuse_towers", "compare_vectors", "towers_class",
-    "can_compare", "give_towers"
+    "TOWERS", "LOUD", "has_towers", "split_pairs", "marks_second", "refuse_towers", "compare_vectors",
+    "towers_class", "can_compare", "give_towers"
 ]
 
 # %% ../../nbs/toolkit/sentence_encoders.ipynb #1b36dfee
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core.errors import CourseError
+from ..data.encode.tokenize import fast_backend
 from .pooling import HEADS
 
 # %% ../../nbs/toolkit/sentence_encoders.ipynb #fc2a28d1
@@ -45,6 +46,15 @@ def split_pairs(
     keep = torch.cat([mask & (types == 0), second.scatter(1, start, mask.gather(1, start))])
     order = torch.argsort((~keep).int(), dim=-1, stable=True)[:, : int(keep.sum(-1).max())]
     return torch.cat([ids, ids]).gather(1, order), keep.gather(1, order)
+
+
+def marks_second(
+    tokenizer,  # of a model
+) -> bool:
+    "Whether it tells the second text of a pair from the first, so that they can be parted."
+    if tokenizer.mask_token_id is None:  # of a decoder: see `encode_row`
+        return False
+    return 1 in fast_backend(tokenizer, True).encode("a", "b").type_ids
 
 
 def refuse_towers(
