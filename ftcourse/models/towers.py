@@ -88,6 +88,8 @@ def towers_class() -> type:
     class BertTwoTowersForSequenceClassification(BertForSequenceClassification):
         "A BERT that reads the texts of a pair by themselves, and a head that compares them."
 
+        accepts_loss_kwargs = False  # its loss is a batch's mean, whatever a Trainer accumulates
+
         def __init__(self, config):
             super().__init__(config)
             self.classifier = nn.Linear(2 * config.hidden_size + 1, config.num_labels)

@@ -397,6 +397,26 @@ def test_two_texts_are_parted_where_they_are_marked_and_only_there():
     want = load_model(saved, task=task).probabilities(pairs)
     np.testing.assert_array_equal(bare.probabilities(pairs), want)
 
+# %% nbs/toolkit/sentence_encoders.ipynb #b7c0de04
+def test_the_trainer_trains_towers_as_the_loop_does():
+    from ftcourse.core.hparams import HyperParams
+    from ftcourse.train.hf_trainer import trainer_for
+
+    folder, task = Path(tempfile.mkdtemp()), load_task("pairs").take(16)
+    start = load_model("mini-bert", task=task, dropout=0.0)
+    rows = encode_task(task, "train", start.tokenizer, 64)
+    hp = HyperParams(max_steps=2, batch_size=4, accumulate=2, warmup=0, head_lr=1.0, lr=1e-3)
+    losses = []
+    for own in (True, False):
+        for side in ("right", "left"):
+            model = start.copy()
+            model.tokenizer.padding_side = side
+            made = trainer_for(model, rows, hp, folder, own_loss=own)
+            made.train()
+            losses.append([step["loss"] for step in made.state.log_history if "loss" in step])
+    assert len(losses[0]) == 2
+    np.testing.assert_allclose(losses, [losses[0]] * 4, rtol=1e-4)
+
 # %% nbs/toolkit/sentence_encoders.ipynb #37a4fe3e
 def test_the_scale_of_the_labels_does_not_matter():
     rng = np.random.default_rng(0)
