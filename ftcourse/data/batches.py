@@ -144,10 +144,12 @@ def length_by_class(
 def length_tells(
     examples: Examples,
 ) -> bool:
-    "Whether batches of like length would be batches of one class."
+    "Whether batches of like length would be batches of one class, or of rows without a label."
     if examples.labels is None or examples.kind != "classify":
         return False
-    return length_by_class(examples.lengths, examples.labels) >= TELLS
+    lengths, known = examples.lengths, examples.labels >= 0
+    found = length_by_class(lengths[known], examples.labels[known]), length_by_class(lengths, known)
+    return max(found) >= TELLS
 
 # %% ../../nbs/lessons/04_batches.ipynb #3cf60f2a
 class Batches:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from .fast.plain import whole
+from .towers import has_towers
 
 # %% ../../nbs/lessons/05_models.ipynb #2fc04153
 def pool_last(
@@ -41,6 +42,7 @@ class Core(nn.Module):
         self.pooled = isinstance(getattr(network, "score", None), nn.Linear)
         # GPT-2 takes types too, and means something else
         has_types = getattr(network.config, "type_vocab_size", 0) > 1
+        has_types = has_types or has_towers(network)  # which are parted by them
         self.typed = has_types and "token_type_ids" in self.accepts
         # RoBERTa's kin number positions themselves
         self.numbered = "position_ids" in self.accepts and first_position(network) == 0

@@ -42,7 +42,14 @@ from .pooling import (
     sentence_pooling,
 )
 from .predict import training_note
-from .towers import TOWERS, can_compare, give_towers, has_towers, towers_class
+from .towers import (
+    TOWERS,
+    can_compare,
+    give_towers,
+    has_towers,
+    marks_second,
+    towers_class,
+)
 
 # %% ../../nbs/lessons/05_models.ipynb #32b9c46a
 def set_dropout(
@@ -165,7 +172,7 @@ def load_model(
     wanted = _wanted(labels, task, kind)
     labels, keep, said = _settle(config, kind, wanted)
     columns = tuple(getattr(task, "text", None) or note.get("text", ()))
-    if made_for(config) == TOWERS and (len(columns) < 2 or towers is False):
+    if made_for(config) == TOWERS and (len(columns) == 1 or towers is False):
         keep = False  # its head compares two texts
     if dropout is not None:
         set_dropout(config, dropout)
@@ -198,16 +205,27 @@ def load_model(
     if note.get("text_vectors") is True:
         info["text_vectors"] = True
     meaning = info.get("text_vectors") or sentence_pooling(network) == "mean"
-    if towers or towers is None and meaning and len(columns) == 2 and not random:
-        if can_compare(network, kind, new) and len(columns) == 2:
+    # a model that reads pairs together was made so, by its training or by towers=False
+    together = len(note.get("text", ())) == 2 and made_for(config) != TOWERS
+    usual = meaning and not together and len(columns) == 2 and not random
+    if towers or towers is None and usual:
+        compares = can_compare(network, kind, new) and marks_second(tokenizer)
+        if compares and len(columns) == 2:
             network = give_towers(whole(network), seed)
             print_once(f"{info['source']}: reads the two texts by themselves, to compare them")
         elif towers and not has_towers(network):
             raise CourseError(
                 f"towers=True: {Path(str(name)).name} cannot read the texts of a pair by "
-                "themselves. That needs a BERT with a pooler, two text columns, and a head that is "
-                "new and gives classes or numbers"
+                "themselves. That needs a BERT with a pooler, a tokenizer that marks the second "
+                "text (token_type_ids), two text columns, and a head that is new and gives classes "
+                "or numbers"
             )
+    if has_towers(network) and not marks_second(tokenizer):
+        raise CourseError(
+            f"{Path(str(name)).name} reads the texts of a pair by themselves, and this tokenizer "
+            "does not mark the second one (token_type_ids): use the tokenizer that lies beside the "
+            "weights, or load_model(…, towers=False)"
+        )
     if getattr(task, "splits", None) and (unread := training_note(task, tokenizer)):
         print_once(f"{info['source']}: {unread}", about=(info["source"], task.name))
     model = Model(

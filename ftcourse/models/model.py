@@ -345,6 +345,12 @@ def _holds_model(folder: Path) -> bool:
 
 # %% ../../nbs/lessons/05_models.ipynb #7a4c90e3
 @patch
+def _says_meanings(self: Model) -> bool:
+    "Whether vectors of texts are still compared, or are as a sentence encoder made them."
+    return has_towers(self.network) or self.untrained and "text_vectors" in self.info
+
+
+@patch
 def _write(self: Model, folder: Path) -> None:
     "Weights, configuration, tokenizer and ftcourse.json into an empty folder."
     config = self.network.config
@@ -364,7 +370,7 @@ def _write(self: Model, folder: Path) -> None:
         thresholds=self.thresholds,
         null_threshold=self.info.get("null_threshold"),
         label_mean=self.info.get("label_mean"),
-        text_vectors=has_towers(self.network) or None,
+        text_vectors=self._says_meanings() or None,
         # it may start without transformers
         proven=proof(folder) if self.core.proven_fast() else None,
     )

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = [
-    "TOWERS", "LOUD", "has_towers", "split_pairs", "refuse_towers", "compare_vectors", "towers_class",
-    "can_compare", "give_towers"
+    "TOWERS", "LOUD", "has_towers", "split_pairs", "marks_second", "refuse_towers", "compare_vectors",
+    "towers_class", "can_compare", "give_towers"
 ]
 
 # %% ../../nbs/toolkit/sentence_encoders.ipynb #1b36dfee
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core.errors import CourseError
+from ..data.encode.tokenize import fast_backend
 from .pooling import HEADS
 
 # %% ../../nbs/toolkit/sentence_encoders.ipynb #fc2a28d1
@@ -47,6 +48,15 @@ def split_pairs(
     return torch.cat([ids, ids]).gather(1, order), keep.gather(1, order)
 
 
+def marks_second(
+    tokenizer,  # of a model
+) -> bool:
+    "Whether it tells the second text of a pair from the first, so that they can be parted."
+    if tokenizer.mask_token_id is None:  # of a decoder: see `encode_row`
+        return False
+    return 1 in fast_backend(tokenizer, True).encode("a", "b").type_ids
+
+
 def refuse_towers(
     network: nn.Module,
     types: Tensor | None,  # of the batch: pairs have them
@@ -77,6 +87,8 @@ def towers_class() -> type:
 
     class BertTwoTowersForSequenceClassification(BertForSequenceClassification):
         "A BERT that reads the texts of a pair by themselves, and a head that compares them."
+
+        accepts_loss_kwargs = False  # its loss is a batch's mean, whatever a Trainer accumulates
 
         def __init__(self, config):
             super().__init__(config)

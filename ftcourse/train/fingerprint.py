@@ -57,6 +57,8 @@ def run_fingerprint(
         found["order"] = {
             k: getattr(batches, k, None) for k in ("batch_size", "seed", "shuffle", "buckets")
         }
+        if found["order"]["shuffle"] and hasattr(batches, "grouped"):
+            found["order"]["buckets"] = batches.grouped  # False where the length tells the class
     return found
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #f1e9a004

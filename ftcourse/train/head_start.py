@@ -80,14 +80,15 @@ def regression_head(
         return fit.coef_[None] * size, np.array([fit.intercept_ * size + middle])
     columns = y.T if kind == "multilabel" else [y]
     for i, column in enumerate(columns):
-        known = np.unique(column)
+        labelled = column >= 0
+        known = np.unique(column[labelled])
         if len(known) < 2:
-            if kind == "multilabel" and known[0] > 0.5:
+            if kind == "multilabel" and len(known) and known[0] > 0.5:
                 biases[i] = -rare
             continue
         options = dict(C=c, max_iter=1000, fit_intercept=intercept)
         options["class_weight"] = "balanced" if balanced else None
-        fit = LogisticRegression(**options).fit(x, column)
+        fit = LogisticRegression(**options).fit(x[labelled], column[labelled])
         if kind == "multilabel":
             weights[i], biases[i] = fit.coef_[0], fit.intercept_[0]
         elif len(known) == 2:  # one logit against another: half to each
@@ -114,6 +115,11 @@ def start_head(
             "text, as BERT with a pooler and GPT-2 have, and Batches of examples: use "
             "head_start='random'"
         )
+    y = np.asarray(examples.labels)
+    labelled = np.isfinite(y) if model.kind == "regress" else y.reshape(len(y), -1).max(1) >= 0
+    if not labelled.any():
+        return  # the first update says so
+    examples = examples.select(np.flatnonzero(labelled))
     if len(examples) > ROWS:  # with each class among them as soon as it can be
         strata = (
             np.asarray(examples.labels) if model.kind == "classify" else np.zeros(len(examples))

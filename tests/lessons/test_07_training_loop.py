@@ -297,6 +297,22 @@ def test_a_function_is_known_by_its_code_and_by_what_it_holds_on_to():
     assert not same(lambda m, b: m(b).sum(), lambda m, b: m(b).mean())
     assert function_fingerprint(None, "none") == "none"
 
+# %% nbs/lessons/07_training_loop.ipynb #b7c0de05
+def test_a_run_folder_knows_the_order_that_the_rows_really_have():
+    from ftcourse.data.batches import Batches
+    from ftcourse.data.encode.examples import Examples
+    from ftcourse.train.fingerprint import run_fingerprint
+
+    def order(tells, **options):
+        labels = [i % 2 for i in range(64)]
+        ids = [[1] * (3 + (9 * y if tells else i % 9)) for i, y in enumerate(labels)]
+        batches = Batches(Examples.from_lists(ids, labels, kind="classify"), 8, **options)
+        return run_fingerprint(nn.Linear(1, 1), batches)["order"]["buckets"]
+
+    assert order(tells=False) and not order(tells=False, buckets=False)
+    assert not order(tells=True)  # a folder of before, when these were sorted, says true
+    assert order(tells=True, shuffle=False, buckets=True)
+
 # %% nbs/lessons/07_training_loop.ipynb #e797f114
 @dataclass
 class Rows:

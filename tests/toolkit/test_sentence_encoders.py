@@ -203,6 +203,37 @@ def test_whoever_trains_a_head_gets_the_rate_that_suits_its_start():
             trainer_for(model, batches.examples, hp.replace(head_start="regression"), folder)
     assert set(rates.values()) == {(1.7e-4, 9e-4)}
 
+# %% nbs/toolkit/sentence_encoders.ipynb #b7c0de03
+def test_rows_without_a_label_do_not_shape_the_head():
+    from ftcourse.data.encode.texts import encode
+    from ftcourse.train.head_start import start_head
+
+    words = ["bad", "poor", "fair", "good", "superb"]
+    texts = [f"it was {words[i % 5]}" for i in range(40)]
+    labels = dict(
+        classify=[words[i % 5] for i in range(40)],
+        multilabel=[["low"] * (i % 5 < 2) + ["high"] * (i % 5 > 2) for i in range(40)],
+        regress=[float(i % 5) for i in range(40)],
+    )
+    for kind, given in labels.items():
+        names = [] if kind == "regress" else words if kind == "classify" else ["low", "high"]
+        start = load_model("tiny-bert", head=kind, labels=names or None)
+        found = []
+        for at in (slice(30), slice(40)):
+            rows = [
+                {"text": x, "label": y if i < 30 else None}
+                for i, (x, y) in enumerate(zip(texts[at], given[at]))
+            ]
+            model, how = start.copy(), dict(kind=kind, text="text", label="label", labels=names)
+            start_head(model, encode(rows, model.tokenizer, **how))
+            found.append(model.network.classifier)
+        assert not torch.equal(found[0].weight, start.network.classifier.weight)
+        assert torch.equal(found[0].weight, found[1].weight)
+        assert torch.equal(found[0].bias, found[1].bias)
+        nobody = encode([r | {"label": None} for r in rows], start.tokenizer, **how)
+        start_head(model := start.copy(), nobody)  # the first update says that nothing is learned
+        assert torch.equal(model.network.classifier.weight, start.network.classifier.weight)
+
 # %% nbs/toolkit/sentence_encoders.ipynb #0f516787
 def test_a_pair_is_read_by_two_towers_and_comes_back():
     tmp_path = Path(tempfile.mkdtemp())
@@ -299,6 +330,92 @@ def test_what_looks_inside_refuses_pairs_that_are_read_apart():
             look(model)
         look(load_model("mini-bert", task=task, towers=False))
     assert hidden_states(model, ["a dog"]).shape == (3, 1, 128)
+
+# %% nbs/toolkit/sentence_encoders.ipynb #b7c0de01
+def test_whoever_asked_for_no_towers_keeps_the_pair_together():
+    from ftcourse.models.towers import has_towers
+
+    folder = Path(tempfile.mkdtemp())
+    task = load_task("pairs").take(16)
+    for name in ("mini-bert", sentence_encoder(folder / "encoder")):
+        model = load_model(name, task=task, towers=False)
+        tuned = fine_tune_model(model, task, max_steps=1)
+        for read in (load_model(model, task=task), tuned, load_model(tuned.save(folder / "saved"))):
+            assert not has_towers(read.network)
+        other = load_model(folder / "saved", labels=["no", "yes"])  # it has learned to read pairs
+        assert other.untrained and not has_towers(other.network)
+        # a head that nobody trained leaves the vectors as they were
+        single = load_model(name, task="reviews")
+        assert has_towers(load_model(single, task=task).network)
+    trained = fine_tune_model("mini-bert", "reviews", rows=16, max_steps=3, warmup=0)
+    assert not has_towers(load_model(trained, task=task).network)
+
+# %% nbs/toolkit/sentence_encoders.ipynb #b7c0de02
+def test_two_texts_are_parted_where_they_are_marked_and_only_there():
+    import json
+
+    from transformers import AutoTokenizer, BertConfig, BertModel
+
+    from ftcourse.core.errors import CourseError
+    from ftcourse.models.towers import has_towers
+
+    folder = Path(tempfile.mkdtemp())
+    task = load_task("pairs").take(16)
+    pairs = [("a dog runs", "a dog is running"), ("yes", "")]
+    # as XLM-R's tokenizer, which some sentence encoders of BERT's type have: no types
+    plain = Path(sentence_encoder(folder / "plain"))
+    said = (plain / "tokenizer.json").read_text()
+    (plain / "tokenizer.json").write_text(said.replace('"type_id": 1', '"type_id": 0'))
+    note = json.loads((plain / "tokenizer_config.json").read_text())
+    note["tokenizer_class"] = "PreTrainedTokenizerFast"
+    (plain / "tokenizer_config.json").write_text(json.dumps(note))
+    assert not has_towers(load_model(plain, task=task).network)
+    unmarked = AutoTokenizer.from_pretrained(plain)
+    saved = load_model("tiny-bert", task=task, towers=True).save(folder / "saved")
+    for make in (
+        lambda: load_model(plain, task=task, towers=True),
+        lambda: load_model("tiny-bert", task=task, towers=True, tokenizer="tiny-gpt", resize=True),
+        lambda: load_model(saved, tokenizer=unmarked),
+    ):
+        with pytest.raises(CourseError, match="token_type_ids"):
+            make()
+    # a BERT that knows one type has the texts parted all the same
+    size = dict(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64)
+    tokenizer = AutoTokenizer.from_pretrained(assets() / "tiny-bert")
+    one = BertModel(BertConfig(vocab_size=len(tokenizer), type_vocab_size=1, **size))
+    one.save_pretrained(folder / "one")
+    tokenizer.save_pretrained(folder / "one")
+    model = load_model(folder / "one", task=task, towers=True)
+    fast = model.probabilities(pairs)
+    assert model.core.proven_fast()
+    model.core.direct = False
+    np.testing.assert_allclose(model.probabilities(pairs), fast, atol=1e-5)
+    # the folder is whole without our note: the weights and config.json say what it is
+    (saved / "ftcourse.json").unlink()
+    bare = load_model(saved)
+    assert has_towers(bare.network) and not bare.new
+    want = load_model(saved, task=task).probabilities(pairs)
+    np.testing.assert_array_equal(bare.probabilities(pairs), want)
+
+# %% nbs/toolkit/sentence_encoders.ipynb #b7c0de04
+def test_the_trainer_trains_towers_as_the_loop_does():
+    from ftcourse.core.hparams import HyperParams
+    from ftcourse.train.hf_trainer import trainer_for
+
+    folder, task = Path(tempfile.mkdtemp()), load_task("pairs").take(16)
+    start = load_model("mini-bert", task=task, dropout=0.0)
+    rows = encode_task(task, "train", start.tokenizer, 64)
+    hp = HyperParams(max_steps=2, batch_size=4, accumulate=2, warmup=0, head_lr=1.0, lr=1e-3)
+    losses = []
+    for own in (True, False):
+        for side in ("right", "left"):
+            model = start.copy()
+            model.tokenizer.padding_side = side
+            made = trainer_for(model, rows, hp, folder, own_loss=own)
+            made.train()
+            losses.append([step["loss"] for step in made.state.log_history if "loss" in step])
+    assert len(losses[0]) == 2
+    np.testing.assert_allclose(losses, [losses[0]] * 4, rtol=1e-4)
 
 # %% nbs/toolkit/sentence_encoders.ipynb #37a4fe3e
 def test_the_scale_of_the_labels_does_not_matter():
