@@ -113,6 +113,37 @@ def test_from_a_messy_file_to_a_model_that_transformers_alone_reloads():
     assert json.loads((place / "m" / "report.json").read_text())["simple"] == found["simple"]
     assert "<script>" not in loaded.content
 
+# %% nbs/toolkit/cli.ipynb #b7c0de06
+def test_a_model_of_pairs_says_how_it_is_used_and_is_scored_on_the_columns_it_knows():
+    from ftcourse.course.cli.main import main as ftcourse_main
+    from ftcourse.data.world.generator import generate as rows_of
+
+    place = Path(tempfile.mkdtemp())
+    with open(place / "pairs.csv", "w", encoding="utf-8", newline="") as f:
+        table = csv.writer(f)
+        table.writerow(["question", "answer", "label"])
+        for r in rows_of("pairs", "train", 60, seed=4):
+            table.writerow([r["text_a"], r["text_b"], r["label"]])
+    flags = ["--text", "question", "--text", "answer", "--max-steps", "2", "--no-simple", "--json"]
+    cards = {}
+    for name in ("mini-bert", "tiny-bert"):
+        folder = str(place / name)
+        train = ["fine-tune", str(place / "pairs.csv"), *flags, "--model", name, "--out", folder]
+        said = io.StringIO()
+        with redirect_stdout(said), redirect_stderr(io.StringIO()):
+            assert ftcourse_main(train) == 0
+        with redirect_stdout(said := io.StringIO()), redirect_stderr(io.StringIO()):
+            assert ftcourse_main(["evaluate", folder, str(place / "pairs.csv"), "--json"]) == 0
+        assert json.loads(said.getvalue())["rows"] == 60
+        cards[name] = (place / name / "README.md").read_text()
+    assert "pipeline(" not in cards["mini-bert"]
+    assert 'load_model("…").predict([("one", "another")])' in cards["mini-bert"]
+    assert '({"text": "one", "text_pair": "another"})' in cards["tiny-bert"]
+    import transformers
+
+    pipe = transformers.pipeline("text-classification", model=str(place / "tiny-bert"))
+    assert pipe({"text": "one", "text_pair": "another"})["label"] in ("different", "same")
+
 # %% nbs/toolkit/cli.ipynb #f7aa692b
 def test_simple_models_stand_under_the_report_unless_they_are_not_wanted():
     from ftcourse.course.cli.main import main as tuned_by

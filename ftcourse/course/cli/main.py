@@ -152,7 +152,8 @@ def read_task(options, source, model=None):
 
     load = load_task
     if model:
-        load = partial(task_to_score, split=options.split, model_kind=model.kind)
+        known = dict(model_kind=model.kind, model_text=model.text)
+        load = partial(task_to_score, split=options.split, **known)
     how = dict(kind=options.kind, on_bad=options.on_bad, labels=labels_flag(options.labels))
     how |= dict(columns=options.columns, pattern=options.pattern, encoding=options.encoding)
     how |= dict(sep=options.sep)

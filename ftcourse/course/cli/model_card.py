@@ -75,6 +75,8 @@ def card_text(
     """
     from huggingface_hub import EvalResult, ModelCardData
 
+    from ftcourse.models.towers import has_towers
+
     where = dict(
         task_type="question-answering" if report.kind == "span" else "text-classification",
         dataset_type=cell(report.source),
@@ -92,10 +94,18 @@ def card_text(
     changed = ", ".join(f"{name} {value}" for name, value, default in given if value != default)
     labels = ", ".join(map(cell, task.labels)) or "none: it gives a number, a span or text"
     use = "It loads with `load_model` of ftcourse, and with transformers."
+    given = '{"text": "one", "text_pair": "another"}' if len(model.text) == 2 else '"a text"'
     if model.kind == "classify":
         use = (
             "```python\nfrom transformers import pipeline\n\n"
-            'pipeline("text-classification", model="…")("a text")\n```'
+            f'pipeline("text-classification", model="…")({given})\n```'
+        )
+    if has_towers(model.quick_network):
+        use = (
+            "It reads each text of a pair by itself, which transformers alone cannot: its encoder "
+            "loads there with `AutoModel`, the whole with ftcourse.\n\n"
+            "```python\nfrom ftcourse import load_model\n\n"
+            'load_model("…").predict([("one", "another")])\n```'
         )
     parts = [
         f"# {cell(name)}",
