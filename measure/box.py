@@ -110,10 +110,11 @@ def written(record, done):
             "## On real data",
             f"Accuracy, mean of {SEEDS} seeds, and the range from the lowest to the highest.",
             table(rows),
+            *(["Empty cells are not measured yet."] if any("" in row.values() for row in rows) else []),
             "Aims for mini-bert: " + "; ".join(verdicts) + ".",
             table(costs),
             "## From generated text to real text",
-            *([table(moved)] if moved else []),
+            table(moved) if moved else "Not measured yet.",
             "The generated reviews come from the generator that made tiny-bert's pretraining text.",
             "## Its distillation",
             f"After {last['step']:,} updates {last['text']:.1%} of the variance of the teacher's text vectors stay "

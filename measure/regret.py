@@ -123,7 +123,8 @@ def written(record, done):
             "# Regret of the defaults",
             f"`make regret`. {described(record['machine'])}",
             __doc__.split("\n\n", 2)[2].strip(),
-            f"Seeds: {seeds['defaults']} of the defaults, {max(seeds[a] for a in GRID)} of the grid.",
+            f"Seeds: {seeds['defaults']} of the defaults, {max(seeds[a] for a in GRID)} of the grid; "
+            "empty cells are not measured yet.",
             table(rows),
             *said,
         ]
