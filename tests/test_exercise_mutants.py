@@ -72,8 +72,10 @@ def in_other_words(mistake, exercise):
 
 @named
 def test_a_mistake_keeps_its_name_whatever_the_words_of_its_errors(exercise):
-    said = {s: {exercise.judge(in_other_words(f, exercise))[1] for t, f, _ in exercise.known if t == s}
-            for s in exercise.mistakes}
+    said = {
+        s: {exercise.judge(in_other_words(f, exercise))[1] for t, f, _ in exercise.known if t == s}
+        for s in exercise.mistakes
+    }
     assert said == {s: {s} for s in exercise.mistakes}
 
 
