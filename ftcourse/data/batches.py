@@ -145,7 +145,7 @@ def length_tells(
     examples: Examples,
 ) -> bool:
     "Whether batches of like length would be batches of one class, or of rows without a label."
-    if examples.labels is None or examples.kind != "classify":
+    if examples.labels is None or examples.kind != "classify" or examples.labels.ndim > 1:
         return False
     lengths, known = examples.lengths, examples.labels >= 0
     found = length_by_class(lengths[known], examples.labels[known]), length_by_class(lengths, known)
