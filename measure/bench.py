@@ -21,13 +21,14 @@ from types import SimpleNamespace
 import races
 from cold import cold, cold_written
 from common import HERE, described, machine, real_texts, save, table, threads_from, verdict, word_pieces
-from loading import loading, loading_written
+from lessons import lessons, lessons_written
+from loading import BEFORE, earlier_build, loading, loading_written
 from memory import memory, memory_written
 from prediction import predict, predict_written
 from pretraining import pretraining, pretraining_written
 
 IMPORT_AIM = 0.1
-REPORT_AIM, REPORT_BEFORE, REPORT_ROUNDS = 10, "5c33c18", 5  # times less CPU time; the build to compare with
+REPORT_AIM, REPORT_ROUNDS = 10, 5  # times less CPU time
 # kind, classes or labels, rows: the earlier build takes minutes for several labels of 50,000 rows
 REPORTS = [
     ("classify", 2, 50_000),
@@ -127,10 +128,7 @@ def reports(quick=False):
     root = Path(__file__).resolve().parents[1]
     with ExitStack() as stack:
         before = stack.enter_context(tempfile.TemporaryDirectory())
-        packed = subprocess.run(
-            ["git", "archive", REPORT_BEFORE, "ftcourse", "settings.ini"], cwd=root, capture_output=True, check=True
-        )
-        subprocess.run(["tar", "-x", "-C", before], input=packed.stdout, check=True)
+        earlier_build(before)
         workers = {}
         for arm, folder in (("before", before), ("now", root)):
             command = [sys.executable, __file__, "--report-worker"]
@@ -162,7 +160,7 @@ def reports_written(found):
         {
             "kind": f"{x['kind']}{', ' * (x['classes'] > 1)}{x['classes'] if x['classes'] > 1 else ''}",
             "rows": f"{x['rows']:,}",
-            f"{REPORT_BEFORE}, CPU s": f"{min(x['cpu']['before']):.2f}",
+            f"{BEFORE}, CPU s": f"{min(x['cpu']['before']):.2f}",
             "now": f"{min(x['cpu']['now']):.3f}",
             "times": f"{x['ratio']:.1f}",
             "largest difference of a score": f"{x['score_gap']:.0e}",
@@ -173,7 +171,7 @@ def reports_written(found):
     return [
         "## Evaluation and its printed report",
         f"CPU seconds of `str(evaluate(model, examples))` with a model whose outputs stand in a table, so scoring is "
-        f"free; the build of {REPORT_BEFORE} and this one take turns, {len(found[0]['cpu']['now'])} rounds, the "
+        f"free; the build of {BEFORE} and this one take turns, {len(found[0]['cpu']['now'])} rounds, the "
         "calmest of each. Scores are the same; intervals are those of another method (measure/intervals.md).",
         table(rows),
         f"All together {together[0]:.1f} and {together[1]:.1f} s: {together[0] / together[1]:.0f} times; aim "
@@ -190,6 +188,7 @@ PARTS = {  # measured and written
     "memory": (memory, memory_written),
     "reports": (reports, reports_written),
     "loading": (loading, loading_written),
+    "lessons": (lessons, lessons_written),
 }
 
 
@@ -208,7 +207,6 @@ def written(record):
             title, *text = write(record[name])
             where = record.get("machines", {}).get(name)
             parts += [title, *([described(where)] if where else []), *text]
-    parts += record.get("notes", [])
     parts.append(
         f"`import ftcourse` takes {i['best'] * 1000:.0f} ms (median {i['median'] * 1000:.0f} ms) and loads no torch; "
         f"aim {IMPORT_AIM * 1000:.0f} ms {verdict(i['best'] <= IMPORT_AIM)}."

@@ -59,9 +59,9 @@ def news(n):
         yield f"{title}. {text} ({i})", label
 
 
-def earlier_build(folder):
-    "The earlier build as a folder to import from."
-    command = ["git", "archive", BEFORE, "ftcourse", "settings.ini"]
+def earlier_build(folder, *paths):
+    "The earlier build as a folder to import from: the package, or these paths of it."
+    command = ["git", "archive", BEFORE, *(paths or ("ftcourse", "settings.ini"))]
     packed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
     subprocess.run(["tar", "-x", "-C", folder], input=packed.stdout, check=True)
 

@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "measure"))
 import bench  # noqa: E402
 import cold  # noqa: E402
+import lessons  # noqa: E402
 import memory  # noqa: E402
 import prediction  # noqa: E402
 import pretraining  # noqa: E402
@@ -138,3 +139,12 @@ def test_reports_of_models_that_cost_nothing():
         from ftcourse.metrics.evaluation import evaluate
 
         assert str(evaluate(*bench.scored_for_free(kind, k, 60)))
+
+
+def test_the_cost_of_lessons_says_what_was_left_out():
+    found = [{"lesson": f"{n:02}", "cpu": {"before": 10.0, "now": 6.0}} for n in range(1, 18)]
+    said = lessons.lessons_written(found)[-1]
+    assert "170 and 102 s: 0.60 times; aim 0.7 met. Not measured in this run: 18." in said
+    found.append({"lesson": "18", "cpu": {"before": 10.0, "now": 60.0}})
+    said = lessons.lessons_written(found)[-1]
+    assert "0.90 times; aim 0.7 **not met**." in said and "Not measured" not in said
