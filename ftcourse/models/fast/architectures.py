@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = [
-    "ARCHITECTURES", "Layer", "Embeddings", "layer_of", "matrix", "bias", "updates", "Bert", "DistilBert", "Gpt2"
+    "ARCHITECTURES", "Layer", "Embeddings", "layer_of", "stacked", "matrix", "bias", "updates", "Bert",
+    "DistilBert", "Gpt2"
 ]
 
 # %% ../../../nbs/toolkit/fast_forward.ipynb #56c88d7b
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field, fields, replace
 import torch
 from torch import Tensor, nn
 
-from ..adapters.lora import LowRank, base_weight, linear_shape
+from ..adapters.lora import LowRank
 from .blocks import Low
 from ..forward import first_position
 from ..towers import compare_vectors, has_towers
@@ -80,14 +81,12 @@ def layer_of(
     attention_norm: nn.LayerNorm,
     output_norm: nn.LayerNorm,
     *dropouts: float,  # of attention, of what it says, of what feed-forward says
+    transposed: bool = False,  # whether matrices are stored as (inputs, outputs)
     **others,  # `before`, `gelu`
 ) -> Layer:
     "A layer of its modules, with their updates of low rank."
     (w_in, b_in), (w_out, b_out), (w_up, b_up), (w_down, b_down) = (
-        (
-            torch.cat([matrix(m) for m in own[k]]) if len(own[k]) > 1 else matrix(own[k][0]),
-            torch.cat([bias(m) for m in own[k]]) if len(own[k]) > 1 else bias(own[k][0]),
-        )
+        (stacked([matrix(m, transposed) for m in own[k]]), stacked([bias(m) for m in own[k]]))
         for k in ("in", "out", "up", "down")
     )
     low = {k: updates(linears) for k, linears in own.items()}
@@ -96,9 +95,17 @@ def layer_of(
     return Layer(*first, norms[0], *second, norms[1], *dropouts, low=low, **others)
 
 
-def matrix(m: nn.Module) -> Tensor:  # (outputs, inputs)
+def stacked(tensors: list[Tensor]) -> Tensor:
+    "One below the other; a single one is not copied."
+    return torch.cat(tensors) if len(tensors) > 1 else tensors[0]
+
+
+def matrix(m: nn.Module, transposed: bool) -> Tensor:  # (outputs, inputs)
     "What a linear layer multiplies with, updates of low rank left out."
-    return base_weight(m.base if isinstance(m, LowRank) else m)
+    m = m.base if isinstance(m, LowRank) else m
+    if hasattr(m, "dequantised"):
+        return m.dequantised()
+    return m.weight.t() if transposed else m.weight
 
 
 def bias(m: nn.Module) -> Tensor:
@@ -110,7 +117,7 @@ def updates(linears: tuple) -> list[tuple]:  # (Low, A, B)
     "The updates of low rank in linear layers that are stacked."
     found, start = [], 0
     for m in linears:
-        rows = m.out_features if isinstance(m, LowRank) else linear_shape(m)[1]
+        rows = len(bias(m))
         if isinstance(m, LowRank) and m.active is not None:
             u = m.updates[m.active]
             found.append((Low(start, rows, u.scale), u.lora_A, u.lora_B))
@@ -239,7 +246,8 @@ class Gpt2(Bert):
             a, up, down = m.attn, m.mlp.c_fc, m.mlp.c_proj
             own = {"in": (a.c_attn,), "out": (a.c_proj,), "up": (up,), "down": (down,)}
             dropouts = (a.attn_dropout.p, a.resid_dropout.p, m.mlp.dropout.p)
-            yield layer_of(own, m.ln_1, m.ln_2, *dropouts, before=True, gelu="tanh")
+            how = dict(transposed=True, before=True, gelu="tanh")
+            yield layer_of(own, m.ln_1, m.ln_2, *dropouts, **how)
 
     def head(self, x):
         net = self.network
