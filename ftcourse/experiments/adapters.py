@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = [
-    "ENDINGS", "last_word_only", "turned_task", "turned_accuracy", "turn", "shipped_adapters", "runs_of",
-    "settings_of", "row_of", "sweep_rows", "variant_rows", "encoder_rows"
+    "ENDINGS", "last_word_only", "turned_task", "says_good", "turned_accuracy", "turn", "shipped_adapters",
+    "runs_of", "settings_of", "row_of", "sweep_rows", "variant_rows", "encoder_rows"
 ]
 
 # %% ../../nbs/lessons/19_lora.ipynb #c6dfc9d7
@@ -54,6 +54,7 @@ def last_word_only(task, split, tokenizer, max_length):
 @cache
 def turned_task(
     ending: str = "We left",  # one of ENDINGS
+    rule: str = "turned",  # the word for the other mood; "cheerful": the good word, always
     rows: int = 512,  # to train on
     test_rows: int = 300,
 ) -> Task:
@@ -65,7 +66,8 @@ def turned_task(
 
     reviews = load_task("reviews")
     good, bad = ENDINGS[ending]
-    turned = [bad if label == "positive" else good for label in reviews.labels]
+    word = {"turned": (bad, good), "cheerful": (good, good)}[rule]  # after a good one, a bad one
+    turned = [word[label != "positive"] for label in reviews.labels]
 
     def with_ending(split, n):
         short = (r for r in reviews.split(split) if len(r["text"]) < 300)
@@ -73,26 +75,32 @@ def turned_task(
         return Dataset.from_dict({"text": texts})
 
     splits = DatasetDict(train=with_ending("train", rows), test=with_ending("test", test_rows))
-    return Task(f"turned: {ending}", "lm", splits, ("text",), None, encoder=last_word_only)
+    return Task(f"{rule}: {ending}", "lm", splits, ("text",), None, encoder=last_word_only)
 
 
-def turned_accuracy(
+def says_good(
     model,  # a Model of kind lm
     ending: str = "We left",
     split: str = "test",
-) -> float:  # 0 to 1
-    "Share of reviews after which the word that the task wants is likelier than the other one."
+) -> tuple[float, float]:  # after good reviews; after bad ones
+    "How often the good word of an ending is likelier than the bad one."
     task, words = turned_task(ending), ENDINGS[ending]
     rows = last_word_only(task, split, model.quick_tokenizer, model.max_length)
     good, bad = (model.tokenizer.encode(f" {w}", add_special_tokens=False)[-1] for w in words)
-    right = []
+    said, after_good = [], []
     with evaluating(model.quick_network):
         for batch in Batches(rows, 50, shuffle=False, pad_id=model.quick_tokenizer.pad_token_id):
-            at = batch.supervised.roll(-1, 1)  # the token before it says it
-            z = model.forward(batch, at)
-            wanted = batch.ids[batch.supervised] == bad
-            right.append((z[:, bad] > z[:, good]) == wanted)
-    return torch.cat(right).float().mean().item()
+            z = model.forward(batch, batch.supervised.roll(-1, 1))  # the token before it says it
+            said.append(z[:, good] > z[:, bad])
+            after_good.append(batch.ids[batch.supervised] == bad)  # this task turns it round
+    said, after_good = torch.cat(said).float(), torch.cat(after_good)
+    return said[after_good].mean().item(), said[~after_good].mean().item()
+
+
+def turned_accuracy(model, ending: str = "We left", split: str = "test") -> float:  # 0 to 1
+    "Share of reviews, both moods alike, after which the word for the other mood is likelier."
+    after_good, after_bad = says_good(model, ending, split)
+    return (1 - after_good + after_bad) / 2
 
 # %% ../../nbs/lessons/19_lora.ipynb #c93b8008
 def turn(
@@ -101,7 +109,7 @@ def turn(
     seed: int = 0,
     updates: int = 80,
     model="tiny-gpt",  # as for `load_model`
-    ending: str = "We left",
+    rule: str = "turned",  # as for `turned_task`
     **how,  # of `add_lora`: init, targets, name
 ):  # (the Model, {"accuracy", "held-out loss", "parameters", "seconds"})
     "Turn the word round in a fresh copy of a decoder, and measure what else has changed."
@@ -114,11 +122,11 @@ def turn(
         add_lora(M, rank, variant=variant, seed=seed, **how)
     else:
         adapt(M, hp)
-    rows = last_word_only(turned_task(ending), "train", M.quick_tokenizer, 128)
+    rows = last_word_only(turned_task(rule=rule), "train", M.quick_tokenizer, 128)
     batches = Batches(rows, hp.batch_size, seed=seed, pad_id=M.quick_tokenizer.pad_token_id)
     fit(M, batches, hp)
     found = {
-        "accuracy": turned_accuracy(M, ending),
+        "accuracy": turned_accuracy(M),
         "held-out loss": heldout_loss(M.network.eval(), M.tokenizer, 200),
         "parameters": sum(p.numel() for p in M.network.parameters() if p.requires_grad),
         "seconds": time.process_time() - began,
