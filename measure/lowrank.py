@@ -53,13 +53,14 @@ def lowrank(quick=False):
 
 def lowrank_written(found):
     "The records as Markdown."
+    middle = lambda x: statistics.median(a / b for a, b in zip(x["cpu"]["lora-8"], x["cpu"]["full"]))
     rows = [
         {
             "network": x["size"],
             "full, CPU ms": f"{1000 * min(x['cpu']['full']):.1f}",
             "lora-8": f"{1000 * min(x['cpu']['lora-8']):.1f}",
             "times": f"{x['ratio']:.2f}",
-            "median of the rounds": f"{statistics.median(a / b for a, b in zip(x['cpu']['lora-8'], x['cpu']['full'])):.2f}",
+            "median of the rounds": f"{middle(x):.2f}",
         }
         for x in found
     ]
