@@ -63,9 +63,10 @@ def test_peft_reads_our_adapter_and_computes_the_same(tmp_path, variant):
     ours.save(tmp_path / "ours")
     base = AutoModelForCausalLM.from_pretrained(assets() / "tiny-gpt")
     theirs = peft.PeftModel.from_pretrained(base, tmp_path / "ours", is_trainable=True)
-    assert near(logits(theirs), logits(ours.network))
+    share = 1e-5 if variant == "dora" else 1e-6  # PEFT divides by the lengths elsewhere
+    assert near(logits(theirs), logits(ours.network), share)
     alone = peft.AutoPeftModelForCausalLM.from_pretrained(tmp_path / "ours")
-    assert near(logits(alone), logits(ours.network))
+    assert near(logits(alone), logits(ours.network), share)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -114,11 +115,12 @@ def test_we_read_peft_s_adapter_and_compute_the_same(tmp_path, variant):
         init_lora_weights=False,  # PEFT then draws B too
         task_type="CAUSAL_LM",
     )
+    torch.manual_seed(0)
     theirs = peft.get_peft_model(base, config)
     theirs.save_pretrained(tmp_path / "theirs")
     ours = load_model(tmp_path / "theirs")
     assert len(low_rank_layers(ours)) == 4
-    assert near(logits(ours.network), logits(theirs))
+    assert near(logits(ours.network), logits(theirs), 1e-5 if variant == "dora" else 1e-6)
     assert near(logits(ours.merged().network), logits(theirs), 1e-5)
 
 
