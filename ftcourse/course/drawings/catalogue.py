@@ -32,7 +32,7 @@ PARTS = {
     "Limits": ("How much data", "Overfitting", "Interpretability"),
     "Language models": (
         "LoRA",
-        "Quantised bases",
+        "Quantisation",
         "Instructions",
         "Generations",
         "Preferences",
