@@ -30,7 +30,7 @@ PARTS = {
     ),
     "Tasks": ("Sentiment", "Topics", "Answers", "GLUE", "The Trainer"),
     "Limits": ("How much data", "Overfitting", "Interpretability"),
-    "Language models": (
+    "Today": (
         "LoRA",
         "Quantisation",
         "Instructions",
@@ -43,7 +43,7 @@ ABOUT = {
     "Foundations": ("every part,", "built by hand"),
     "Tasks": ("what it is", "used for"),
     "Limits": ("what it can", "and cannot"),
-    "Language models": ("as large ones", "are tuned now"),
+    "Today": ("large models,", "in miniature"),
 }
 STATIONS = {
     n: (title, part)
