@@ -24,6 +24,7 @@ from common import HERE, described, machine, real_texts, save, table, threads_fr
 from generation import generation, generation_written
 from lessons import lessons, lessons_written
 from loading import BEFORE, earlier_build, loading, loading_written
+from lowrank import lowrank, lowrank_written
 from memory import memory, memory_written
 from prediction import predict, predict_written
 from pretraining import pretraining, pretraining_written
@@ -191,6 +192,7 @@ PARTS = {  # measured and written
     "loading": (loading, loading_written),
     "lessons": (lessons, lessons_written),
     "generation": (generation, generation_written),
+    "lowrank": (lowrank, lowrank_written),
 }
 
 
