@@ -134,3 +134,21 @@ def test_a_report_of_texts_has_scores_with_intervals():
     ]:
         with pytest.raises(CourseError, match=says):
             wrong()
+
+# %% nbs/lessons/22_generations.ipynb #1dc735e0
+def test_the_first_exercise_tells_its_mistakes():
+    from ftcourse.course.exercises.lesson_22 import ex1
+
+    assert ex1.proves()
+
+# %% nbs/lessons/22_generations.ipynb #b5acb6bc
+def test_the_second_exercise_tells_its_mistakes():
+    from ftcourse.course.exercises.lesson_22 import ex2
+
+    assert ex2.proves()
+
+# %% nbs/lessons/22_generations.ipynb #b0aea891
+def test_the_third_exercise_tells_its_mistakes():
+    from ftcourse.course.exercises.lesson_22 import ex3
+
+    assert ex3.proves()
