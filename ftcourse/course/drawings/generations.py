@@ -104,7 +104,7 @@ def pass_at_two(d):
         d.text(x + 88, y + 18, "passes" if 2 in pair else "fails", size=13)
     d.text(240, 206, "3 of 6 choices pass: pass@2 = 0.5", size=14, bold=True)
 
-# %% ../../../nbs/toolkit/drawings_generations.ipynb #8b090565
+# %% ../../../nbs/toolkit/drawings_generations.ipynb #0cabc27c
 @drawn("22.swap", "Ask the judge in both orders")
 def swap(d):
     """A judge is asked twice about answers A and B. First it reads A and then B, and says that the
@@ -112,7 +112,8 @@ def swap(d):
     wins once and B wins once: the place decided. The pair counts one half for each.
     """
     for y, order, winner in ((64, "AB", "A wins"), (150, "BA", "B wins")):
-        boxes = d.cells(16, y, [f"answer {x}" for x in order], w=110, h=40, kinds=["data", "plain"])
+        kinds = ["data" if x == "A" else "plain" for x in order]
+        boxes = d.cells(16, y, [f"answer {x}" for x in order], w=110, h=40, kinds=kinds)
         judge = d.box(300, y, 110, 40, "judge", kind="model", bold=True)
         said = d.box(470, y, 100, 40, '"first"', kind="score")
         d.arrow(boxes[-1], judge)
