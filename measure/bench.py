@@ -21,6 +21,7 @@ from types import SimpleNamespace
 import races
 from cold import cold, cold_written
 from common import HERE, described, machine, real_texts, save, table, threads_from, verdict, word_pieces
+from generation import generation, generation_written
 from lessons import lessons, lessons_written
 from loading import BEFORE, earlier_build, loading, loading_written
 from lowrank import lowrank, lowrank_written
@@ -190,6 +191,7 @@ PARTS = {  # measured and written
     "reports": (reports, reports_written),
     "loading": (loading, loading_written),
     "lessons": (lessons, lessons_written),
+    "generation": (generation, generation_written),
     "lowrank": (lowrank, lowrank_written),
 }
 

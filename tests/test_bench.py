@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "measure"))
 import bench  # noqa: E402
 import cold  # noqa: E402
+import generation  # noqa: E402
 import lessons  # noqa: E402
 import lowrank  # noqa: E402
 import memory  # noqa: E402
@@ -102,6 +103,18 @@ def test_a_cold_process_has_the_build_that_is_asked_for(tmp_path):
         seconds, said = cold.process_seconds(code, asked, folder)
         assert Path(said.strip()).parent == asked / "ftcourse"
         assert seconds > 0
+
+
+def test_writing_is_raced_on_the_same_prompts_and_gives_the_same_texts():
+    model, prompts = generation.tiny_gpt()
+    assert len(prompts) == 32
+    assert len({len(p) for p in prompts}) > 3
+    found = generation.race(model, prompts[:6], 1, 8) | {"layers": 2, "ratio": dict.fromkeys(generation.WAYS, 1.5)}
+    assert found["same"] == 1
+    assert all(len(x["ours"]) == len(x["theirs"]) == 1 for x in found["cpu"].values())
+    text = "\n".join(generation.generation_written({"tiny-gpt": found, "Llama": found}))
+    assert "tiny-gpt: aim 2.0 **not met**" in text
+    assert "Llama: aim 1.3 met" in text
 
 
 def test_a_missed_aim_is_said_with_what_stands_behind_it():

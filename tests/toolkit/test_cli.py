@@ -265,6 +265,34 @@ def test_texts_come_from_the_line_a_file_or_standard_input():
     with mock.patch("sys.stdin", ["first\n", "\n", "second"]):
         assert texts_of(arguments.Namespace(file=None, text=None)) == ["first", "second"]
 
+# %% nbs/toolkit/cli.ipynb #c0ffee23
+def test_prompts_are_continued_as_in_python():
+    from ftcourse.course.cli.main import main as called
+    from ftcourse.models.generate import generate
+    from ftcourse.models.load import load_model
+
+    said, complaint = io.StringIO(), io.StringIO()
+    flags = ["--max-new-tokens", "12", "--temperature", "0.7", "--top_k", "20", "--n", "2"]
+    with redirect_stdout(said):
+        assert called(["generate", "tiny-gpt", "The film was", "We", *flags]) == 0
+    gpt = load_model("tiny-gpt", head="lm")
+    same = generate(gpt, ["The film was", "We"], max_new_tokens=12, temperature=0.7, top_k=20, n=2)
+    for g in same:
+        assert g.prompt + g.text in said.getvalue()
+    found = io.StringIO()
+    with redirect_stdout(found):
+        assert called(["generate", "tiny-gpt", "The film was", "--stop", ".", "--json"]) == 0
+    (row,) = json.loads(found.getvalue())
+    assert row["finished"] == "stop"
+    assert "." not in row["text"]
+    for wrong, says in (
+        (["tiny-bert", "a"], "decoder"),
+        (["tiny-gpt", "a", "--top-p", "2"], "top"),
+    ):
+        with redirect_stderr(complaint):
+            assert called(["generate", *wrong]) == 1
+        assert says in complaint.getvalue()
+
 # %% nbs/toolkit/cli.ipynb #ba4ba4b3
 def test_the_doctor_and_a_class_s_progress_by_name():
     from ftcourse.course.cli.main import main as asked

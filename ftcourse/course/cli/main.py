@@ -4,15 +4,15 @@
 
 # %% auto #0
 __all__ = [
-    "PRETRAINING", "SPOKEN", "add_hyperparameters", "number_or_none", "hyperparameters", "profile_default", "count",
-    "add_data_flags", "sign", "labels_flag", "column_flags", "read_task", "progress_bar", "model_folder",
-    "refuse_unwritable", "refuse_unscorable", "encoder_for", "fine_tune_command", "refuse_calibrating",
-    "calibrate_or_say", "calibration_hint", "simple_beside", "evaluate_command", "predict_command",
-    "refuse_files_as_texts", "answered", "prediction_line", "prediction_file", "write_predictions", "texts_of",
-    "rows_of_file", "text_columns", "usable_rows", "lines_of_input", "pretrain_command", "push_command",
-    "doctor_command", "lessons_folder", "lab_command", "lesson_file", "lessons_command", "progress_command",
-    "argument", "Parser", "build_parser", "replace_unencodable", "LastingStream", "in_flags", "told", "parse",
-    "main", "as_json", "run_command"
+    "PRETRAINING", "WRITING", "SPOKEN", "add_hyperparameters", "number_or_none", "hyperparameters",
+    "profile_default", "count", "add_data_flags", "sign", "labels_flag", "column_flags", "read_task",
+    "progress_bar", "model_folder", "refuse_unwritable", "refuse_unscorable", "encoder_for", "fine_tune_command",
+    "refuse_calibrating", "calibrate_or_say", "calibration_hint", "simple_beside", "evaluate_command",
+    "predict_command", "refuse_files_as_texts", "answered", "prediction_line", "prediction_file",
+    "write_predictions", "texts_of", "rows_of_file", "text_columns", "usable_rows", "lines_of_input",
+    "generate_command", "pretrain_command", "push_command", "doctor_command", "lessons_folder", "lab_command",
+    "lesson_file", "lessons_command", "progress_command", "argument", "Parser", "build_parser",
+    "replace_unencodable", "LastingStream", "in_flags", "told", "parse", "main", "as_json", "run_command"
 ]
 
 # %% ../../../nbs/toolkit/cli.ipynb #55912ca9
@@ -630,6 +630,45 @@ def lines_of_input(options) -> list[str]:
     rows = usable_rows(rows, ("text",), "standard input, line", options)
     return [row["text"] for _, row in rows]
 
+# %% ../../../nbs/toolkit/cli.ipynb #c0ffee22
+def generate_command(options) -> list:
+    """`ftcourse generate MODEL [PROMPT …]`: continue prompts, by the likeliest tokens or by drawn
+    ones; prompts come from the line, from a file, or from standard input, one per line.
+    """
+    from ftcourse.models.generate import generate
+    from ftcourse.models.load import load_model
+
+    if options.texts and options.file:
+        raise CourseError("give prompts or --file, not both")
+    refuse_files_as_texts(options.texts)
+    model = load_model(options.model)
+    prompts = options.texts or texts_of(options, model.text)
+    if not prompts:
+        raise CourseError(
+            "there is no prompt to continue: write it behind the model, name a file with --file, "
+            "or send lines to standard input"
+        )
+    given = {name: getattr(options, name) for name in WRITING if hasattr(options, name)}
+    written = generate(model, prompts, stop=[sign(x) for x in options.stop or ()], **given)
+    rows = [
+        dict(prompt=g.prompt, text=g.text, finished=g.finished, tokens=len(g.ids)) for g in written
+    ]
+    if not options.json:
+        print(*(printable_lines(row["prompt"] + row["text"]) for row in rows), sep="\n")
+    return rows
+
+
+WRITING = {  # options of `models.generate.generate`: their type, and what `--help` says
+    "max_new_tokens": (int, "tokens at most (default 32)"),
+    "temperature": (float, "0: always the likeliest token; 1: as the model says (default 0)"),
+    "top_k": (int, "draw from so many of the likeliest tokens (default 0: all)"),
+    "top_p": (float, "draw from the likeliest that together have this probability (default 1)"),
+    "repetition": (float, "above 1: what has been said becomes less likely (default 1)"),
+    "seed": (int, "of what is drawn (default 0)"),
+    "n": (int, "texts for each prompt (default 1)"),
+    "batch_size": (int, "texts at a time (default 32); no text depends on it"),
+}
+
 # %% ../../../nbs/toolkit/cli.ipynb #88bfffe9
 def pretrain_command(options) -> dict:
     "`ftcourse pretrain TEXT`: a new model from text without labels."
@@ -848,6 +887,32 @@ def build_parser() -> argparse.ArgumentParser:
         ),
         argument("--out", metavar="FILE.csv", help="write a table, one row per text"),
         overwrite,
+        on_bad,
+        *form,
+    )
+    command(
+        generate_command,
+        "generate",
+        model,
+        argument("texts", nargs="*", help="prompts; none: read lines from standard input"),
+        argument("--file", help="a text file or a table"),
+        argument(
+            "--text",
+            action="append",
+            help="column of the table that has the prompts (default: as in training, or text)",
+        ),
+        argument("--stop", action="append", metavar="TEXT", help="stop there; may be given again"),
+        *(
+            argument(
+                *dict.fromkeys([f"--{name.replace('_', '-')}", f"--{name}"]),
+                dest=name,
+                type=kind,
+                default=argparse.SUPPRESS,
+                metavar="N",
+                help=about,
+            )
+            for name, (kind, about) in WRITING.items()
+        ),
         on_bad,
         *form,
     )
