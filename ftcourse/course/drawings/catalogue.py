@@ -30,11 +30,20 @@ PARTS = {
     ),
     "Tasks": ("Sentiment", "Topics", "Answers", "GLUE", "The Trainer"),
     "Limits": ("How much data", "Overfitting", "Interpretability"),
+    "Language models": (
+        "LoRA",
+        "Quantised bases",
+        "Instructions",
+        "Generations",
+        "Preferences",
+        "Rewards",
+    ),
 }
 ABOUT = {
     "Foundations": ("every part,", "built by hand"),
     "Tasks": ("what it is", "used for"),
     "Limits": ("what it can", "and cannot"),
+    "Language models": ("as large ones", "are tuned now"),
 }
 STATIONS = {
     n: (title, part)

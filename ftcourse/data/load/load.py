@@ -27,7 +27,7 @@ from .readers import reading_as
 from .sources import is_one_table, named_tasks, open_source
 from ..problems import BadRows
 from ..splits import SPLITS
-from ..task import KINDS, TEXT_OF, Task
+from ..task import KINDS, TEXT_OF, WRITTEN, Task
 
 # %% ../../../nbs/lessons/02_data.ipynb #4fbdfac6
 def by_position(text, label):
@@ -58,7 +58,10 @@ def changed_keywords(given: dict) -> dict:
 
 # %% ../../../nbs/lessons/02_data.ipynb #c0ffee31
 KEYWORDS = {  # of `load_task`: (what is right, what to give)
-    "kind": (lambda x: x in KINDS, f"one of {', '.join(map(repr, KINDS))}"),
+    "kind": (
+        lambda x: x in (*KINDS, *WRITTEN),
+        f"one of {', '.join(map(repr, (*KINDS, *WRITTEN)))}",
+    ),
     "split": (lambda x: x in SPLITS, f"one of {', '.join(map(repr, SPLITS))}"),
     "revision": (lambda x: isinstance(x, str), "the revision of a hub data set"),
     "text": (
