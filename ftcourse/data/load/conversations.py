@@ -29,7 +29,7 @@ from ..problems import Problem
 from ..splits import text_key
 from ..task import TEXT_OF
 
-# %% ../../../nbs/toolkit/conversations.ipynb #cc2f1b26
+# %% ../../../nbs/toolkit/conversations.ipynb #80038fdc
 PROMPTS = ("prompt", "instruction", "question", "problem", "query", "input")
 CONTEXTS = ("input", "context")  # beside another prompt: more of it
 COMPLETIONS = ("completion", "response", "output", "answer", "solution")
@@ -47,6 +47,7 @@ class Layout:
     context: str | None = None
     system: str | None = None
     messages: str | None = None  # a whole conversation
+    check: str | None = None  # what code checks of an answer to an instruction
     answers: tuple = ()  # completion; or chosen and rejected; or what a reward compares with
     remarks: dict = field(default_factory=dict)  # {what was done: {line}}, for notes of the task
     name: str = ""  # of the piece, and what its lines count
@@ -56,13 +57,13 @@ class Layout:
     def text(self) -> tuple:
         "The columns that the rows will have."
         truth = ("answer",) if self.kind == "reward" and self.answers else ()
-        return TEXT_OF[self.kind] + truth
+        return TEXT_OF[self.kind] + truth + ("check",) * bool(self.check)
 
     def remark(self, what: str, line: int) -> None:
         "Note what was done to a row."
         self.remarks.setdefault(what, set()).add(line)
 
-# %% ../../../nbs/toolkit/conversations.ipynb #a6259081
+# %% ../../../nbs/toolkit/conversations.ipynb #3788d42d
 def find_layout(
     columns: list,  # names of the columns of the first rows
     kind: str,  # instructions, preference or reward
@@ -75,9 +76,11 @@ def find_layout(
     """
     known = {str(c).strip().lower(): c for c in reversed(columns)}
     first = lambda names: next((known[n] for n in names if n in known), None)
+    check = known.get("check") if kind == "instructions" else None
     if text is not None:
-        return asked_layout(columns, kind, (text,) if isinstance(text, str) else text, where)
-    found = Layout(kind, first(PROMPTS), system=first(SYSTEMS))
+        asked = (text,) if isinstance(text, str) else text
+        return replace(asked_layout(columns, kind, asked, where), check=check)
+    found = Layout(kind, first(PROMPTS), system=first(SYSTEMS), check=check)
     rest = [n for n in CONTEXTS if n in known and known[n] != found.prompt]
     found.context = known[rest[0]] if rest and found.prompt else None
     if kind == "preference":
@@ -89,7 +92,7 @@ def find_layout(
     if kind != "preference" and (found.prompt is None or kind != "reward" and not found.answers):
         found.messages = first(MESSAGES)
     if found.messages is not None:
-        return Layout(kind, system=found.system, messages=found.messages)
+        return Layout(kind, system=found.system, messages=found.messages, check=check)
     needed = {"instructions": 1, "preference": 2, "reward": 0}[kind]
     if len(found.answers) < needed or found.prompt is None and kind != "preference":
         raise MissingColumns(missing_columns(columns, kind, where))
@@ -276,13 +279,17 @@ def answer_text(row, column):
         )
     return found[0]["content"]
 
-# %% ../../../nbs/toolkit/conversations.ipynb #dfef4f39
+# %% ../../../nbs/toolkit/conversations.ipynb #2256ba55
 def read_instruction(row, layout, line):
-    "(prompt, completion) of a row."
+    "(prompt, completion) of a row, and what is checked of an answer, as JSON."
+    check = ()
+    if layout.check:
+        x = row.get(layout.check)
+        check = (x if isinstance(x, str) else json.dumps(x),)
     if layout.messages is None:
         messages = read_prompt(row, layout)
         check_prompt(messages, layout.prompt)
-        return stored(messages), answer_text(row, layout.answers[0])
+        return stored(messages), answer_text(row, layout.answers[0]), *check
     column = layout.messages
     if column not in row:
         raise Unusable(*text_problem(row, column))
@@ -296,7 +303,7 @@ def read_instruction(row, layout, line):
         )
     if said[-1] + 1 < len(messages):
         layout.remark("a message after the last answer is left out", line)
-    return stored(messages[: said[-1]]), messages[said[-1]]["content"]
+    return stored(messages[: said[-1]]), messages[said[-1]]["content"], *check
 
 
 def read_request(row, layout, line):
@@ -455,7 +462,7 @@ def refuse_contradictions(
         part.codes = part.codes.copy()
         part.codes[rows] = -2
 
-# %% ../../../nbs/toolkit/conversations.ipynb #86759e96
+# %% ../../../nbs/toolkit/conversations.ipynb #af8b6746
 def converted(piece: Piece, layout: Layout) -> Piece:
     "A piece whose rows are read as conversations; a column that may say the split stays."
     layout.name, layout.unit = piece.name, piece.unit
@@ -494,7 +501,8 @@ def as_conversations(
         pieces.append(converted(piece, layouts[-1]) if columns else piece)
     if len({x.text for x in layouts}) > 1:
         for x in layouts:
-            x.answers = ()  # an answer that only some splits have is no column of the task
+            # what only some splits have is no column of the task
+            x.check, x.answers = None, () if kind == "reward" else x.answers
     columns = layouts[0].text if layouts else TEXT_OF[kind]
     src = replace(src, pieces=pieces, kind=kind, text=columns, label=None, labels=None)
     return src, None, None, layouts
