@@ -6,7 +6,7 @@
 __all__ = [
     "Generation", "next_tokens", "nucleus", "plain_gpt2", "CachedGpt2", "normed", "fed_forward", "CachedNetwork",
     "Uncached", "reader", "arguments", "cache_argument", "checked_prompts", "end_ids", "Stops", "written_text",
-    "Options", "write_batch", "generate"
+    "Options", "write_batch", "generate", "continuation_logps"
 ]
 
 # %% ../../nbs/toolkit/generate.ipynb #053ee166
@@ -584,4 +584,50 @@ def generate(
             f"up, before max_new_tokens={options.max_new_tokens}: shorten the prompts, or ask for "
             "fewer tokens"
         )
+    return found
+
+# %% ../../nbs/toolkit/generate.ipynb #5f53bfc6
+def continuation_logps(
+    model,  # a Model of kind lm
+    prompts: Sequence[str],
+    texts: Sequence[str],  # what comes after each of them, with its first space
+    batch_size: int = 64,
+) -> list[np.ndarray]:  # of each text, the log-probability of its tokens, in nats
+    """How likely a model finds texts after prompts. Prompt and text are encoded in one piece, so
+    that tokens are those that the model has read.
+
+    Raises `CourseError` where a pair is longer than the model has positions, or a text is empty.
+    """
+    if model.kind != "lm":
+        raise CourseError(
+            f'only a causal language model can do this, and this one is "{model.kind}"'
+        )
+    if len(prompts) != len(texts):
+        raise CourseError(
+            f"{len(prompts):,} prompts and {len(texts):,} texts: give as many of both"
+        )
+    starts = [len(x) for x in checked_prompts(model, prompts)[1]]
+    wholes = checked_prompts(model, [p + t for p, t in zip(prompts, texts)])[1]
+    found = [None] * len(wholes)
+    for i, (start, ids) in enumerate(zip(starts, wholes)):
+        if len(ids) <= start:
+            raise CourseError(f"text {i} is {shown(texts[i])}: it has no token of its own to score")
+    order = sorted(range(len(wholes)), key=lambda i: len(wholes[i]))
+    with evaluating(model.quick_network):
+        for at in range(0, len(order), batch_size):
+            some = order[at : at + batch_size]
+            lengths = torch.tensor([len(wholes[i]) for i in some])[:, None]
+            begins = torch.tensor([starts[i] for i in some])[:, None]
+            place = torch.arange(int(lengths.max()))
+            mask = place < lengths
+            ids = torch.zeros(mask.shape, dtype=torch.long)
+            ids[mask] = torch.tensor([x for i in some for x in wholes[i]])
+            asked = (place >= begins - 1) & (place < lengths - 1)
+            targets = ids.roll(-1, 1)[asked].to(model.device)
+            moved = (x.to(model.device) for x in (ids, mask))
+            logits = model.core(*moved, at=asked.to(model.device)).float()
+            logps = logits.log_softmax(-1).gather(1, targets[:, None])[:, 0].cpu().numpy()
+            counts = asked.sum(1).tolist()
+            for i, part in zip(some, np.split(logps, np.cumsum(counts)[:-1])):
+                found[i] = part
     return found
