@@ -27,6 +27,7 @@ from lowrank import lowrank, lowrank_written
 from memory import memory, memory_written
 from prediction import predict, predict_written
 from pretraining import pretraining, pretraining_written
+from sft import sft, sft_written
 
 IMPORT_AIM = 0.1
 REPORT_AIM, REPORT_ROUNDS = 10, 5  # times less CPU time
@@ -191,6 +192,7 @@ PARTS = {  # measured and written
     "loading": (loading, loading_written),
     "lessons": (lessons, lessons_written),
     "lowrank": (lowrank, lowrank_written),
+    "sft": (sft, sft_written),
 }
 
 
