@@ -149,7 +149,8 @@ def test_a_space_at_the_end_of_a_prompt_is_read_otherwise_when_asked_in_trl_and_
     assert learned[: len(asked)] != asked  # asked, the model reads a space that it never read in training
     spaced = [{**r, "prompt": r["prompt"] + " "} for r in ROWS]
     assert encoded(spaced, model.tokenizer).ids.tolist() == encoded(ROWS, model.tokenizer).ids.tolist()
-    model.tokenizer.chat_template = "{% for m in messages %}{{ m['content'] }}{% if m['role'] == 'assistant' %}{{ eos_token }}{% endif %}{% endfor %}"
+    end = "{% if m['role'] == 'assistant' %}{{ eos_token }}{% endif %}"
+    model.tokenizer.chat_template = f"{{% for m in messages %}}{{{{ m['content'] }}}}{end}{{% endfor %}}"
     with pytest.warns(UserWarning, match="3 of 3 rows .* have a prompt that ends inside a token"):
         encoded(spaced, model.tokenizer)
 
