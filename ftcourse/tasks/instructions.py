@@ -17,6 +17,7 @@ import re
 import zlib
 
 import numpy as np
+
 from ..core.errors import CourseError, print_once
 from ..data.world.generator import (
     TOPICS,

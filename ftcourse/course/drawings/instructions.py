@@ -73,11 +73,11 @@ def trap(d):
     d.arrow(first, end)
     d.box(560, 74, 140, 40, "not followed", kind="mark")
     said = ["We ate at the inn.", "It was a Monday.", "The lobby was lovely.", "We left hap"]
-    widths, x = (144, 136, 162, 92), 20
+    widths, x = (144, 136, 168, 92), 20
     for text, w in zip(said, widths):
         d.box(x, 164, w, 40, text, kind="new" if "lovely" in text else "data")
         x += w + 0
-    d.box(574, 164, 126, 40, "followed", kind="score")
+    d.box(580, 164, 120, 40, "followed", kind="score")
     d.text(20, 232, "no end token was learned: four tries instead of one", size=13)
 
 # %% ../../../nbs/toolkit/drawings_instructions.ipynb #067b9b0a
