@@ -4,13 +4,16 @@
 
 # %% auto #0
 __all__ = [
-    "MODES", "trl_loss", "mood_task", "supervised", "tune", "first_sentence", "tuned_scores", "smol_folder",
-    "side_by_side"
+    "MODES", "trl_loss", "sft_loss", "mood_task", "supervised", "tune", "first_sentence", "tuned_scores",
+    "smol_folder", "side_by_side"
 ]
 
-# %% ../../nbs/lessons/21_instructions.ipynb #d809b418
+# %% ../../nbs/lessons/21_instructions.ipynb #262489ee
+import contextlib
+import io
 import re
 import tempfile
+import warnings
 from dataclasses import replace
 from functools import cache
 
@@ -22,20 +25,30 @@ from ..data.encode.instructions import PLAIN_TEMPLATE, encode_instructions
 from ..data.load.load import load_task
 from ..data.task import Task
 from .tiny_models import heldout_loss
+from ..models.hub import quietly
 from ..models.load import load_model
 from ..recipes import adapt
 from ..tasks.instructions import answers, built_in_rows, follows
 from ..train.loop import fit
 
-# %% ../../nbs/lessons/21_instructions.ipynb #087ed289
+# %% ../../nbs/lessons/21_instructions.ipynb #1351b988
 def trl_loss(
-    trainer,  # trl's SFTTrainer
-    config,  # its SFTConfig
     model,  # a Model of kind lm whose tokenizer has a template
     rows: list[dict],  # prompt and completion
-    divide: bool = True,  # by the number of labels, as in training; False: by that of targets
-) -> float:
-    "The loss that trl computes for some rows, answers alone supervised."
+    divide: bool = False,  # by the number of labels, as the Trainer does; False: by that of targets
+) -> float | None:  # nats; None where trl is not installed
+    "The loss that trl's SFTTrainer computes for some rows, answers alone supervised."
+    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()), quietly():
+        warnings.simplefilter("ignore")
+        try:
+            from trl import SFTConfig, SFTTrainer
+        except ImportError:
+            return None
+        return sft_loss(SFTConfig, SFTTrainer, model, rows, divide)
+
+
+def sft_loss(config, trainer, model, rows, divide):
+    "The same with trl's two classes."
     import torch
     from datasets import Dataset
 
@@ -64,9 +77,8 @@ def trl_loss(
         batch = made.data_collator([made.train_dataset[i] for i in range(len(rows))])
         count = (batch["labels"] != -100).sum() if divide else None
         with torch.no_grad():
-            return made.compute_loss(
-                made.model.eval(), dict(batch), num_items_in_batch=count
-            ).item()
+            network = made.model.eval()
+            return made.compute_loss(network, dict(batch), num_items_in_batch=count).item()
 
 # %% ../../nbs/lessons/21_instructions.ipynb #0429fc74
 MODES = ("completion", "all", "no end token")
@@ -112,7 +124,9 @@ def tune(
     "A fresh copy of a decoder, tuned on 256 notes in a mood in batches of 8."
     M = load_model(model, seed=seed)
     M.tokenizer.chat_template = PLAIN_TEMPLATE
-    hp = HyperParams(train=train, lr=lr, seed=seed, max_steps=updates, batch_size=8, max_length=128)
+    hp = HyperParams(
+        train=train, lr=lr, seed=seed, max_steps=updates, batch_size=8, max_length=128
+    )
     adapt(M, hp)
     rows = supervised(mood_task(seed=seed), mode, M.tokenizer)
     fit(M, Batches(rows, hp.batch_size, seed=seed), hp)
@@ -168,9 +182,7 @@ def side_by_side(folder, task, rows: int = 200, shown: int = 6) -> str:
     from ftcourse.recipes import fine_tune_model
 
     before = load_model(str(folder))
-    after = fine_tune_model(
-        before, task, rows=rows, epochs=1, batch_size=8, lr=1e-4, max_length=192
-    )
+    after = fine_tune_model(before, task, rows=rows, epochs=1, batch_size=8, lr=1e-4, max_length=192)
     data = task.test.select(range(shown))
     lines = []
     for row, a, b in zip(data, answers(before, data), answers(after, data)):

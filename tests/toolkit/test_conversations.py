@@ -131,7 +131,7 @@ def test_bad_instructions_are_named_with_row_and_cure():
     task = loaded([FINE, {"prompt": "", "completion": "x"}], on_bad="skip")
     assert len(task.train) == 1 and "'prompt' is empty" in str(task.problems[0])
 
-# %% nbs/toolkit/conversations.ipynb #6149b7c1
+# %% nbs/toolkit/conversations.ipynb #846e2c7e
 def test_bad_pairs_are_named_with_row_and_cure():
     swapped = {**PAIR, "chosen": PAIR["rejected"], "rejected": PAIR["chosen"]}
     other = {**PAIR, "prompt": "And now?"}
@@ -146,6 +146,10 @@ def test_bad_pairs_are_named_with_row_and_cure():
         loaded([FINE], "preference")
     with pytest.raises(CourseError, match="rows of kind 'preference' have no label"):
         loaded([PAIR], "preference", label="chosen")
+    with pytest.raises(CourseError, match="Pass kind='preference', if that is what they are"):
+        load_task([PAIR])
+    with pytest.raises(CourseError, match="Pass kind='instructions', if that is what they are"):
+        load_task([FINE])
 
 # %% nbs/toolkit/conversations.ipynb #4c5b48f9
 def test_prompts_of_a_reward_keep_what_it_compares_with():

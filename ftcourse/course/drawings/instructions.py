@@ -43,35 +43,35 @@ def packing(d):
     the conversation before its own.
     """
     sizes, kinds = (5, 3, 4), ("data", "model", "new")
-    d.text(30, 44, "padded: 15 cells", size=13, bold=True)
+    d.text(30, 56, "padded: 15 cells", size=13, bold=True)
     for i, (n, kind) in enumerate(zip(sizes, kinds)):
         texts = [str(k) for k in range(n)] + [None] * (5 - n)
-        d.cells(30, 62 + 36 * i, texts, w=30, kinds=kind)
-    d.text(30, 196, "packed: 12 cells, positions restart", size=13, bold=True)
+        d.cells(30, 74 + 36 * i, texts, w=30, kinds=kind)
+    d.text(30, 208, "packed: 12 cells, positions restart", size=13, bold=True)
     texts = [str(k) for n in sizes for k in range(n)]
-    d.cells(30, 214, texts, w=30, kinds=[k for n, k in zip(sizes, kinds) for _ in range(n)])
-    d.text(560, 44, "who may see whom", size=13, bold=True, anchor="middle")
+    d.cells(30, 226, texts, w=30, kinds=[k for n, k in zip(sizes, kinds) for _ in range(n)])
+    d.text(560, 56, "who may see whom", size=13, bold=True, anchor="middle")
     own = [i for i, n in enumerate(sizes) for _ in range(n)]
     for i in range(12):
         for j in range(i + 1):
             kind = kinds[own[i]] if own[i] == own[j] else "mark"
-            d.cells(470 + 15 * j, 62 + 15 * i, [""], w=15, h=15, kinds=kind)
-    d.text(560, 260, "purple: must not be seen", size=12, quiet=True, anchor="middle")
+            d.cells(470 + 15 * j, 74 + 15 * i, [""], w=15, h=15, kinds=kind)
+    d.text(560, 272, "purple: must not be seen", size=12, quiet=True, anchor="middle")
 
 # %% ../../../nbs/toolkit/drawings_instructions.ipynb #c1839d95
 @drawn("21.trap", "A longer text has more chances to pass a check")
 def trap(d):
     """Two answers to, Be happy, write about the inn. The first is one sentence, We ate at the inn,
-    and then stops. No word in it says a mood, so the check says: not followed. The second model
-    never stops. It begins with the same sentence and goes on: I had lunch. The lobby was lovely.
-    We left happy. It was lovely, cut off. Later sentences have words of the mood, so the check
-    says: followed. The second model is not better at following. It had more tries.
+    and then the end token. No word in it says a mood, so the check says: not followed. The second
+    model does not stop. It begins with the same sentence and goes on: It was a Monday. The lobby
+    was lovely. We left hap, cut off. A later sentence has a word of the mood, so the check says:
+    followed. The second model is not better at following. It had more tries.
     """
-    d.text(20, 44, "Be happy. Write about the inn.", size=13, bold=True)
-    first = d.box(20, 74, 150, 40, "We ate at the inn.", kind="data")
-    end = d.box(190, 74, 60, 40, "</s>", kind="score")
+    d.text(20, 56, "Be happy. Write about the inn.", size=13, bold=True)
+    first = d.box(20, 84, 150, 40, "We ate at the inn.", kind="data")
+    end = d.box(190, 84, 60, 40, "</s>", kind="score")
     d.arrow(first, end)
-    d.box(560, 74, 140, 40, "not followed", kind="mark")
+    d.box(560, 84, 140, 40, "not followed", kind="mark")
     said = ["We ate at the inn.", "It was a Monday.", "The lobby was lovely.", "We left hap"]
     widths, x = (144, 136, 168, 92), 20
     for text, w in zip(said, widths):
@@ -80,14 +80,13 @@ def trap(d):
     d.box(580, 164, 120, 40, "followed", kind="score")
     d.text(20, 232, "no end token was learned: four tries instead of one", size=13)
 
-# %% ../../../nbs/toolkit/drawings_instructions.ipynb #067b9b0a
-@drawn("21.wrapped", "Three ways to fill a row of 12 tokens")
+# %% ../../../nbs/toolkit/drawings_instructions.ipynb #891111d3
+@drawn("21.wrapped", "Two ways to fill rows of 12 tokens")
 def wrapped(d):
     """Three conversations of 7, 8 and 5 tokens for rows of 12. Wrapped: all are written one after
     the other and cut every 12 tokens. The second is cut in the middle, and its second half begins
     a row whose context is gone; tokens see their neighbours. Packed by the best fit: 7 and 5 share
-    a row, 8 has a row of its own with 4 cells of padding; nothing is cut. Padded: three rows of 8,
-    with 4 cells of padding.
+    a row, 8 has a row of its own with 4 cells of padding; nothing is cut.
     """
     ways = {
         "wrapped": ([(7, "data"), (5, "model")], [(3, "model"), (5, "new")]),
