@@ -182,7 +182,8 @@ def side_by_side(folder, task, rows: int = 200, shown: int = 6) -> str:
     from ftcourse.recipes import fine_tune_model
 
     before = load_model(str(folder))
-    after = fine_tune_model(before, task, rows=rows, epochs=1, batch_size=8, lr=1e-4, max_length=192)
+    how = dict(epochs=1, batch_size=8, lr=1e-4, max_length=192)
+    after = fine_tune_model(before, task, rows=rows, **how)
     data = task.test.select(range(shown))
     lines = []
     for row, a, b in zip(data, answers(before, data), answers(after, data)):
