@@ -124,9 +124,7 @@ def tune(
     "A fresh copy of a decoder, tuned on 256 notes in a mood in batches of 8."
     M = load_model(model, seed=seed)
     M.tokenizer.chat_template = PLAIN_TEMPLATE
-    hp = HyperParams(
-        train=train, lr=lr, seed=seed, max_steps=updates, batch_size=8, max_length=128
-    )
+    hp = HyperParams(train=train, lr=lr, seed=seed, max_steps=updates, batch_size=8, max_length=128)
     adapt(M, hp)
     rows = supervised(mood_task(seed=seed), mode, M.tokenizer)
     fit(M, Batches(rows, hp.batch_size, seed=seed), hp)

@@ -166,9 +166,7 @@ ex2 = Exercise(
 
 # %% ../../../nbs/lessons/21_instructions.ipynb #71d8a854
 def mean_loss(rows):
-    told = [
-        x for nats, supervised in rows for x, yes in list(zip(nats, supervised))[1:] if yes
-    ]
+    told = [x for nats, supervised in rows for x, yes in list(zip(nats, supervised))[1:] if yes]
     return sum(told) / len(told)
 
 
@@ -195,10 +193,7 @@ def some_losses(random):
 def divided(rows, first=1, all_labels=False, every=False):
     "A way to write 21.3."
     told = [
-        x
-        for nats, yes in rows
-        for x, learned in list(zip(nats, yes))[first:]
-        if learned or every
+        x for nats, yes in rows for x, learned in list(zip(nats, yes))[first:] if learned or every
     ]
     count = sum(sum(yes) for _, yes in rows) if all_labels else len(told)
     return sum(told) / count
@@ -230,9 +225,7 @@ ex3 = Exercise(
             lambda rows: divided(rows, first=0, every=True),
         ],
         "You divide by the number of rows: divide by the number of targets.": (
-            lambda rows: (
-                sum(mean_loss([r]) * sum(r[1][1:]) for r in rows) / len(rows)
-            )
+            lambda rows: sum(mean_loss([r]) * sum(r[1][1:]) for r in rows) / len(rows)
         ),
         "That is the sum: divide it by the number of targets.": (
             lambda rows: sum(mean_loss([r]) * sum(r[1][1:]) for r in rows)
