@@ -28,6 +28,7 @@ from lowrank import lowrank, lowrank_written
 from memory import memory, memory_written
 from prediction import predict, predict_written
 from pretraining import pretraining, pretraining_written
+from sft import sft, sft_written
 
 IMPORT_AIM = 0.1
 REPORT_AIM, REPORT_ROUNDS = 10, 5  # times less CPU time
@@ -193,6 +194,7 @@ PARTS = {  # measured and written
     "lessons": (lessons, lessons_written),
     "generation": (generation, generation_written),
     "lowrank": (lowrank, lowrank_written),
+    "sft": (sft, sft_written),
 }
 
 

@@ -18,6 +18,7 @@ import memory  # noqa: E402
 import prediction  # noqa: E402
 import pretraining  # noqa: E402
 import races  # noqa: E402
+import sft  # noqa: E402
 
 
 def test_the_page_says_what_was_measured():
@@ -171,3 +172,12 @@ def test_low_rank_updates_and_full_ones_take_turns_on_the_same_rows():
     assert found["ratio"] == round(min(found["cpu"]["lora-8"]) / min(found["cpu"]["full"]), 3)
     text = "\n".join(lowrank.lowrank_written([found | {"size": "22M", "ratio": 0.9}]))
     assert "at most 0.75 **not met**" in text
+
+
+def test_instruction_tuning_takes_turns_with_trl_on_the_same_rows():
+    pytest.importorskip("trl")
+    (found,) = sft.sft(quick=True)
+    assert {arm: len(x) for arm, x in found["cpu"].items()} == {"ours": 1, "trl": 1}
+    assert found["ratio"] == round(min(found["cpu"]["trl"]) / min(found["cpu"]["ours"]), 2)
+    assert abs(found["loss"]["ours"][0] - found["loss"]["trl"][0]) < 0.5
+    assert "aim 2.0 **not met**" in sft.sft_written([found | {"ratio": 1.9}])[-1]

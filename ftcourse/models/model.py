@@ -304,6 +304,21 @@ def calibrate(
 
     return calibrate(self, task, split)
 
+# %% ../../nbs/lessons/05_models.ipynb #21c0de02
+@patch
+def chat(
+    self: Model,
+    messages,  # what the user says; a list of messages; or a list of such lists
+    **how,  # of `generate`: max_new_tokens, temperature, seed, …
+):  # what the assistant says: a text, or one for each conversation
+    """Answer with the chat template that the model was tuned with (lesson 21).
+
+    Raises `CourseError` for a model without one.
+    """
+    from ftcourse.models.chat import chat
+
+    return chat(self, messages, **how)
+
 # %% ../../nbs/lessons/05_models.ipynb #2d8da054
 @patch
 def merged(

@@ -8,11 +8,11 @@ __all__ = [
     "NO_LABEL", "TABLES", "ITEM", "NUMPY_LIST", "SEPARATORS", "HASH", "MARKS", "SAME", "ANSWER_FORM",
     "MissingColumns", "usual_texts", "not_taken", "span_columns", "quoted_columns", "parse_number", "number_cure",
     "words_of_name", "can_be_suggested", "can_be_text", "can_be_label", "are_scores", "names_are_data",
-    "several_in", "proposal", "suggest_call", "find_columns", "Formula", "type_in_words", "coding_problem",
-    "text_problem", "label_problem", "label_value", "sort_labels", "spelled", "written_list", "signs_in",
-    "split_cells", "split_cell", "seem_several", "letters", "label_places", "bare_name", "same_answers", "slips",
-    "name_classes", "truth", "listed", "read_answers", "places_of", "piece_like", "place_cure", "answer_problem",
-    "look_up", "find_answers"
+    "several_in", "proposal", "suggest_call", "kind_of_conversations", "find_columns", "Formula", "type_in_words",
+    "coding_problem", "text_problem", "label_problem", "label_value", "sort_labels", "spelled", "written_list",
+    "signs_in", "split_cells", "split_cell", "seem_several", "letters", "label_places", "bare_name", "same_answers",
+    "slips", "name_classes", "truth", "listed", "read_answers", "places_of", "piece_like", "place_cure",
+    "answer_problem", "look_up", "find_answers"
 ]
 
 # %% ../../../nbs/toolkit/columns.ipynb #2d48f4dc
@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from ...core.errors import CourseError, warn
+from ..task import TEXT_OF
 
 # %% ../../../nbs/toolkit/columns.ipynb #d3e4f5f6
 PAIRS = [
@@ -428,6 +429,17 @@ def suggest_call(columns, sample, kind, where, text=None):
     )
 
 # %% ../../../nbs/toolkit/columns.ipynb #3f2b5d93
+def kind_of_conversations(known) -> str | None:
+    "The kind of task that columns of these names are usually made for; None: no such kind."
+    names = set(known)
+    if {"chosen", "rejected"} <= names:
+        return "preference"
+    pairs = ({"prompt", "completion"}, {"prompt", "response"}, {"instruction", "output"})
+    if names & {"messages", "conversations"} or any(pair <= names for pair in pairs):
+        return "instructions"
+    return None
+
+
 def find_columns(
     columns: list,  # names of the columns that the first rows have
     where: str,  # file or data set, for the message
@@ -440,6 +452,8 @@ def find_columns(
 
     Raises `CourseError` naming the columns there are and the argument to pass.
     """
+    if kind in TEXT_OF:
+        return text, None, kind  # rows are as `as_conversations` made them
     known = {str(c).strip().lower(): c for c in reversed(columns)}
     answered = {"question", "context"} <= set(known) and {"answers", "answer"} & set(known)
     if kind == "span" or kind is None and text is None and answered:
@@ -462,6 +476,8 @@ def find_columns(
         cure = suggest_call(columns, sample, kind, where, kept)
         if not texts and given and set(given) <= set(columns):  # only the text is asked for
             cure = suggest_call([c for c in columns if c not in given], sample, "lm", where)
+        if kind is None and (written := kind_of_conversations(known)):
+            cure = f"Pass kind={written!r}, if that is what they are"
         raise MissingColumns(
             f"{where}: {'; '.join(lost)}. Its columns are {quoted_columns(columns)}. {cure}"
         )

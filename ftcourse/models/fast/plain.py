@@ -310,7 +310,8 @@ class PlainTokenizer:
     ):
         from tokenizers import Tokenizer
 
-        names = ("tokenizer.json", "tokenizer_config.json", "config.json")
+        names = ["tokenizer.json", "tokenizer_config.json", "config.json"]
+        names += ["chat_template.jinja"] * (folder / "chat_template.jinja").is_file()
         self.files = {name: (folder / name).read_text(encoding="utf-8") for name in names}
         self.backend_tokenizer = Tokenizer.from_str(self.files["tokenizer.json"])
         said = json.loads(self.files["tokenizer_config.json"])
