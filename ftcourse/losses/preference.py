@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = [
-    "LOSSES", "sequence_logps", "completion_logps", "PairLogps", "dpo_loss", "ipo_loss", "simpo_loss", "kto_loss",
-    "orpo_loss", "log1mexp", "PreferenceLoss", "first_loss"
+    "LOSSES", "sequence_logps", "picked", "completion_logps", "PairLogps", "dpo_loss", "ipo_loss", "simpo_loss",
+    "kto_loss", "orpo_loss", "log1mexp", "PreferenceLoss", "first_loss"
 ]
 
 # %% ../../nbs/lessons/23_preferences.ipynb #23a00002
@@ -30,8 +30,17 @@ def sequence_logps(
     """
     y = next_tokens(ids, supervised)
     kept = y != -100
-    logp = torch.log_softmax(logits.float(), -1).gather(-1, y.clamp(min=0)[..., None])[..., 0]
+    logp = picked(logits, y.clamp(min=0))
     return (logp * kept).sum(1), kept.sum(1)
+
+
+def picked(
+    logits: Tensor,  # (..., vocab)
+    y: Tensor,  # (...) token numbers
+) -> Tensor:  # (...) log p(y), in 32 bits at least
+    "Log-probability of one token at each position."
+    wide = torch.promote_types(logits.dtype, torch.float32)
+    return torch.log_softmax(logits, -1, dtype=wide).gather(-1, y[..., None])[..., 0]
 
 
 def completion_logps(
@@ -44,7 +53,7 @@ def completion_logps(
     y = next_tokens(batch.ids, batch.supervised)
     at = (y != -100) & batch.mask.bool()
     logits = model.forward(batch, at)
-    logp = torch.log_softmax(logits.float(), -1).gather(-1, y[at][:, None])[:, 0]
+    logp = picked(logits, y[at])
     # a table and not index_add, whose order of additions is chance on a graphics card
     table = logp.new_zeros(at.shape).masked_scatter(at, logp)
     return table.sum(1), at.sum(1)

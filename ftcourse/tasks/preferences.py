@@ -6,9 +6,9 @@
 __all__ = [
     "SORTS", "FORMS", "NOUNS", "SMALLTALK", "PROMPT", "CHOSEN", "REJECTED", "NAMES", "mood", "endings",
     "preference_rows", "preference_pairs", "pair_tokens", "pair_problem", "contradictions", "encode_pairs",
-    "usable_pairs", "pair_lengths", "longer_share", "longer_text", "joined_words", "PairBatch", "PairBatches",
-    "part_of", "half", "foreign_rows", "logps_of", "PairLoss", "check_first_loss", "without_dropout", "prepare",
-    "PairValidator", "won", "pair_keys", "weights_hash", "PreferenceReport", "reference_of", "score"
+    "begin_of", "usable_pairs", "pair_lengths", "longer_share", "longer_text", "joined_words", "PairBatch",
+    "PairBatches", "part_of", "half", "foreign_rows", "logps_of", "PairLoss", "check_first_loss", "without_dropout",
+    "prepare", "PairValidator", "won", "pair_keys", "weights_hash", "PreferenceReport", "reference_of", "score"
 ]
 
 # %% ../../nbs/lessons/23_preferences.ipynb #23a00003
@@ -257,7 +257,7 @@ def encode_pairs(
             bad[i] = what
         else:
             kept.append((i, parts))
-    told = [f"{split} row {i}: {what}" for i, what in bad.items()]
+    told = [f"{split} row {i} ({begin_of(rows[i])}): {what}" for i, what in bad.items()]
     if bad and not skip:
         raise CourseError(
             f"{task.name}: {len(bad)} of {len(rows)} pairs cannot be used (rows count from 0). "
@@ -287,6 +287,14 @@ def encode_pairs(
         source=task.split(split),
         columns=tuple(task.text),
     )
+
+
+def begin_of(
+    row: dict,
+) -> str:
+    "The beginning of a prompt, by which a row is found where rows were shuffled into splits."
+    text = row["prompt"]
+    return repr(text[:40] + "…" * (len(text) > 40))
 
 
 def usable_pairs(

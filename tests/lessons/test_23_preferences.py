@@ -131,15 +131,15 @@ def test_pairs_that_teach_nothing_are_refused_by_row_before_training():
         with pytest.raises(CourseError, match=said):
             fine_tune_model("tiny-gpt", [*good, row], kind="preference", max_steps=1)
     cut = [
-        (pair("The hotel was", " lovely" + long, " bad" + long), "row 6: it has .* would be cut"),
+        (pair("The hotel was", " lovely" + long, " bad" + long), "row 6 .*it has .* would be cut"),
         (pair("The hotel was", long + " bad.", long + " lovely."), "would be the same"),
         (pair("The hotel was" + long, " lovely.", " bad."), "its prompt has .* fills max_length"),
     ]
     for row, said in cut:
-        with pytest.raises(CourseError, match=said) as e:
-            fine_tune_model("tiny-gpt", [*good, row], kind="preference", max_steps=1)
-        assert "usable_pairs" in str(e.value)
         task = load_task({"train": [*good, row]}, kind="preference", validation=0, test=0)
+        with pytest.raises(CourseError, match=said) as e:
+            fine_tune_model("tiny-gpt", task, max_steps=1)
+        assert "usable_pairs" in str(e.value) and "'The hotel was" in str(e.value)
         mended = usable_pairs(task, gpt)
         assert len(mended.train) == 6 and any("train row 6" in n for n in mended.notes)
         assert len(encode_pairs(mended, "train", gpt.tokenizer, 128)) == 6
@@ -164,9 +164,9 @@ def test_a_task_made_by_hand_is_checked_too_and_different_texts_may_be_the_same_
 
     swapped = good[1] | {"chosen": good[1]["rejected"], "rejected": good[1]["chosen"]}
     for row, said in (
-        (good[0] | {"rejected": good[0]["chosen"]}, "row 3: both completions are the same tokens"),
-        (good[0] | {"chosen": ""}, "row 3: its chosen completion is empty"),
-        (swapped, "row 3: it prefers the completion that row 1 rejects"),
+        (good[0] | {"rejected": good[0]["chosen"]}, "row 3 .*both completions are the same tokens"),
+        (good[0] | {"chosen": ""}, "row 3 .*its chosen completion is empty"),
+        (swapped, "row 3 .*it prefers the completion that row 1 rejects"),
     ):
         with pytest.raises(CourseError, match=said):
             encode_pairs(by_hand(row), "train", gpt.tokenizer, 128)
