@@ -23,8 +23,8 @@ def recorded(self, step):
     if step.n == deadly: os.kill(os.getpid(), signal.SIGKILL)
 Run.record = recorded
 with redirect_stdout(io.StringIO()):
-    M = fine_tune_model("tiny-gpt", "preferences", rows=32, epochs=3, eval_every=2, lr=5e-4, seed=3, run=folder, train=how,
-                        preference_loss=loss, sft_weight=0.1)
+    M = fine_tune_model("tiny-gpt", "preferences", rows=32, epochs=3, eval_every=2, lr=5e-4, seed=3, run=folder,
+                        train=how, preference_loss=loss, sft_weight=0.1)
 weights = b"".join(p.detach().numpy().tobytes() for p in M.network.state_dict().values())
 kept = repr(sorted(M.info["reference"]["logps"].items())).encode()
 print(hashlib.sha256(weights + kept).hexdigest(), len(M.history.steps), round(M.history.losses[0], 6))
