@@ -46,8 +46,8 @@ def both_fall(d):
         (60, "as we imagine it", (0.9, 0.5)),
         (420, "as it went here", (0.5, 0.1)),
     ):
-        at = d.plot(x, 84, 250, 160, "before → after", "log-probability (a sketch)")
-        d.text(x + 10, 66, name, size=13, bold=True)
+        at = d.plot(x, 98, 250, 150, "before → after", "log-probability (a sketch)")
+        d.text(x, 54, name, size=13, bold=True)
         for end, kind, dashed in zip(ends, ("data", "new"), (False, True)):
             begin = 0.78 if kind == "data" else 0.72
             d.line([at(0.08, begin), at(0.72, end)], kind=kind, width=2.4, dashed=dashed)
