@@ -154,6 +154,7 @@ define(
         for split, n in (("train", 128), ("validation", 32), ("test", 100))
     },
     kind="preference",
+    replace_it=True,
 )
 
 # %% ../../nbs/lessons/23_preferences.ipynb #23a00012

@@ -174,6 +174,29 @@ def test_a_task_made_by_hand_is_checked_too_and_different_texts_may_be_the_same_
             encode_pairs(by_hand(row), "train", gpt.tokenizer, 128)
     assert len(encode_pairs(by_hand(good[0]), "train", gpt.tokenizer, 128)) == 4  # twice the same
 
+# %% nbs/lessons/23_preferences.ipynb #23a00025
+def test_a_chat_template_and_a_prompt_of_several_turns_leave_the_last_answer_as_the_completion():
+    import copy
+    import json
+
+    from ftcourse.models.load import load_model
+    from ftcourse.tasks.preferences import pair_tokens
+
+    plain = load_model("tiny-gpt").tokenizer
+    templated = copy.deepcopy(plain)
+    templated.chat_template = (
+        "{% for m in messages %}{{m['role']}}: {{m['content']}}</s>\n{% endfor %}"
+        "{% if add_generation_prompt %}assistant: {% endif %}"
+    )
+    turns = [("user", "Hello"), ("assistant", "Hi."), ("user", "How was it?")]
+    talk = json.dumps([{"role": role, "content": text} for role, text in turns])
+    row = {"prompt": talk, "chosen": "It was lovely.", "rejected": "It was bad."}
+    for tokenizer in (plain, templated):
+        prompt, chosen, rejected = pair_tokens(row, tokenizer)
+        assert "Hi." in tokenizer.decode(prompt)
+        assert tokenizer.decode(chosen).strip() == "It was lovely.</s>"
+        assert tokenizer.decode(rejected).strip() == "It was bad.</s>"
+
 # %% nbs/lessons/23_preferences.ipynb #23a00018
 def test_the_reference_is_the_model_as_it_is_given_and_the_first_loss_is_ln_2():
     import math
