@@ -5,6 +5,15 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "preference": [
+            "PairLogps",
+            "sequence_logps",
+            "dpo_loss",
+            "ipo_loss",
+            "simpo_loss",
+            "kto_loss",
+            "orpo_loss",
+        ],
         "supervised": [
             "log_softmax",
             "supervised_rows",

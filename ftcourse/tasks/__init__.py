@@ -6,6 +6,7 @@
 from ftcourse.data.load.load import as_task, load_task
 from ftcourse.tasks import glue as glue
 from ftcourse.tasks import instructions as instructions
+from ftcourse.tasks import preferences as preferences
 from ftcourse.tasks import qa as qa
 from ftcourse.tasks import sentiment as sentiment
 from ftcourse.tasks import topics as topics
