@@ -96,7 +96,7 @@ def course_map(
     return d
 
 # %% ../../../nbs/toolkit/drawings_map.ipynb #b969c257
-MODULES = ("foundations", "training", "tasks", "limits")
+MODULES = ("foundations", "training", "tasks", "limits", "rewards")
 
 
 def drawing_names(
