@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = [
     "WRITERS", "batches_of", "validation_of", "fit_max_length", "RunSetup", "writer_module", "refuse_other_kinds",
-    "set_up", "refuse_one_class", "rewarded", "fine_tune_model", "evaluate_model", "train_model"
+    "adapt", "set_up", "refuse_one_class", "rewarded", "fine_tune_model", "evaluate_model", "train_model"
 ]
 
 # %% ../nbs/lessons/01_fine_tuning.ipynb #65d7b4ab
@@ -121,6 +121,44 @@ def refuse_other_kinds(
             )
 
 
+def adapt(
+    model,  # a Model of its own; changed in place
+    hp,  # train, lora_alpha and seed are read
+) -> None:
+    """Give a model the low-rank updates that `hp.train` asks for, and take those away that it does
+    not ask for, by merging them. Raises `CourseError` for updates of another rank or kind.
+    """
+    from ftcourse.core.errors import print_once
+    from ftcourse.models.adapters.lora import add_lora, low_rank_layers, parse_train
+    from ftcourse.models.adapters.merge import merge
+
+    wanted, has = parse_train(hp.train), model.info.get("adapters", {})
+    if not wanted:
+        if low_rank_layers(model):
+            merge(model)
+            print_once(
+                f"{model.info.get('source')}: its low-rank update was merged into the weights, "
+                f"since train={hp.train!r} changes them"
+            )
+        return
+    variant, rank = wanted
+    if low_rank_layers(model):
+        (here,) = has.values()
+        if (here["rank"], here["variant"]) != (rank, variant.removeprefix("q")):
+            raise CourseError(
+                f"train={hp.train!r}: this model has an update already, "
+                f"{here['variant']}-{here['rank']}. Train that on, or merge it first: "
+                "fine_tune_model(M.merged(), …)"
+            )
+        return
+    if variant == "qlora":
+        from ftcourse.models.adapters.quantised import quantise
+
+        quantise(model)
+    plain = variant.removeprefix("q")
+    add_lora(model, rank, hp.lora_alpha, variant=plain, seed=hp.seed)
+
+
 def set_up(
     model,  # as for `fine_tune_model`; a Model given is copied
     task,  # a Task
@@ -139,6 +177,7 @@ def set_up(
     refuse_other_kinds(hp, task.kind)
     # a head that does not fit is made anew
     model = load_model(model, task=task, seed=hp.seed, dropout=hp.dropout)
+    adapt(model, hp)
     model.thresholds = None  # chosen for other weights
     model.info.pop("label_mean", None)
     if task.kind == "regress":

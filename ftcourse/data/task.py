@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "KINDS", "WRITTEN", "GRADED", "grades_of", "Task", "multi_hot"
+    "KINDS", "WRITTEN", "GRADED", "TEXT_OF", "UNLABELLED", "grades_of", "Task", "multi_hot"
 ]
 
 # %% ../../nbs/lessons/02_data.ipynb #16f48c8d
@@ -48,6 +48,14 @@ def grades_of(
         return grades
     follow = np.ptp(grades) == len(grades) - 1
     return grades if follow and grades.min() != 0 and len(grades) <= 20 else None
+
+# %% ../../nbs/lessons/02_data.ipynb #21c0de01
+TEXT_OF = {  # the text columns of kinds that begin with a prompt
+    "instructions": ("prompt", "completion"),
+    "preference": ("prompt", "chosen", "rejected"),
+    "reward": ("prompt",),
+}
+UNLABELLED = ("lm", *WRITTEN)  # kinds whose rows have no label
 
 # %% ../../nbs/lessons/02_data.ipynb #5ac2eb3b
 @dataclass(eq=False)
@@ -148,10 +156,11 @@ def keys(
     task: Task,
     split: str,  # train, validation or test
 ) -> np.ndarray:  # (rows,) uint64: equal for texts that are equal after normalisation
-    "A key for each row's text, read in batches."
+    "A key for each row's text, its prompt where it has one, read in batches."
     found = array("Q")
-    for batch in task.split(split).select_columns(list(task.text)).iter(1000):
-        found.extend(text_key(*row) for row in zip(*(batch[c] for c in task.text)))
+    columns = task.text[:1] if task.kind in TEXT_OF else task.text
+    for batch in task.split(split).select_columns(list(columns)).iter(1000):
+        found.extend(text_key(*row) for row in zip(*(batch[c] for c in columns)))
     return np.frombuffer(found, np.uint64) if len(found) else np.zeros(0, np.uint64)
 
 # %% ../../nbs/lessons/02_data.ipynb #de07e381

@@ -17,6 +17,7 @@ import numpy as np
 
 from ...core.files import file_digest
 from ..splits import text_key
+from ..task import UNLABELLED
 
 # %% ../../../nbs/toolkit/prepare.ipynb #38344fb7
 class Part:
@@ -24,10 +25,11 @@ class Part:
     the key and the code of the label, stay in memory.
     """
 
-    def __init__(self, piece, folder, n_texts):
+    def __init__(self, piece, folder, n_texts, keyed=None):  # how many of its texts are the key
         import pyarrow as pa
 
         self.piece = piece
+        self.keyed = keyed
         self.path = folder / f"{uuid4().hex}.rows"
         self.held = []
         self.keys = array("Q")
@@ -39,7 +41,7 @@ class Part:
         self.writer = pa.ipc.new_stream(self.sink, self.schema)
 
     def add(self, line, texts, code, value=None, answers=None):
-        self.keys.append(text_key(*texts))
+        self.keys.append(text_key(*texts[: self.keyed]))
         self.codes.append(code)
         if value is not None:
             self.values.append(value)
@@ -115,7 +117,7 @@ def features_of(prep, unlabelled=False):
     own = {}
     if unlabelled:
         own = {free_name("split", prep.text): Value("string")}
-    elif prep.kind != "lm":
+    elif prep.kind not in UNLABELLED:
         own = {prep.label: label[prep.kind]()}
     own = {c: Value("string") for c in prep.text} | own
     return Features(own | {free_name("line", own): Value("int64")})

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from ...core.errors import CourseError, warn
+from ..task import TEXT_OF
 
 # %% ../../../nbs/toolkit/columns.ipynb #d3e4f5f6
 PAIRS = [
@@ -440,6 +441,8 @@ def find_columns(
 
     Raises `CourseError` naming the columns there are and the argument to pass.
     """
+    if kind in TEXT_OF:
+        return text, None, kind  # rows are as `as_conversations` made them
     known = {str(c).strip().lower(): c for c in reversed(columns)}
     answered = {"question", "context"} <= set(known) and {"answers", "answer"} & set(known)
     if kind == "span" or kind is None and text is None and answered:

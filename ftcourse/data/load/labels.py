@@ -57,7 +57,7 @@ from .readers import FORMATS
 from .sources import count_splits, pieces_by_column, split_column
 from ..problems import BadRows, Problem
 from ..splits import SPLITS
-from ..task import grades_of
+from ..task import TEXT_OF, UNLABELLED, grades_of
 
 # %% ../../../nbs/toolkit/prepare.ipynb #6a0c13b3
 @dataclass
@@ -132,7 +132,7 @@ def multi_hot_labels(row, columns):
 # %% ../../../nbs/toolkit/prepare.ipynb #c87bd7d2
 def read_label(prep, row, texts, piece):
     "(code, number, answers, problem) of a row. Code -1: it has no label."
-    if prep.kind == "lm":
+    if prep.kind in UNLABELLED:
         return 0, None, None, None
     if prep.kind == "span":
         answers, wrong = find_answers(row, texts[1], prep.label)
@@ -180,7 +180,7 @@ MANY_VALUES = 20_000  # of a column of classes
 
 def read_labels(prep, piece, chunk):
     "(codes, numbers or None) of the rows of a chunk; None where a label has to be looked at."
-    if prep.kind == "lm" or prep.label not in chunk.names:
+    if prep.kind in UNLABELLED or prep.label not in chunk.names:
         different, which = [None], np.zeros(len(chunk.lines), np.int32)
     else:
         column = chunk.columns[chunk.names.index(prep.label)].dictionary_encode()
@@ -252,7 +252,9 @@ def one_by_one(prep, part, items):
 # %% ../../../nbs/toolkit/prepare.ipynb #29cf8cde
 def read_piece(prep, piece, rows, head, found):
     "Read one piece into a `Part`; what is wrong with a row is added to `found`."
-    part = Part(piece, prep.folder, len(prep.text))
+    # a prompt stays in one split, whatever answers it has
+    keyed = 1 if prep.kind in TEXT_OF else None
+    part = Part(piece, prep.folder, len(prep.text), keyed)
     prep.parts.append(part)
     lost = [c for c in prep.text if not any(c in row for row in head)]
     if lost:
@@ -827,7 +829,7 @@ def decide_labels(
         for p in prep.parts:  # a code of its own for -1
             p.codes = np.where(np.asarray(p.values) == -1, np.int32(1), p.codes)
         hide_silent_splits(prep, 1, "every score is -1, so they are taken as not labelled")
-    if prep.kind in ("lm", "span", "regress"):
+    if prep.kind in (*UNLABELLED, "span", "regress"):
         for p in prep.parts:
             p.ids = np.minimum(p.codes, 0)
         return

@@ -21,12 +21,13 @@ from ...core.settings import cache_folder
 from .arrow import write_splits
 from .assign import assign_splits, check_splits
 from .columns import MissingColumns
+from .conversations import as_conversations, finish_conversations
 from .labels import Preparation, decide_labels, read_pieces
 from .readers import reading_as
 from .sources import is_one_table, named_tasks, open_source
 from ..problems import BadRows
 from ..splits import SPLITS
-from ..task import KINDS, Task
+from ..task import KINDS, TEXT_OF, WRITTEN, Task
 
 # %% ../../../nbs/lessons/02_data.ipynb #4fbdfac6
 def by_position(text, label):
@@ -57,7 +58,10 @@ def changed_keywords(given: dict) -> dict:
 
 # %% ../../../nbs/lessons/02_data.ipynb #c0ffee31
 KEYWORDS = {  # of `load_task`: (what is right, what to give)
-    "kind": (lambda x: x in KINDS, f"one of {', '.join(map(repr, KINDS))}"),
+    "kind": (
+        lambda x: x in (*KINDS, *WRITTEN),
+        f"one of {', '.join(map(repr, (*KINDS, *WRITTEN)))}",
+    ),
     "split": (lambda x: x in SPLITS, f"one of {', '.join(map(repr, SPLITS))}"),
     "revision": (lambda x: isinstance(x, str), "the revision of a hub data set"),
     "text": (
@@ -137,7 +141,9 @@ def load_task(
     *,
     text=None,  # text column, or a pair of them; by position (from 0) in a file without a header
     label=None,  # label column; a list of 0/1 columns for multilabel
-    kind=None,  # classify, multilabel, regress, span or lm; found out where it can be
+    # classify, multilabel, regress, span or lm, found out where it can be; instructions, preference
+    # or reward
+    kind=None,
     labels=None,  # class names in order, or {value in the data: name}
     # "error": refuse, naming every bad row; "skip": load the rest and keep the list in
     # task.problems
@@ -188,6 +194,8 @@ def load_task(
     how = {"columns": columns or positions, "sep": sep, "quoted": quoted, "pattern": pattern}
     with reading_as(encoding):
         src = open_source(source, how, revision, seed)
+        if kind in TEXT_OF:
+            src, text, label, layouts = as_conversations(src, kind, text, label or labels)
         prep = Preparation(
             src,
             data_cache(),
@@ -199,6 +207,8 @@ def load_task(
         )
         try:
             read_pieces(prep)
+            if kind in TEXT_OF:
+                finish_conversations(prep, layouts)
             decide_labels(prep)
             if prep.problems and on_bad == "error":
                 raise BadRows(prep.problems, src.name)
@@ -213,7 +223,7 @@ def load_task(
         name=Path(src.name).name,
         kind=prep.kind,
         splits=DatasetDict(splits),
-        text=prep.text,
+        text=TEXT_OF.get(prep.kind, prep.text),
         label=prep.label,
         labels=prep.labels,
         declared=prep.declared or "train" in splits,
