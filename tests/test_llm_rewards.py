@@ -69,8 +69,9 @@ def trainer(completions, tmp_path_factory):
     )
     made.current_gradient_accumulation_steps = made.args.steps_per_generation = 1
 
-    def asked(loss_type, beta, epsilon=0.2, epsilon_high=None, delta=None):
+    def asked(loss_type, beta, times_ratio=True, epsilon=0.2, epsilon_high=None, delta=None):
         made.loss_type, made.beta, made.args.delta = loss_type, beta, delta
+        made.args.use_bias_correction_kl = times_ratio
         made.epsilon_low, made.epsilon_high = epsilon, epsilon if epsilon_high is None else epsilon_high
         network.train(False)
         return made
@@ -85,10 +86,17 @@ def gradient(network, loss):
 
 
 @pytest.mark.parametrize("kind", LOSSES)
-@pytest.mark.parametrize("beta, clip", [(0.0, {}), (0.2, {"epsilon": 0.1, "epsilon_high": 0.3, "delta": 1.5})])
-def test_a_policy_loss_and_its_gradient_equal_trl(completions, trainer, kind, beta, clip):
+@pytest.mark.parametrize(
+    "beta, times_ratio, clip",
+    [
+        (0.0, True, {}),
+        (0.2, True, {"epsilon": 0.1, "epsilon_high": 0.3, "delta": 1.5}),
+        (0.2, False, {"epsilon_high": 0.28}),
+    ],
+)
+def test_a_policy_loss_and_its_gradient_equal_trl(completions, trainer, kind, beta, times_ratio, clip):
     network, fixed, mask, logps = completions
-    theirs = trainer(loss_type=kind, beta=beta, **clip)
+    theirs = trainer(kind, beta, times_ratio, **clip)
     their_loss = theirs._compute_loss(network, dict(fixed))
     their_gradient = gradient(network, their_loss)
     total, count = policy_loss(
@@ -101,6 +109,7 @@ def test_a_policy_loss_and_its_gradient_equal_trl(completions, trainer, kind, be
         ceiling=clip.get("delta"),
         reference=fixed["ref_per_token_logps"],
         beta=beta,
+        kl_times_ratio=times_ratio,
         normalise=kind,
         max_tokens=MAX_TOKENS,
     )
@@ -114,7 +123,7 @@ def test_the_first_loss_of_an_update_is_zero_or_nearly_and_its_gradient_is_not(c
     network, fixed, mask, logps = completions
     fixed = {k: v for k, v in fixed.items() if k != "old_per_token_logps"}
     fixed["advantages"] = group_advantages(torch.tensor([[1.0, 0.0, 3.0], [0.0, 2.0, 2.0]])).flatten()
-    theirs = trainer(loss_type="grpo", beta=0.0)._compute_loss(network, dict(fixed))
+    theirs = trainer("grpo", 0.0)._compute_loss(network, dict(fixed))
     total, count = policy_loss(logps(), fixed["advantages"].double(), mask, normalise="grpo")
     assert abs(theirs.item()) < 1e-6
     assert abs((total / count).item()) < 1e-6

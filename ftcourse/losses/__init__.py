@@ -5,6 +5,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "policy": ["group_advantages", "kl_estimate", "leave_one_out", "policy_loss"],
         "supervised": [
             "log_softmax",
             "supervised_rows",

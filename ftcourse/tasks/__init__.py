@@ -6,6 +6,7 @@
 from ftcourse.data.load.load import as_task, load_task
 from ftcourse.tasks import glue as glue
 from ftcourse.tasks import qa as qa
+from ftcourse.tasks import rewards as rewards
 from ftcourse.tasks import sentiment as sentiment
 from ftcourse.tasks import topics as topics
 from ftcourse.tasks.base import TASKS, Definition, define, real_data
