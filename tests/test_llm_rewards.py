@@ -106,7 +106,7 @@ def test_a_policy_loss_and_its_gradient_equal_trl(completions, trainer, kind, be
         fixed["old_per_token_logps"],
         low=clip.get("epsilon", 0.2),
         high=clip.get("epsilon_high"),
-        ceiling=clip.get("delta"),
+        ceiling=clip.get("delta", float("inf")),
         reference=fixed["ref_per_token_logps"],
         beta=beta,
         kl_times_ratio=times_ratio,

@@ -4,17 +4,17 @@
 
 # %% auto #0
 __all__ = [
-    "NORMALISATIONS", "group_advantages", "leave_one_out", "kl_estimate", "normalised", "check_shapes",
-    "policy_loss"
+    "NORMALISATIONS", "group_advantages", "policy_loss", "kl_estimate", "leave_one_out", "normalised",
+    "check_shapes"
 ]
 
-# %% ../../nbs/lessons/24_rewards.ipynb #24a00004
+# %% ../../nbs/lessons/24_rewards.ipynb #24a0003f
 import torch
 from torch import Tensor
 
 from ..core.errors import CourseError
 
-# %% ../../nbs/lessons/24_rewards.ipynb #24a00005
+# %% ../../nbs/lessons/24_rewards.ipynb #24a00011
 def group_advantages(
     rewards: Tensor,  # (prompts, completions)
     scale: bool = True,  # divide by the standard deviation of the group
@@ -25,17 +25,35 @@ def group_advantages(
     centred = rewards - rewards.mean(1, keepdim=True)
     return centred / (rewards.std(1, keepdim=True) + 1e-4) if scale else centred
 
-# %% ../../nbs/lessons/24_rewards.ipynb #24a00006
-def leave_one_out(
-    rewards: Tensor,  # (prompts, completions)
-) -> Tensor:  # (prompts, completions)
-    """Each reward less the mean of the *other* rewards of its prompt (RLOO, Ahmadian et al. 2024,
-    §2.2): `n / (n - 1)` times what `group_advantages` gives without `scale`.
-    """
-    n = rewards.shape[1]
-    return (rewards - rewards.mean(1, keepdim=True)) * (n / (n - 1))
+# %% ../../nbs/lessons/24_rewards.ipynb #24a00016
+def policy_loss(
+    logps: Tensor,  # (completions, tokens) log-probabilities of the sampled tokens, with gradient
+    advantages: Tensor,  # (completions,), of a group (GRPO, Shao et al. 2024)
+    mask: Tensor,  # (completions, tokens) bool: the tokens of a completion, its end included
+    old: Tensor | None = None,  # as logps, when they were sampled; None: this is the first update
+    *,
+    low: float = 0.2,  # ratios below 1 - low are pushed no lower (PPO, Schulman et al. 2017, §3)
+    high: float | None = None,  # above 1 + high no higher (DAPO, Yu et al. 2025); None: as low
+    ceiling: float = float("inf"),  # no ratio counts for more, also on its way down (INTELLECT-2)
+    reference: Tensor | None = None,  # as logps, of the model before the run; for beta
+    beta: float = 0.0,  # weight of the distance from it
+    kl_times_ratio: bool = True,  # as in DeepSeek-V3.2; False: as in GRPO at first
+    normalise: str = "dapo",  # see `normalised`
+    max_tokens: int | None = None,  # that a completion may have; for "dr_grpo"
+) -> tuple[Tensor, int]:  # a sum, and what it is to be divided by
+    "`-min(ratio · A, clip(ratio) · A) + beta · KL` of each token; `ratio = exp(logps - old)`."
+    check_shapes(logps, advantages, mask, old, reference, beta)
+    drop = lambda x: x.masked_fill(~mask, 0.0)
+    logps, a = drop(logps), advantages[:, None]
+    ratio = (logps - (logps.detach() if old is None else drop(old))).exp()
+    clipped = ratio.clamp(1 - low, 1 + (low if high is None else high))
+    losses = -torch.minimum(ratio.clamp(max=ceiling) * a, clipped * a)
+    if beta:
+        distance = kl_estimate(logps, drop(reference))
+        losses = losses + beta * distance * (ratio if kl_times_ratio else 1.0)
+    return normalised(drop(losses), mask, normalise, max_tokens)
 
-# %% ../../nbs/lessons/24_rewards.ipynb #24a00007
+# %% ../../nbs/lessons/24_rewards.ipynb #24a00023
 def kl_estimate(
     logps: Tensor,  # of sampled tokens, under the policy that sampled them
     reference: Tensor,  # of the same tokens, under the model before the run
@@ -46,7 +64,17 @@ def kl_estimate(
     d = reference - logps
     return d.exp() - d - 1
 
-# %% ../../nbs/lessons/24_rewards.ipynb #24a00008
+# %% ../../nbs/lessons/24_rewards.ipynb #24a00041
+def leave_one_out(
+    rewards: Tensor,  # (prompts, completions)
+) -> Tensor:  # (prompts, completions)
+    """Each reward less the mean of the *other* rewards of its prompt (RLOO, Ahmadian et al. 2024,
+    §2.2): `n / (n - 1)` times what `group_advantages` gives without `scale`.
+    """
+    n = rewards.shape[1]
+    return (rewards - rewards.mean(1, keepdim=True)) * (n / (n - 1))
+
+# %% ../../nbs/lessons/24_rewards.ipynb #24a00044
 NORMALISATIONS = ("dapo", "bnpo", "grpo", "dr_grpo")
 
 
@@ -78,7 +106,7 @@ def normalised(
         raise CourseError("normalise='dr_grpo' divides by max_tokens: say how many there may be")
     return losses.sum(), len(losses) * max_tokens
 
-# %% ../../nbs/lessons/24_rewards.ipynb #24a00009
+# %% ../../nbs/lessons/24_rewards.ipynb #24a00045
 def check_shapes(logps, advantages, mask, old, reference, beta: float) -> None:
     "Raise `CourseError` for what `policy_loss` cannot compute with."
     shape = tuple(logps.shape)
@@ -103,34 +131,3 @@ def check_shapes(logps, advantages, mask, old, reference, beta: float) -> None:
             f"beta={beta:g} pulls towards the model before the run: give reference=, its "
             "log-probabilities of the same tokens"
         )
-
-# %% ../../nbs/lessons/24_rewards.ipynb #24a0000a
-def policy_loss(
-    logps: Tensor,  # (completions, tokens) log-probabilities of the sampled tokens, with gradient
-    advantages: Tensor,  # (completions,)
-    mask: Tensor,  # (completions, tokens) bool: the tokens of a completion, its end included
-    old: Tensor | None = None,  # as `logps`, when they were sampled; None: this is the first update
-    *,
-    low: float = 0.2,  # ratios below 1 - low are not lowered further
-    high: float | None = None,  # those above 1 + high are not raised further; None: as `low`
-    ceiling: float | None = None,  # the largest ratio that counts, also where it is to fall
-    reference: Tensor | None = None,  # as `logps`, of the model before the run; for beta
-    beta: float = 0.0,  # weight of the distance from it
-    normalise: str = "dapo",  # see `normalised`
-    max_tokens: int | None = None,  # that a completion may have; for "dr_grpo"
-) -> tuple[Tensor, int]:  # a sum, and what it is to be divided by
-    """`-min(ratio · A, clip(ratio) · A) + beta · KL` for each token; `ratio = exp(logps - old)`.
-
-    PPO's objective (Schulman et al. 2017, §3) with A from a group (GRPO, Shao et al. 2024);
-    `high` above `low` after DAPO (Yu et al. 2025); `ceiling` after INTELLECT-2 (2025).
-    """
-    check_shapes(logps, advantages, mask, old, reference, beta)
-    drop = lambda x: x.masked_fill(~mask, 0.0)
-    logps = drop(logps)
-    ratio = (logps - (logps.detach() if old is None else drop(old))).exp()
-    clipped = ratio.clamp(1 - low, 1 + (low if high is None else high))
-    a = advantages[:, None]
-    free = ratio if ceiling is None else ratio.clamp(max=ceiling)
-    objective = torch.minimum(free * a, clipped * a)
-    penalty = beta * kl_estimate(logps, drop(reference)) if beta else 0.0
-    return normalised(drop(penalty - objective), mask, normalise, max_tokens)

@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = [
     "FRAMES", "prompts", "checked_reward", "prompt_ids", "prompts_of", "tokens_for", "without_dropout",
-    "sampled_logps", "Sample", "sample", "RewardLoss", "writes", "first_look", "prepare", "pass_at", "RewardReport",
-    "text_loss", "world_texts", "score", "add_mean", "reward_scores", "distance", "remarks", "prompt_rows",
-    "opinion_words", "plain_words", "positive_words", "both_sides", "on_topic"
+    "sampled_logps", "starts_as_base", "start_logps", "Sample", "sample", "RewardLoss", "writes", "first_look",
+    "prepare", "pass_at", "RewardReport", "text_loss", "world_texts", "score", "add_mean", "reward_scores",
+    "distance", "remarks", "prompt_rows", "opinion_words", "plain_words", "positive_words", "both_sides", "on_topic"
 ]
 
 # %% ../../nbs/toolkit/rewards.ipynb #24b00003
@@ -149,6 +149,41 @@ def sampled_logps(
     return logits.new_zeros(mask.shape).masked_scatter(mask, found), mask
 
 # %% ../../nbs/toolkit/rewards.ipynb #24b00009
+def starts_as_base(
+    model,  # a Model
+) -> bool:
+    "Whether all that will be trained are updates of low rank, and all of them are still zero."
+    from ftcourse.models.adapters.lora import low_rank_layers
+
+    layers = low_rank_layers(model)
+    learn = [n for n, p in model.quick_network.named_parameters() if p.requires_grad]
+    return (
+        bool(layers)
+        and all(".updates." in n for n in learn)
+        and not any(bool(m.updates[m.active].delta().any()) for m in layers.values() if m.active)
+    )
+
+
+def start_logps(
+    model,  # a Model that writes
+    start,  # the Model before the run; None: `model` without its updates of low rank
+    prompts: list[list[int]],
+    written: list[list[int]],
+    temperature: float = 1.0,
+):  # (completions, tokens)
+    "Log-probabilities of sampled tokens under the model before the run, without gradient."
+    from contextlib import nullcontext
+
+    import torch
+
+    from ftcourse.models.adapters.lora import without_update
+
+    there = start or model
+    off = nullcontext() if start else without_update(model)
+    with torch.no_grad(), off, without_dropout(there.quick_network):
+        return sampled_logps(there, prompts, written, temperature)[0]
+
+# %% ../../nbs/toolkit/rewards.ipynb #24b0000a
 @dataclass
 class Sample:
     "Completions of some prompts, and what they are worth."
@@ -211,7 +246,7 @@ def sample(
         rewards.append(checked_reward(reward, row[column], g.text, row, number))
     return Sample(rows, written, np.reshape(rewards, (len(rows), completions)))
 
-# %% ../../nbs/toolkit/rewards.ipynb #24b0000a
+# %% ../../nbs/toolkit/rewards.ipynb #24b0000b
 class RewardLoss:
     """The loss of a batch of prompts, as (sum, count): it samples completions and rewards them.
 
@@ -228,7 +263,9 @@ class RewardLoss:
         self.max_new_tokens, self.beta = tokens_for(model, hp), hp.beta or 0.0
         self.normalise = hp.policy_loss
         self.log, self.idle = [], []  # lists: a run folder's fingerprint leaves them out
-        self.reference = [model.copy()] if self.beta else []
+        # an update of low rank that has just begun: without it the model is as it was
+        self.adapter_off = bool(self.beta) and starts_as_base(model)
+        self.reference = [model.copy()] if self.beta and not self.adapter_off else []
         self.split = [task.train]
         self.stamp = repr(list(islice(task.train, 1000)))  # what a reward may compare with
         for twin in self.reference:
@@ -248,7 +285,7 @@ class RewardLoss:
         )
         with without_dropout(model.quick_network):
             logps, mask = sampled_logps(model, several, written, self.temperature)
-        reference = self.before(several, written)
+        reference = self.before(model, several, written)
         self.note(found, logps.detach(), mask, reference)
         return policy_loss(
             logps,
@@ -266,13 +303,12 @@ class RewardLoss:
         how["completions"] = self.completions
         return sample(model, prompts, rows, self.split[0], self.column, self.reward, **how)
 
-    def before(self, prompts, written):
-        "Log-probabilities of the tokens under the model as it was before the run."
-        import torch
-
-        for twin in self.reference:
-            with torch.no_grad(), without_dropout(twin.quick_network):
-                return sampled_logps(twin, prompts, written, self.temperature)[0]
+    def before(self, model, prompts, written):
+        "Log-probabilities under the model as it was before the run; None without beta."
+        if not self.beta:
+            return None
+        start = self.reference[0] if self.reference else None
+        return start_logps(model, start, prompts, written, self.temperature)
 
     def note(self, found: Sample, logps, mask, reference) -> None:
         "Write down what a batch was worth, and say where nothing is to be learned any more."
@@ -295,7 +331,7 @@ class RewardLoss:
                 "from worse, harder or easier prompts, more completions, or a higher temperature"
             )
 
-# %% ../../nbs/toolkit/rewards.ipynb #24b0000c
+# %% ../../nbs/toolkit/rewards.ipynb #24b0000d
 def writes(
     model,  # a Model
     task: Task,  # of kind reward
@@ -382,7 +418,7 @@ def prepare(
 
     return batches, loss, validate
 
-# %% ../../nbs/toolkit/rewards.ipynb #24b0000e
+# %% ../../nbs/toolkit/rewards.ipynb #24b0000f
 def pass_at(
     right: int,  # completions with a 1
     n: int,  # completions
@@ -427,7 +463,7 @@ class RewardReport:
 
         return html_table(self.lines()) + "".join(f"<p>{escape(x)}</p>" for x in self.notes)
 
-# %% ../../nbs/toolkit/rewards.ipynb #24b0000f
+# %% ../../nbs/toolkit/rewards.ipynb #24b00010
 def text_loss(
     model,  # a Model of kind lm
     texts: list[str],
@@ -449,7 +485,7 @@ def world_texts(n: int = 60, seed: int = 99) -> tuple:
     "Documents of the built-in world that no pretraining has seen."
     return tuple(str(getattr(d, "text", d)) for d in islice(documents(n, seed=seed), n))
 
-# %% ../../nbs/toolkit/rewards.ipynb #24b00010
+# %% ../../nbs/toolkit/rewards.ipynb #24b00011
 def score(
     model,  # a Model that writes
     task: Task,  # of kind reward
@@ -459,7 +495,9 @@ def score(
     batch_size: int = 64,  # prompts at a time
     seed: int = 0,  # of the completions
     completions: int | None = None,  # for each prompt; None: as in training
-    start=None,  # the Model before the run: the distance from it is scored too
+    # the Model before the run: the distance from it is scored too; None: as far as an update of low
+    # rank has moved it, where it has one
+    start=None,
     held_out=None,  # texts whose loss is scored; None: of the built-in world, for its prompts
 ) -> RewardReport:
     """Mean reward of sampled completions, with what a reward does not see: their distance from
@@ -468,6 +506,8 @@ def score(
     The reward is the task's, else that of the model's run. Raises `CourseError` without one.
     """
     from dataclasses import replace
+
+    from ftcourse.models.adapters.lora import low_rank_layers
 
     if task.reward is None:
         task = replace(task, reward=model.info.get("reward"))
@@ -491,7 +531,7 @@ def score(
         np.concatenate([f.rewards for f in found]),
     )
     scores, intervals = reward_scores(whole)
-    if start is not None:
+    if start is not None or low_rank_layers(model):
         kl = np.concatenate([distance(model, start, f.written, n, hp.temperature) for f in found])
         add_mean(scores, intervals, "KL to the start, nats per token", kl)
     if held_out is None and task.name == "prompts":
@@ -502,7 +542,7 @@ def score(
         f"{task.name}/{split}", scores, intervals, whole.rewards, whole.written, remarks(whole)
     )
 
-# %% ../../nbs/toolkit/rewards.ipynb #24b00011
+# %% ../../nbs/toolkit/rewards.ipynb #24b00012
 def add_mean(scores: dict, intervals: dict, name: str, values) -> None:
     "A mean over prompts, and its interval where there is more than one."
     from ftcourse.metrics.intervals import mean_interval
@@ -540,13 +580,10 @@ def distance(model, start, written: list, n: int, temperature: float) -> np.ndar
     from ftcourse.losses.policy import kl_estimate
 
     prompts, ids = [g.prompt_ids for g in written], [g.ids for g in written]
-    found = []
-    for m in (model, start):
-        with torch.no_grad(), without_dropout(m.quick_network):
-            logps, mask = sampled_logps(m, prompts, ids, temperature)
-            found.append(logps.cpu())
-    mask = mask.cpu()
-    kl = kl_estimate(*found) * mask
+    with torch.no_grad(), without_dropout(model.quick_network):
+        logps, mask = sampled_logps(model, prompts, ids, temperature)
+    before = start_logps(model, start, prompts, ids, temperature)
+    kl, mask = (kl_estimate(logps, before) * mask).cpu(), mask.cpu()
     groups = lambda x: x.sum(1).view(-1, n).sum(1)
     return (groups(kl) / groups(mask)).numpy()
 
@@ -566,7 +603,7 @@ def remarks(found: Sample) -> list[str]:
         )
     return said
 
-# %% ../../nbs/toolkit/rewards.ipynb #24b00013
+# %% ../../nbs/toolkit/rewards.ipynb #24b00014
 FRAMES = ("The {a} {was}", "I found the {a}", "We thought the {a} {was}")
 
 
@@ -596,7 +633,7 @@ prompts = define(
     kind="reward",
 )
 
-# %% ../../nbs/toolkit/rewards.ipynb #24b00014
+# %% ../../nbs/toolkit/rewards.ipynb #24b00015
 @cache
 def opinion_words() -> tuple[frozenset, frozenset]:  # positive, negative
     "The words of the built-in world that say what somebody thinks."
