@@ -16,7 +16,7 @@ from ..models.pooling import HEADS, STARTS, sentence_pooling
 from ..models.towers import has_towers
 
 WIDTH, RATE, RATES = 384, 1e-4, (2e-5, 1e-3)  # measured with a model of this width
-LORA_RATE = 3e-3  # above it a decoder forgets what it knew
+LORA_RATE = 1e-3  # above it a decoder forgets what it knew (measure/adapters.md)
 LONGEST = 256  # tokens of an example: attention's memory grows with their square
 
 

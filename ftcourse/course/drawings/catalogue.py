@@ -30,9 +30,9 @@ PARTS = {
     ),
     "Tasks": ("Sentiment", "Topics", "Answers", "GLUE", "The Trainer"),
     "Limits": ("How much data", "Overfitting", "Interpretability"),
-    "Language models": (
+    "Today": (
         "LoRA",
-        "Quantised bases",
+        "Quantisation",
         "Instructions",
         "Generations",
         "Preferences",
@@ -43,7 +43,7 @@ ABOUT = {
     "Foundations": ("every part,", "built by hand"),
     "Tasks": ("what it is", "used for"),
     "Limits": ("what it can", "and cannot"),
-    "Language models": ("as large ones", "are tuned now"),
+    "Today": ("large models,", "in miniature"),
 }
 STATIONS = {
     n: (title, part)
@@ -96,7 +96,7 @@ def course_map(
     return d
 
 # %% ../../../nbs/toolkit/drawings_map.ipynb #b969c257
-MODULES = ("foundations", "training", "tasks", "limits", "rewards")
+MODULES = ("foundations", "training", "tasks", "limits", "adapters", "rewards")
 
 
 def drawing_names(

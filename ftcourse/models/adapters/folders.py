@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ...core import __version__
-from ...core.errors import CourseError, print_once
+from ...core.errors import CourseError, print_once, saying_nothing
 from .base import backbone, base_hash, note_base, tensors_hash
 from .lora import (
     VARIANTS,
@@ -305,6 +305,11 @@ def load_adapter(
         for n, t in rest.items():
             own[n].copy_(t)
     model.new = tuple(n for n in model.new if n not in rest)
+    if model.new:
+        raise CourseError(
+            f"the adapter in {folder} has no trained head ({', '.join(model.new)}), so its answers "
+            "would be random: it was saved without modules_to_save. Train it again with the head"
+        )
     note_base(model)
     use_update(network, name)
     freeze_base(network)
@@ -438,7 +443,8 @@ def load_adapted(
             )
         labels = [f"LABEL_{i}" for i in range(len(heads[-1]))]
     try:
-        model = load_model(base, head=kind, labels=labels, revision=revision, **options)
+        with saying_nothing():  # that the head is new: it is in the adapter
+            model = load_model(base, head=kind, labels=labels, revision=revision, **options)
     except CourseError as e:
         raise CourseError(f"the base of the adapter in {folder}: {e}") from None
     if quantised := note.get("quantised"):

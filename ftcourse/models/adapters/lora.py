@@ -120,6 +120,11 @@ class LowRank(nn.Module):
         y = y * (u.lora_magnitude / self.norms(u))
         return y if bias is None else y + bias
 
+    def rescales(self) -> bool:
+        "Whether the update that is used changes the lengths of rows, as DoRA does."
+        used = self.active is not None and self.updates[self.active]
+        return bool(used) and used.lora_magnitude is not None
+
     def norms(self, update: Update) -> Tensor:  # (outputs,)
         "Lengths of the rows of the updated matrix; no gradient goes through them."
         return (base_weight(self.base) + update.delta()).norm(dim=1).detach()
