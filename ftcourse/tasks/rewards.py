@@ -481,7 +481,7 @@ def text_loss(
 
 
 @cache
-def world_texts(n: int = 60, seed: int = 99) -> tuple:
+def world_texts(n: int = 30, seed: int = 99) -> tuple:
     "Documents of the built-in world that no pretraining has seen."
     return tuple(str(getattr(d, "text", d)) for d in islice(documents(n, seed=seed), n))
 
@@ -567,8 +567,8 @@ def reward_scores(found: Sample) -> tuple[dict, dict]:  # scores, intervals
             scores[f"pass@{k}"] = float(values.mean())
             intervals[f"pass@{k}"] = fraction_interval(values)
     each = lambda values: np.reshape(values, (len(found.rows), n)).mean(1)
-    cut = np.array([g.finished == "length" for g in found.written], float)
-    add_mean(scores, intervals, "truncated", each(cut))
+    cut = each(np.array([g.finished == "length" for g in found.written], float))
+    scores["truncated"], intervals["truncated"] = float(cut.mean()), fraction_interval(cut)
     add_mean(scores, intervals, "tokens", each([len(g.ids) for g in found.written]))
     return scores, intervals
 

@@ -22,7 +22,15 @@ def few(n=12):
     return replace(task, splits=splits)
 
 
-SMALL = dict(max_steps=2, batch_size=2, completions=4, max_new_tokens=6, lr=1e-3)
+SMALL = dict(
+    max_steps=2,
+    warmup=0,
+    schedule="constant",
+    batch_size=2,
+    completions=4,
+    max_new_tokens=6,
+    lr=1e-3,
+)
 
 # %% nbs/toolkit/rewards.ipynb #24b00018
 def test_a_run_on_rewards_goes_through_the_verbs_and_its_log_says_how():
@@ -107,6 +115,7 @@ def test_scores_of_zeros_and_ones_are_those_counted_by_hand():
     assert report["KL to the start, nats per token"] == pytest.approx(0, abs=1e-6)
     whole = [g.finished == "length" for g in report.written]
     assert report["truncated"] == pytest.approx(sum(whole) / len(whole))
+    assert 0 <= report.intervals["truncated"][0] <= report.intervals["truncated"][1] <= 1
     assert "pass@1" in str(report)
     assert "<table" in report._repr_html_()
 
