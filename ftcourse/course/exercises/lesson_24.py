@@ -219,6 +219,9 @@ ex3 = Exercise(
             lambda ratio, advantage, low, high: (
                 ratio < 1 + high if advantage > 0 else ratio > 1 - low
             ),
+            lambda ratio, advantage, low, high: (
+                advantage == 0 or still_pushed(ratio, advantage, low, high)
+            ),
         ],
         "Your signs are turned round: a positive advantage pushes the ratio up.": (
             lambda ratio, advantage, low, high: (
