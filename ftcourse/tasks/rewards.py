@@ -181,7 +181,7 @@ def start_logps(
     there = start or model
     off = nullcontext() if start else without_update(model)
     with torch.no_grad(), off, without_dropout(there.quick_network):
-        return sampled_logps(there, prompts, written, temperature)[0]
+        return sampled_logps(there, prompts, written, temperature)[0].to(model.device)
 
 # %% ../../nbs/toolkit/rewards.ipynb #24b0000a
 @dataclass
@@ -269,7 +269,7 @@ class RewardLoss:
         self.split = [task.train]
         self.stamp = repr(list(islice(task.train, 1000)))  # what a reward may compare with
         for twin in self.reference:
-            twin.network.requires_grad_(False)
+            twin.quick_network.requires_grad_(False)
 
     def __call__(self, model, batch):
         import torch
@@ -308,6 +308,8 @@ class RewardLoss:
         if not self.beta:
             return None
         start = self.reference[0] if self.reference else None
+        if start and start.device != model.device:
+            start.to(model.device)
         return start_logps(model, start, prompts, written, self.temperature)
 
     def note(self, found: Sample, logps, mask, reference) -> None:
@@ -495,6 +497,7 @@ def score(
     batch_size: int = 64,  # prompts at a time
     seed: int = 0,  # of the completions
     completions: int | None = None,  # for each prompt; None: as in training
+    max_new_tokens: int | None = None,  # of a completion; None: as in training
     # the Model before the run: the distance from it is scored too; None: as far as an update of low
     # rank has moved it, where it has one
     start=None,
@@ -513,7 +516,7 @@ def score(
         task = replace(task, reward=model.info.get("reward"))
     writes(model, task)
     hp = model.info.get("hyperparameters") or HyperParams()
-    n, room = completions or hp.completions, tokens_for(model, hp)
+    n, room = completions or hp.completions, max_new_tokens or tokens_for(model, hp)
     prompts = prompts_of(model, task, split, room)
     chosen = list(range(len(prompts)))
     if rows is not None and rows < len(prompts):

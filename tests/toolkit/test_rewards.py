@@ -3,6 +3,7 @@ from ftcourse.tasks.rewards import both_sides
 from ftcourse.tasks.rewards import on_topic
 from ftcourse.tasks.rewards import pass_at
 from ftcourse.tasks.rewards import positive_words
+from ftcourse.tasks.rewards import prompt_ids
 from ftcourse.tasks.rewards import sampled_logps
 from ftcourse.tasks.rewards import score
 
@@ -133,6 +134,19 @@ def test_the_built_in_prompts_keep_their_things_apart_and_their_rewards_count_ri
     assert on_topic("The soup was", " a soup.", {"answer": "restaurant"}) == 0
 
 # %% nbs/toolkit/rewards.ipynb #24b0001e
+def test_a_prompt_is_read_as_a_conversation_where_the_tokenizer_has_a_template():
+    model = load_model("tiny-gpt")
+    plain = prompt_ids(model, "The soup was")
+    assert plain[0] == model.tokenizer.bos_token_id
+    model.tokenizer.chat_template = (
+        "{{ bos_token }}{% for m in messages %}{{ m.role }} said {{ m.content }}.{% endfor %}"
+        "{% if add_generation_prompt %} the answer is{% endif %}"
+    )
+    chat = prompt_ids(model, "The soup was")
+    assert chat.count(model.tokenizer.bos_token_id) == 1
+    assert model.tokenizer.decode(chat).endswith("the answer is")
+
+# %% nbs/toolkit/rewards.ipynb #24b0001f
 def test_ten_batches_that_teach_nothing_are_said():
     from ftcourse.core.errors import hearing
     from ftcourse.core.hparams import HyperParams
