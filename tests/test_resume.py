@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 VERB = """
 import hashlib, io, os, signal, sys
 from contextlib import redirect_stdout
+import ftcourse.tasks
 from ftcourse import fine_tune_model
 from ftcourse.train.checkpoints import Run
 from ftcourse.core.machine import set_threads
@@ -44,6 +45,9 @@ print(hashlib.sha256(weights).hexdigest(), len(M.history.steps))
 CALLS = {
     "full": '"tiny-bert", "reviews", rows=32, lr=5e-4',
     "lora": '"tiny-bert", "reviews", rows=32, train="lora-4"',
+    # completions are sampled inside the loss, and the model before the run is held on to
+    "reward": '"tiny-gpt", "prompts", rows=8, lr=1e-3, batch_size=2, completions=4, max_new_tokens=6, beta=0.1, '
+    'reward=__import__("ftcourse").tasks.rewards.positive_words',
 }
 
 

@@ -14,6 +14,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "kto_loss",
             "orpo_loss",
         ],
+        "policy": ["group_advantages", "kl_estimate", "leave_one_out", "policy_loss"],
         "supervised": [
             "log_softmax",
             "supervised_rows",

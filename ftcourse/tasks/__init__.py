@@ -8,6 +8,7 @@ from ftcourse.tasks import glue as glue
 from ftcourse.tasks import instructions as instructions
 from ftcourse.tasks import preferences as preferences
 from ftcourse.tasks import qa as qa
+from ftcourse.tasks import rewards as rewards
 from ftcourse.tasks import sentiment as sentiment
 from ftcourse.tasks import topics as topics
 from ftcourse.tasks.base import TASKS, Definition, define, real_data

@@ -354,12 +354,14 @@ class BestWeights:
         model,
         run: Run | None = None,
         validate: Callable | None = None,  # as for `train_steps`; its `seen` tells of chance
+        falls: bool = True,  # the loss; that of sampled completions stays near 0
     ):
         self.model = model
         self.network = model if isinstance(model, nn.Module) else model.quick_network
         self.run = run
         self.weights = None
         self.seen = getattr(validate, "seen", [])
+        self.falls = falls
 
     def update(self, history: History) -> None:
         "Copy the weights where the last step has the best validation so far."
@@ -382,7 +384,8 @@ class BestWeights:
         if self.model is not self.network:
             started = "regression" if self.model.info.get("computed") else "random"
             usual = rate_for(self.model, started, hp.train)
-        warn_unlearned(history, hp, self.seen, usual)
+        if self.falls:
+            warn_unlearned(history, hp, self.seen, usual)
         if weights:
             copy_weights(self.network, weights)
 
@@ -408,7 +411,7 @@ def fit(
     `CourseError` when no validation gave a finite metric.
     """
     run, history = as_run(run), History()
-    best = BestWeights(model, run, validate)
+    best = BestWeights(model, run, validate, getattr(loss, "falls", True))
     for step in train_steps(model, batches, hp, loss=loss, total=total, run=run, validate=validate):
         history.steps.append(step)
         best.update(history)
