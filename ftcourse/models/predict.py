@@ -465,50 +465,35 @@ def fill(
 @patch
 def generate(
     self: Answers,
-    prompt: str = "",  # what the text begins with
-    # tokens at most; fewer at the end token or where the model has no more positions
-    max_new: int = 60,
-    temperature: float = 0.8,  # below 1 safer, above 1 wilder; 0: always the most likely token
-    # draw from the likeliest tokens that together have this probability (Holtzman et al. 2020)
-    top_p: float = 0.95,
+    prompt="",  # a string; or strings or lists of token ids, each of which is continued
+    max_new: int = 60,  # tokens at most; fewer where a text ends or the positions do
+    temperature: float | None = None,  # 0: the likeliest token; 0.8 for one string, else 0
+    # draw from the likeliest tokens that together have this probability (Holtzman et al. 2020);
+    # 0.95 for one string, else 1
+    top_p: float | None = None,
     seed: int = 0,
-) -> str:  # prompt and continuation
+    **more,  # of `models.generate.generate`: stop, n, top_k, repetition, batch_size, max_new_tokens
+):  # of a string, it and what follows, as a string; else what `models.generate.generate` returns
     """Text from a causal language model; the same seed gives the same text, and the global random
     state is left alone.
     """
-    if self.kind != "lm":
-        raise CourseError(
-            f'only a causal language model writes, and this one is "{self.kind}": load a decoder '
-            'such as "tiny-gpt" with head="lm"'
-        )
-    if not isinstance(prompt, str):
-        raise CourseError(
-            f"the prompt is {shown(prompt)}, not a string: only text can be continued"
-        )
-    max_new = checked_number("max_new", max_new, 1, 10**6, int)
-    temperature = checked_number("temperature", temperature, 0, 10**6)
-    top_p = checked_number("top_p", top_p, 0, 1)
-    seed = checked_number("seed", seed, 0, 2**63 - 1, int)
-    t, room = self.tokenizer, self.info.get("positions", 10**6)
-    begin = next((i for i in (t.bos_token_id, t.eos_token_id, t.pad_token_id) if i is not None), 0)
-    ids = t(prompt, add_special_tokens=False)["input_ids"]
-    if t.bos_token_id is not None or not ids:
-        ids = [begin, *ids]
-    if len(ids) >= room:
-        raise CourseError(
-            f"the prompt has {len(ids)} tokens, and the model {room} positions: shorten it"
-        )
-    x = torch.tensor([ids], device=self.device)
-    options = dict(
-        do_sample=False,
-        max_new_tokens=min(max_new, room - len(ids)),
-        pad_token_id=t.pad_token_id,
-        eos_token_id=t.eos_token_id,
+    from ftcourse.models.generate import generate
+
+    one = isinstance(prompt, str) and more.get("n", 1) == 1
+    defaults = (0.8, 0.95) if one else (0.0, 1.0)
+    temperature, top_p = (
+        default if x is None else x for x, default in zip((temperature, top_p), defaults)
     )
-    if temperature > 0:
-        options |= dict(do_sample=True, temperature=temperature, top_p=top_p, top_k=0)
-    cards = [self.device] if self.device.type == "cuda" else []
-    with evaluating(self.network), torch.random.fork_rng(cards), quietly():
-        torch.manual_seed(seed)
-        y = self.network.generate(x, attention_mask=torch.ones_like(x), **options)
-    return t.decode(y[0], skip_special_tokens=True)
+    more.setdefault("max_new_tokens", max_new)
+    if prompt == "" and self.kind == "lm":
+        t = self.quick_tokenizer
+        known = (t.bos_token_id, t.eos_token_id, t.pad_token_id)
+        prompt = [[next((i for i in known if i is not None), 0)]]
+    written = generate(self, prompt, temperature=temperature, top_p=top_p, seed=seed, **more)
+    if not one:
+        return written
+    (g,) = written
+    ids = [i for i in (*g.prompt_ids, *g.ids) if i not in self.quick_tokenizer.all_special_ids]
+    if g.finished == "stop":
+        return g.prompt + g.text
+    return fast_backend(self.quick_tokenizer).decode(ids)
