@@ -61,6 +61,7 @@ MADE = {
     "explore_span": lambda: explorers.explore_span(reader(), "who founded the mill?", TEXT),
     "explore_budget": lambda: explorers.explore_budget(),
     "explore_cures": lambda: explorers.explore_cures(),
+    "explore_memory": lambda: explorers.explore_memory(),
     "explore_attribution": lambda: explorers.explore_attribution(sure()),
 }
 
