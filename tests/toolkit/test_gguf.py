@@ -30,7 +30,7 @@ def random_llama(heads=4, kv_heads=2, width=64, **more):
         num_attention_heads=heads,
         num_key_value_heads=kv_heads,
         max_position_embeddings=128,
-        initializer_range=0.2,
+        initializer_range=0.1,
         bos_token_id=1,
         eos_token_id=2,
         **more,
