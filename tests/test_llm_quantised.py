@@ -89,13 +89,14 @@ def test_tiny_gpt_in_4_bits_is_what_transformers_loads_in_4_bits(functional):
     ours = quantise(load_model("tiny-gpt", head="lm"))
     packed = [n for n, m in theirs.named_modules() if type(m).__name__ == "Linear4bit"]
     assert packed == list(quantised_layers(ours))
-    torch.manual_seed(0)
-    ids = torch.randint(5, 2000, (2, 20))
-    with torch.no_grad():
-        assert (theirs(ids).logits - ours.network.eval()(ids).logits).abs().max() < 1e-4
     for name, layer in quantised_layers(ours).items():
         weight = theirs.get_submodule(name).weight
         assert torch.equal(layer.codes, weight.data.view(-1)), name
+    torch.manual_seed(0)
+    ids = torch.randint(5, 2000, (2, 20))
+    # with gradients on: without, theirs repacks for AVX-512 and multiplies in bf16, whatever compute_dtype says
+    gap = theirs(ids).logits - ours.network.eval()(ids).logits
+    assert gap.abs().max() < 1e-4
 
 
 def test_their_merge_rounds_again_and_ours_does_not(functional):

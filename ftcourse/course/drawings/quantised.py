@@ -18,9 +18,9 @@ def blocks(d):
     a scale of its own. Only the block with the large weight loses its small ones; the other eight
     weights are kept, nearly.
     """
-    weights = (".31", "-.12", ".05", ".44", "-.27", "4.0", "-.38", ".16", ".02", "-.24", ".4", ".1")
-    one = ("0", "0", "0", "0", "0", "4.0", "0", "0", "0", "0", "0", "0")
-    each = (".31", "-.13", ".06", ".44", "0", "4.0", "0", "0", "0", "-.23", ".4", ".11")
+    weights = (".31", "-.12", ".05", ".44", "-.27", "8.0", "-.38", ".16", ".02", "-.24", ".4", ".1")
+    one = ("0", "0", "0", "0", "0", "8.0", "0", "0", "0", "0", "0", "0")
+    each = (".31", "-.13", ".06", ".44", "0", "8.0", "0", "0", "0", "-.23", ".4", ".11")
     kinds = ["data"] * 5 + ["new"] + ["data"] * 6
     kept = lambda row: ["pad" if x == "0" else "score" for x in row]
     for y, name, row, colours in (
@@ -30,8 +30,8 @@ def blocks(d):
     ):
         d.text(16, y + 15, name, size=13, bold=True)
         d.cells(130, y, list(row), w=46, kinds=colours, size=12)
-    d.text(130, 162, "scale 4.0: a step between levels is 0.57", size=13)
-    for i, scale in enumerate((".44", "4.0", ".40")):
+    d.text(130, 162, "scale 8.0: a step between levels is 1.14", size=13)
+    for i, scale in enumerate((".44", "8.0", ".40")):
         d.text(130 + 184 * i + 92, 240, f"scale {scale}", size=13, anchor="middle")
     d.text(16, 270, "A large weight spoils the small ones that share its scale.", size=13)
 
@@ -66,7 +66,7 @@ def memory(d):
     while gradients come. At its end all gradients are there, and the optimizer makes its step.
     The peak is at the beginning of the backward pass, or at its end, whichever is higher.
     """
-    at = d.plot(150, 64, 420, 190, "time", "memory (a sketch)")
+    at = d.plot(80, 64, 440, 190, "time", "memory (a sketch)")
     held = 0.45
     d.curve(at, lambda u: held, kind="model")
     top = lambda u: held + (0.45 * u / 0.4 if u < 0.4 else 0.45 - 0.2 * (u - 0.4) / 0.45)
@@ -79,6 +79,6 @@ def memory(d):
     d.text(at(0.2, 0)[0], 200, "forward", size=13, anchor="middle")
     d.text(at(0.62, 0)[0], 200, "backward", size=13, anchor="middle")
     d.text(at(0.925, 0)[0], 200, "step", size=13, anchor="middle")
-    d.text(586, 168, "weights, optimizer", size=13)
-    d.text(586, 124, "gradients (dashed)", size=13)
+    d.text(536, 168, "weights, optimizer", size=13)
+    d.text(536, 124, "gradients (dashed)", size=13)
     d.text(at(0.45, 0)[0], 66, "activations and logits", size=13)
