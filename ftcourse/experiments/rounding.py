@@ -41,9 +41,9 @@ def language_batches(
     return batches_of(task, tokenizer, HyperParams(batch_size=batch_size, max_length=100))
 
 
-def held_out(tokenizer, texts: int = 100) -> list:
+def held_out(tokenizer, texts: int = 64) -> list:
     "Batches of documents that no training has read."
-    return list(language_batches(tokenizer, texts, "rounding, held out", 50).epoch(0))
+    return list(language_batches(tokenizer, texts, "rounding, held out", 32).epoch(0))
 
 
 def text_loss(

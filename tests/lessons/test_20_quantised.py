@@ -35,6 +35,7 @@ def test_levels_are_nearest_and_nothing_leaves_its_block():
                 best = (piece[:, None] - steps).abs().amin(1)
                 assert torch.allclose((piece - said).abs(), best, atol=1e-6 * float(scale))
     assert not pack(torch.zeros(5), "nf4", 64, True).dequantised().any()
+    assert torch.isfinite(pack(x, "nf4", 10**9, True).dequantised()).all()  # one scale
     assert torch.equal(pack(torch.ones(4), "int8", 64).dequantised(), torch.ones(4))
 
 # %% nbs/lessons/20_quantised.ipynb #20000044

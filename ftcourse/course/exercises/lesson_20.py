@@ -40,11 +40,11 @@ def some_block(random):
     return ([random.choice([-8, 8, -6.25, 5.25, 3.75, -1.25, 0.25, 2.0]) for _ in range(5)],)
 
 
-def q4(weights, scale, bottom=0, top=15, half=8.5):
+def q4(weights, scale, top=15, half=8.5):
     "Variants of the answer."
     if not scale:
         return [0.0] * len(weights)
-    codes = [max(bottom, min(top, math.floor(w / scale + half))) for w in weights]
+    codes = [min(top, math.floor(w / scale + half)) for w in weights]
     return [(code - 8) * scale for code in codes]
 
 # %% ../../../nbs/lessons/20_quantised.ipynb #2000005c

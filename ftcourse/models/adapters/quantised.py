@@ -72,7 +72,7 @@ def in_blocks(
     short = len(flat) % block
     rows = F.pad(flat, (0, -len(flat) % block)).view(-1, block)
     scales = rows.abs().amax(1)
-    above = scales.clamp(min=1e-38)[:, None]
+    above = scales.masked_fill(scales == 0, 1.0)[:, None]  # a block of zeros stays zeros
     unit = rows * (1 / above)
     if short:  # as bitsandbytes does, to the last bit
         unit[-1] = rows[-1] / above[-1]
