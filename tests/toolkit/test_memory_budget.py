@@ -41,6 +41,24 @@ def test_activations_are_what_autograd_keeps_to_one_part_in_fifty():
     from ftcourse.models.adapters.lora import add_lora
     from ftcourse.models.adapters.quantised import quantise
 
+    def kept_bytes(network):
+        "Bytes that autograd keeps from forward to backward, weights left out."
+        weights = [*network.parameters(), *network.buffers()]
+        own = {t.untyped_storage().data_ptr() for t in weights}
+        kept, held = {}, []
+
+        def keep(t):
+            place = t.untyped_storage().data_ptr()
+            if place not in own:
+                kept[place] = t.untyped_storage().nbytes()
+            held.append(t)
+            return t
+
+        ids = torch.randint(100, (2, 64))
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
+            network(input_ids=ids, labels=ids, use_cache=False)
+        return sum(kept.values())
+
     s = Shape(100, 128, 3, 320, 4, 2)
     for method in METHODS:
         network = LlamaForCausalLM(
@@ -58,23 +76,9 @@ def test_activations_are_what_autograd_keeps_to_one_part_in_fifty():
             quantise(network)
         if method != "full":
             add_lora(network, 8)
-        weights = [*network.parameters(), *network.buffers()]
-        own = {t.untyped_storage().data_ptr() for t in weights}
-        kept, held = {}, []
-
-        def keep(t):
-            place = t.untyped_storage().data_ptr()
-            if place not in own:
-                kept[place] = t.untyped_storage().nbytes()
-            held.append(t)
-            return t
-
-        ids = torch.randint(100, (2, 64))
-        with torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
-            network(input_ids=ids, labels=ids, use_cache=False)
         found = memory_budget(s, method, rows=2, length=64)
         counted = found.activations + found.logits / 3  # of the logits the log-softmax is kept
-        assert abs(sum(kept.values()) / counted - 1) < 0.02, method
+        assert abs(kept_bytes(network) / counted - 1) < 0.02, method
 
 # %% nbs/toolkit/memory_budget.ipynb #9800000a
 def test_methods_order_and_what_is_not_known_is_refused():
