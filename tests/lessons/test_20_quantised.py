@@ -112,12 +112,12 @@ def test_what_cannot_be_quantised_is_said_and_nothing_is_changed():
         dequantise(base)
 
 # %% nbs/lessons/20_quantised.ipynb #20000051
-def test_an_adapter_on_a_quantised_base_names_base_hash_and_scheme_and_comes_back(tmp_path=None):
+def test_an_adapter_on_a_quantised_base_names_base_hash_and_scheme_and_comes_back():
     import json
     import tempfile
     from pathlib import Path
 
-    from ftcourse.models.adapters.lora import add_lora, low_rank_layers
+    from ftcourse.models.adapters import add_lora, low_rank_layers, quantise, quantised_layers
 
     folder = Path(tempfile.mkdtemp()) / "adapter"
     model = add_lora(quantise(load_model("tiny-gpt", head="lm"), "int4", 32, skip="c_attn"), 2)

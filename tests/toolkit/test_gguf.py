@@ -44,7 +44,7 @@ def test_rows_of_a_head_are_interleaved_from_its_two_halves():
     assert interleaved(rows, 2)[:, 0].tolist() == [0, 2, 1, 3, 4, 6, 5, 7]
 
 # %% nbs/toolkit/gguf.ipynb #9900000f
-def test_a_model_that_a_file_cannot_hold_is_refused_with_the_cure(tmp_path=None):
+def test_a_model_that_a_file_cannot_hold_is_refused_with_the_cure():
     import tempfile
     from pathlib import Path
 
