@@ -62,6 +62,7 @@ MADE = {
     "explore_budget": lambda: explorers.explore_budget(),
     "explore_cures": lambda: explorers.explore_cures(),
     "explore_preference": lambda: explorers.explore_preference(),
+    "explore_memory": lambda: explorers.explore_memory(),
     "explore_attribution": lambda: explorers.explore_attribution(sure()),
 }
 

@@ -11,5 +11,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "forward": ["pool_last", "evaluating"],
         "by_hand": ["attention", "split_heads", "encoder_block", "decoder_block"],
         "hub": ["shipped_models", "find_model"],
+        "gguf": ["export_gguf"],
     },
 )

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "Model"
+    "Model", "plain_copy"
 ]
 
 # %% ../../nbs/lessons/05_models.ipynb #4bce7724
@@ -21,7 +21,7 @@ from fastcore.basics import patch
 from torch import nn
 
 from ..core import __version__
-from ..core.errors import CourseError, printable
+from ..core.errors import CourseError, print_once, printable
 from ..core.files import replace_folder
 from ..core.hparams import shown
 from ..data.encode.examples import check_token_ids
@@ -388,6 +388,19 @@ def _says_meanings(self: Model) -> bool:
     return has_towers(self.network) or self.untrained and "text_vectors" in self.info
 
 
+def plain_copy(model: Model) -> nn.Module:
+    "The network as transformers can load it: quantised layers as the numbers that they stand for."
+    from ftcourse.models.adapters.quantised import dequantise, quantised_layers
+
+    if not quantised_layers(model):
+        return model.network
+    print_once(
+        f"{model.info.get('source', 'memory')}: saved in 32 bits, as the numbers that its codes "
+        "stand for. It computes the same, and quantise(…) packs it again"
+    )
+    return dequantise(deepcopy(model.network))
+
+
 @patch
 def _write(self: Model, folder: Path) -> None:
     "Weights, configuration, tokenizer and ftcourse.json into an empty folder."
@@ -398,7 +411,7 @@ def _write(self: Model, folder: Path) -> None:
         config.id2label = dict(enumerate(self.labels))
         config.label2id = {name: i for i, name in enumerate(self.labels)}
     with quietly():
-        self.network.save_pretrained(folder)
+        plain_copy(self).save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
     note = dict(
         created=f"ftcourse {__version__}",

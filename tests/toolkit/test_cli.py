@@ -243,6 +243,40 @@ def test_what_goes_wrong_is_one_sentence_and_an_exit_code():
         with redirect_stderr(io.StringIO()), pytest.raises(SystemExit, match="^2$"):
             called(wrong)
 
+# %% nbs/toolkit/cli.ipynb #fc5d099f
+def test_export_writes_a_file_for_llama_cpp_and_refuses_before_it_loads():
+    import tempfile
+
+    import pytest
+
+    from ftcourse.course.cli.main import main as called
+    from ftcourse.models.adapters.lora import add_lora
+    from ftcourse.models.load import load_model
+
+    folder = Path(tempfile.mkdtemp())
+    file = folder / "tiny.gguf"
+    adapter = add_lora(load_model("tiny-gpt", head="lm"), 2).save(folder / "adapter")
+    for arguments, words in (
+        (["tiny-gpt", "--gguf", str(folder / "tiny.bin")], "ends in .gguf"),
+        (["tiny-gpt", "--gguf", str(file), "--type", "Q9"], "--type Q9: choose one of F32"),
+        (["tiny-bert", "--gguf", str(file)], "no such head"),
+        ([str(adapter), "--gguf", str(file)], "add --merge"),
+    ):
+        complaint = io.StringIO()
+        with redirect_stderr(complaint):
+            assert called(["export", *arguments]) == 1
+        assert words in complaint.getvalue()
+        assert not file.exists()
+    pytest.importorskip("gguf")
+    said = io.StringIO()
+    with redirect_stdout(said):
+        assert called(["export", str(adapter), "--gguf", str(file), "--merge", "--json"]) == 0
+    assert json.loads(said.getvalue())["bytes"] == file.stat().st_size
+    complaint = io.StringIO()
+    with redirect_stderr(complaint):
+        assert called(["export", "tiny-gpt", "--gguf", str(file)]) == 1
+    assert "is there already" in complaint.getvalue()
+
 # %% nbs/toolkit/cli.ipynb #803f9c45
 def test_texts_come_from_the_line_a_file_or_standard_input():
     import argparse as arguments

@@ -702,6 +702,28 @@ def push_command(options) -> dict:
     return {"address": address}
 
 
+def export_command(options) -> dict:
+    "`ftcourse export MODEL --gguf FILE`: write a language model for llama.cpp."
+    from ftcourse.models.adapters.lora import low_rank_layers
+    from ftcourse.models.gguf import export_gguf
+    from ftcourse.models.load import load_model
+
+    file = Path(os.path.abspath(options.gguf))
+    if file.suffix.lower() != ".gguf":
+        raise CourseError(f"--gguf {options.gguf}: name a file that ends in .gguf")
+    if os.path.isfile(file) and not options.overwrite:
+        raise CourseError(f"{file} is there already: name another file, or pass --overwrite")
+    refuse_unwritable(file, "file")
+    model = load_model(options.model)
+    if options.merge and low_rank_layers(model):
+        model = model.merged()
+    export_gguf(model, file, options.type)
+    size = os.path.getsize(file)
+    if not options.json:
+        print(printable(f"{file}: {options.type}, {size:,} bytes"))
+    return {"file": str(file), "type": options.type, "bytes": size}
+
+
 def doctor_command(options) -> dict:
     "`ftcourse doctor`: what is installed, what settings.ini names, and what will work here."
     found = examine(load=options.load)
@@ -934,6 +956,24 @@ def build_parser() -> argparse.ArgumentParser:
             help="anyone may read a repository that is made (default: private)",
         ),
     )
+    command(
+        export_command,
+        "export",
+        model,
+        argument("--gguf", required=True, metavar="FILE.gguf", help="the file to write"),
+        argument(
+            "--type",
+            default="Q8_0",
+            metavar="TYPE",
+            help="of the matrices: F32, F16, Q8_0, Q4_0 or Q4_1 (default Q8_0)",
+        ),
+        argument(
+            "--merge",
+            action="store_true",
+            help="of an adapter: put its update into the weights first",
+        ),
+        overwrite,
+    )
     load = argument(
         "--load",
         action="store_true",
@@ -959,6 +999,7 @@ SPOKEN = {  # what a message says in Python, beside keywords, and what a command
     "with model.predict(texts)": "with ftcourse predict",
     " (task.unlabelled)": "",
     ": set apart in task.unlabelled": ": set apart",
+    "export M.merged(), or on the command line add --merge": "add --merge",
     "the rows are in task.unlabelled and can be predicted": "its rows can be predicted",
     'load with test="validation" to make that the test': "score the other: --split validation",
 }

@@ -1,4 +1,4 @@
-"""Updates beside a network's layers: low-rank ones, merged, saved and loaded in PEFT's format."""
+"""Updates beside a network's layers, low-rank ones, in PEFT's format; and layers of 4 bits below them."""
 
 import lazy_loader
 
@@ -8,5 +8,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "lora": ["add_lora", "low_rank_layers", "use_update", "without_update"],
         "merge": ["merge"],
         "folders": ["load_adapter"],
+        "quantised": ["quantise", "dequantise", "quantised_layers", "weight_bytes"],
     },
 )

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "own_name", "backbone", "tensors_hash", "base_hash", "note_base"
+    "own_name", "backbone", "backbone_names", "tensors_hash", "base_hash", "note_base"
 ]
 
 # %% ../../../nbs/toolkit/adapters.ipynb #1d51f70f
@@ -33,6 +33,17 @@ def backbone(
     for n, p in network.named_parameters():
         if ".updates." not in n and where[n] not in ("head", "pooler", "pooling"):
             yield own_name(n).removeprefix(prefix), p
+
+
+def backbone_names(
+    network: nn.Module,
+) -> set[str]:
+    "Names of the pretrained parameters, also of those that are kept as codes (lesson 20)."
+    prefix = f"{network.base_model_prefix}."
+    packed = {n: m for n, m in network.named_modules() if hasattr(m, "dequantised")}
+    ends = {n: ["weight", *(["bias"] if m.bias is not None else [])] for n, m in packed.items()}
+    more = {own_name(f"{n}.{end}").removeprefix(prefix) for n in packed for end in ends[n]}
+    return {n for n, _ in backbone(network)} | more
 
 
 def tensors_hash(

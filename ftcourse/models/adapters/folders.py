@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from ...core import __version__
 from ...core.errors import CourseError, print_once, saying_nothing
-from .base import backbone, base_hash, note_base, tensors_hash
+from .base import backbone_names, base_hash, note_base, tensors_hash
 from .lora import (
     VARIANTS,
     LowRank,
@@ -141,7 +141,7 @@ def write_adapter(
     from ftcourse.models.load import find_model
 
     network, base = whole(model.quick_network), model.info["adapted"]
-    names = {n for n, _ in backbone(network)}
+    names = backbone_names(network)
     source, prefix = base["name"], f"{network.base_model_prefix}."
     try:
         place, _ = find_model(source) if source else (None, False)

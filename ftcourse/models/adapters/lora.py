@@ -246,7 +246,8 @@ def add_lora(
     dice = torch.Generator().manual_seed(seed)
     for place, m in found.items():
         layer = m if isinstance(m, LowRank) else put_module(network, place, LowRank(m))
-        shape, device = (layer.in_features, layer.out_features), next(layer.base.parameters(), None)
+        shape = (layer.in_features, layer.out_features)
+        device = next(iter(layer.base.state_dict().values()), None)
         update = Update(*shape, rank, scale_for(rank, alpha, variant), init, dice)
         if variant == "dora":
             lengths = base_weight(layer.base).detach().float().norm(dim=1)

@@ -35,6 +35,8 @@ def merge(
     if hasattr(model, "quick_network"):
         model.info.pop("adapters", None)
         model.info.pop("adapted", None)
+        if not any(hasattr(m, "dequantised") for m in network.modules()):
+            model.info.pop("quantised", None)
     return model
 
 
