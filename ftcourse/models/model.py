@@ -54,6 +54,10 @@ class Model(Answers):
 
     def __post_init__(self):
         self.core = Core(self.quick_network, self.kind)
+        self.note_new()
+
+    def note_new(self):
+        "Remember the new parameters as they are, to know whether they were trained."
         new = set(self.new)
         matrices = [n for n, p in self.quick_network.named_parameters() if n in new and p.ndim > 1]
         self._fresh = None  # the uppermost new matrix, as it was made
@@ -350,7 +354,7 @@ def save(
         ".*.[0-9]*.new",
     )
     with replace_folder(folder, keep=lambda p: not any(p.match(w) for w in ours)) as new:
-        self._write(new)
+        self._write(new, folder)
     return folder
 
 
@@ -374,11 +378,11 @@ def _says_meanings(self: Model) -> bool:
 
 
 @patch
-def _write(self: Model, folder: Path) -> None:
-    "Weights, configuration, tokenizer and ftcourse.json into an empty folder."
+def _write(self: Model, folder: Path, target: Path) -> None:
+    "Weights, configuration, tokenizer and ftcourse.json into an empty folder, to be `target`."
     config = self.network.config
     if low_rank_layers(self.network):
-        return write_adapter(self, folder)
+        return write_adapter(self, folder, target)
     if self.labels:
         config.id2label = dict(enumerate(self.labels))
         config.label2id = {name: i for i, name in enumerate(self.labels)}
