@@ -78,9 +78,9 @@ class Model(Answers):
     @property
     def untrained(self) -> bool:
         "Whether the newly initialised head is still as it was made."
-        return bool(self._fresh) and torch.equal(
-            self.quick_network.get_parameter(self._fresh[0]).cpu(), self._fresh[1].cpu()
-        )
+        name, made = self._fresh or (None, None)
+        now = dict(self.quick_network.named_parameters()).get(name)  # none beside an update
+        return now is not None and torch.equal(now.cpu(), made.cpu())
 
     def to(self, device):
         "The same model, moved."
