@@ -150,6 +150,12 @@ def adapt(
                 f"{here['variant']}-{here['rank']}. Train that on, or merge it first: "
                 "fine_tune_model(M.merged(), …)"
             )
+        if hp.lora_alpha not in (None, here["alpha"]):
+            raise CourseError(
+                f"lora_alpha={hp.lora_alpha:g}: this model has an update already, with "
+                f"lora_alpha={here['alpha']:g}. Leave it out, or merge it first: "
+                "fine_tune_model(M.merged(), …)"
+            )
         return
     if variant == "qlora":
         from ftcourse.models.adapters.quantised import quantise

@@ -316,3 +316,289 @@ def test_the_fast_forward_has_the_losses_and_gradients_of_the_slow_one(kind):
         largest = max(g.abs().max() for g in slow_grads.values())
         for n, g in slow_grads.items():
             assert (fast_grads[n] - g).abs().max() <= 1e-5 * largest, n
+
+
+def classifier(labels=("negative", "positive"), seed=0, variant="lora"):
+    "A tiny-bert that tells two labels apart, with an update that was trained as far as numbers go."
+    return moved(load_model("tiny-bert", head="classify", labels=list(labels), seed=seed), variant)
+
+
+def chances(model):
+    "Probabilities of fixed sentences."
+    return torch.tensor(model.predict(SENTENCES, probabilities=True)[1])
+
+
+def test_an_adapter_answers_alike_on_a_base_whose_labels_have_another_order(tmp_path):
+    "Each answer was turned into its opposite, without a word."
+    M = classifier(seed=7)
+    M.thresholds = [0.3]
+    M.save(tmp_path / "a")
+    turned = load_model("tiny-bert", head="classify", labels=["positive", "negative"])
+    N = load_adapter(turned, tmp_path / "a")
+    assert torch.equal(chances(N)[:, [1, 0]], chances(M))
+    assert N.predict(SENTENCES) == M.predict(SENTENCES)
+    assert N.thresholds == [0.7]
+
+
+@pytest.mark.parametrize(
+    "head, said",
+    [
+        (dict(head="classify", labels=["cold", "warm"]), "tells negative, positive apart.*cold, warm"),
+        (dict(head="multilabel", labels=["negative", "positive"]), "is for 'classify'.*for 'multilabel'"),
+    ],
+)
+def test_an_adapter_with_another_meaning_is_refused_and_changes_nothing(tmp_path, head, said):
+    classifier().save(tmp_path / "a")
+    other = load_model("tiny-bert", **head)
+    with pytest.raises(CourseError, match=said):
+        load_adapter(other, tmp_path / "a")
+    assert not low_rank_layers(other)
+
+
+def test_adapters_with_two_heads_do_not_share_a_model(tmp_path):
+    "The first answered with the head of the second."
+    for seed in (1, 2):
+        classifier(seed=seed).save(tmp_path / str(seed))
+    M = load_adapter(load_model("tiny-bert", head="classify", labels=["negative", "positive"]), tmp_path / "1")
+    before = chances(M)
+    with pytest.raises(CourseError, match="classifier.* of its own"):
+        load_adapter(M, tmp_path / "2", "second")
+    with pytest.raises(CourseError, match="an update 'default' already"):
+        load_adapter(M, tmp_path / "1")
+    assert torch.equal(chances(M), before)
+
+
+def test_one_name_has_one_rank():
+    M = add_lora(load_model("tiny-gpt"), 2, targets="c_attn")
+    with pytest.raises(CourseError, match="an update 'default' already"):
+        add_lora(M, 4, targets="c_fc")
+
+
+def test_a_base_in_a_folder_is_found_from_anywhere_and_not_copied(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    load_model("tiny-gpt", random=True, seed=4).save("mine")
+    M = moved(load_model("mine"))
+    M.save("a")
+    assert not (tmp_path / "a" / "base").exists()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert torch.equal(logits(load_model(tmp_path / "a").network), logits(M.network))
+    (tmp_path / "mine").rename(tmp_path / "gone")
+    with pytest.raises(CourseError, match=r"no model folder.*If it was moved, say load_adapter"):
+        load_model(tmp_path / "a")
+    N = load_adapter(load_model(tmp_path / "gone"), tmp_path / "a")
+    assert torch.equal(logits(N.network), logits(M.network))
+
+
+def test_an_adapter_saved_over_its_base_keeps_the_base(tmp_path):
+    "The base was deleted, and its weights were lost."
+    load_model("tiny-gpt", random=True, seed=4).save(tmp_path / "m")
+    M = moved(load_model(tmp_path / "m"))
+    M.save(tmp_path / "m")
+    assert torch.equal(logits(load_model(tmp_path / "m").network), logits(M.network))
+    load_model(tmp_path / "m").save(tmp_path / "m")  # its base lies inside, and is kept too
+    assert torch.equal(logits(load_model(tmp_path / "m").network), logits(M.network))
+    M.merged().save(tmp_path / "m")
+    assert not (tmp_path / "m" / "base").exists()
+    assert not (tmp_path / "m" / "adapter_config.json").exists()
+    assert near(logits(load_model(tmp_path / "m").network), logits(M.network), 1e-5)
+
+
+def test_an_adapter_whose_base_is_an_adapter_is_refused(tmp_path):
+    moved(load_model("tiny-gpt")).save(tmp_path / "a")
+    file = tmp_path / "a" / "ftcourse.json"
+    note = json.loads(file.read_text())
+    note["base"]["name"] = str(tmp_path / "a")
+    file.write_text(json.dumps(note))
+    with pytest.raises(CourseError, match="holds an adapter itself"):
+        load_model(tmp_path / "a")
+
+
+@pytest.mark.parametrize("train", ["dora-2", "rslora-2"])
+def test_the_other_variants_train_with_the_usual_head(tmp_path, train):
+    "DoRA ended with a message on train='head-cached', which nobody had asked for."
+    M = fine_tune_model("tiny-bert", "reviews", rows=32, train=train, max_steps=3)
+    M.save(tmp_path / "a")
+    assert torch.equal(chances(load_model(tmp_path / "a")), chances(M))
+
+
+def test_ranks_and_alphas_of_single_layers_are_those_of_peft(tmp_path):
+    "Patterns are regular expressions. What was saved again had one alpha for all, and other answers."
+    peft = pytest.importorskip("peft")
+    from transformers import AutoModelForCausalLM
+
+    config = peft.LoraConfig(
+        r=3,
+        lora_alpha=5,
+        target_modules=["c_attn", "c_fc"],
+        fan_in_fan_out=True,
+        init_lora_weights=False,
+        task_type="CAUSAL_LM",
+        rank_pattern={"transformer.h.0.*c_attn": 5},
+        alpha_pattern={r"^transformer\.h\.0.*c_fc": 11},
+    )
+    torch.manual_seed(0)
+    base = AutoModelForCausalLM.from_pretrained(assets() / "tiny-gpt")
+    theirs = peft.get_peft_model(base, config)
+    theirs.save_pretrained(tmp_path / "theirs")
+    ours = load_model(tmp_path / "theirs")
+    assert near(logits(ours.network), logits(theirs))
+    ours.save(tmp_path / "again")
+    assert near(logits(load_model(tmp_path / "again").network), logits(theirs))
+    base = AutoModelForCausalLM.from_pretrained(assets() / "tiny-gpt")
+    assert near(logits(peft.PeftModel.from_pretrained(base, tmp_path / "again")), logits(theirs))
+
+
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        (dict(init_lora_weights="pissa"), "init_lora_weights='pissa'"),
+        (dict(use_qalora=True), "use_qalora=True"),
+        (dict(r=0), "r=0"),
+        (dict(r=7), "has rank 7, and in .* it has 3"),
+        (dict(lora_alpha="x"), "lora_alpha='x'"),
+        (dict(alpha_pattern=[1]), r"alpha_pattern=\[1\]"),
+    ],
+)
+def test_a_configuration_that_would_compute_something_else_is_refused(tmp_path, change, said):
+    moved(load_model("tiny-gpt")).save(tmp_path / "a")
+    file = tmp_path / "a" / "adapter_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    with pytest.raises(CourseError, match=said):
+        load_model(tmp_path / "a")
+
+
+def test_damaged_files_are_named(tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    M = moved(load_model("tiny-gpt"))
+    M.save(tmp_path / "a")
+    file = tmp_path / "a" / "adapter_model.safetensors"
+    tensors = load_file(file)
+    save_file({n: t for n, t in tensors.items() if not n.endswith("h.0.mlp.c_fc.lora_B.weight")}, file)
+    with pytest.raises(CourseError, match="lacks transformer.h.0.mlp.c_fc.lora_B"):
+        load_model(tmp_path / "a")
+    (tmp_path / "a" / "ftcourse.json").write_text("{")
+    with pytest.raises(CourseError, match="ftcourse.json cannot be read"):
+        load_model(tmp_path / "a")
+    load_model("tiny-gpt").save(tmp_path / "both")
+    (tmp_path / "both" / "adapter_config.json").write_text(json.dumps(dict(peft_type="LORA")))
+    with pytest.raises(CourseError, match="holds a model .* and an adapter"):
+        load_model(tmp_path / "both")
+
+
+def test_a_pooler_that_the_base_has_not_is_saved_with_the_adapter(tmp_path):
+    "A BERT that only guessed hidden words has none; its adapters could not be loaded."
+    load_model("tiny-bert", head="mlm").save(tmp_path / "words")
+    M = fine_tune_model(tmp_path / "words", "reviews", rows=32, train="lora-2", max_steps=3, seed=5)
+    M.save(tmp_path / "a")
+    assert not (tmp_path / "a" / "base").exists()
+    assert torch.equal(chances(load_model(tmp_path / "a")), chances(M))
+
+
+def test_a_model_that_compares_two_texts_is_loaded_as_one(tmp_path):
+    pairs = [
+        dict(a=f"the cat sat {i}", b=f"cats sat {i}" if i % 2 else f"stocks fell {i}", label=["no", "yes"][i % 2])
+        for i in range(40)
+    ]
+    how = dict(text=["a", "b"], label="label", train="lora-2", max_steps=2)
+    M = fine_tune_model("mini-bert", pairs, **how)
+    M.save(tmp_path / "a")
+    few = [(row["a"], row["b"]) for row in pairs[:4]]
+    N = load_model(tmp_path / "a")
+    assert (N.predict(few, probabilities=True)[1] == M.predict(few, probabilities=True)[1]).all()
+    again = fine_tune_model(M, pairs, **how)
+    assert again.network.config.two_towers
+
+
+def test_the_mean_of_a_sentence_encoder_does_not_learn_after_merging(tmp_path):
+    from ftcourse.models.parts import parts
+    from ftcourse.models.pooling import add_mean_pooling
+
+    M = load_model("tiny-bert", head="classify", labels=["negative", "positive"])
+    add_mean_pooling(M.network)
+    merged = moved(M).merged()
+    learns = {part for n, part in parts(merged.network).items() if merged.network.get_parameter(n).requires_grad}
+    assert learns == {"embeddings", "layer 1", "layer 2", "head"}
+
+
+def test_a_head_that_was_never_trained_is_still_known_as_new(tmp_path):
+    "With another seed than 0 it was taken for a trained one."
+    M = add_lora(load_model("tiny-bert", head="classify", labels=["negative", "positive"], seed=3), 2)
+    M.save(tmp_path / "a")
+    N = load_model(tmp_path / "a")
+    assert N.untrained
+    assert N.new == ("classifier.weight", "classifier.bias")
+    assert torch.equal(N.network.classifier.weight, M.network.classifier.weight)
+    classifier().save(tmp_path / "b")
+    with torch.no_grad():
+        N.network.classifier.weight.add_(1)
+    N.save(tmp_path / "a")
+    assert not load_model(tmp_path / "a").untrained
+
+
+def test_another_alpha_for_an_update_that_is_there_is_refused():
+    M = fine_tune_model("tiny-bert", "reviews", rows=32, train="lora-2", max_steps=2)
+    with pytest.raises(CourseError, match="lora_alpha=64.*already, with lora_alpha=4"):
+        fine_tune_model(M, "reviews", rows=32, train="lora-2", lora_alpha=64.0, max_steps=2)
+
+
+def test_what_is_saved_is_what_computes(tmp_path):
+    M = load_model("tiny-gpt")
+    add_lora(M.network, 3)  # the network alone, which keeps no notes
+    for layer in low_rank_layers(M).values():
+        torch.nn.init.normal_(layer.updates["default"].lora_B, std=0.1)
+    M.save(tmp_path / "a")
+    assert torch.equal(logits(load_model(tmp_path / "a").network), logits(M.network))
+    with torch.no_grad():  # the base too
+        M.network.transformer.wte.weight.mul_(1.1)
+    M.save(tmp_path / "b")
+    assert torch.equal(logits(load_model(tmp_path / "b").network), logits(M.network))
+    use_update(M, None)
+    with pytest.raises(CourseError, match=r"no update is used.*use_update\(M, 'default'\)"):
+        M.save(tmp_path / "c")
+
+
+def test_a_head_gets_no_update():
+    M = load_model("tiny-bert", head="classify", labels=["negative", "positive"])
+    with pytest.raises(CourseError, match="classifier belongs to the head, which learns whole"):
+        add_lora(M, 2, targets="classifier")
+    assert not low_rank_layers(M)
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_a_classifier_of_peft_is_loaded_with_what_its_head_says(tmp_path, outputs):
+    peft = pytest.importorskip("peft")
+    from transformers import AutoModelForSequenceClassification
+
+    torch.manual_seed(0)
+    few = IDS % 500
+    base = AutoModelForSequenceClassification.from_pretrained(assets() / "tiny-bert", num_labels=outputs)
+    config = peft.LoraConfig(r=2, target_modules=["query"], task_type="SEQ_CLS", init_lora_weights=False)
+    theirs = peft.get_peft_model(base, config).eval()
+    theirs.save_pretrained(tmp_path / "theirs")
+    ours = load_model(tmp_path / "theirs")
+    assert ours.kind == ("regress" if outputs == 1 else "classify")
+    assert near(*(network.eval()(few).logits for network in (ours.network, theirs)))
+    if outputs == 2:  # its labels have no names: the task's are taken, and its head stays
+        ours = load_model(tmp_path / "theirs", head="classify", labels=["negative", "positive"])
+        assert ours.labels == ["negative", "positive"]
+        assert low_rank_layers(ours)
+        assert near(*(network.eval()(few).logits for network in (ours.network, theirs)))
+
+
+def test_an_adapter_of_a_bare_backbone_finds_its_layers(tmp_path):
+    peft = pytest.importorskip("peft")
+    from transformers import AutoModel
+
+    torch.manual_seed(0)
+    few = IDS % 500
+    base = AutoModel.from_pretrained(assets() / "tiny-bert")
+    config = peft.LoraConfig(
+        r=2, target_modules=["query"], init_lora_weights=False, alpha_pattern={"layer.1.*query": 3}
+    )
+    theirs = peft.get_peft_model(base, config).eval()
+    theirs.save_pretrained(tmp_path / "theirs")
+    ours = load_model(tmp_path / "theirs")
+    with torch.no_grad():
+        assert near(*(network(few).last_hidden_state for network in (ours.network.base_model, theirs)))

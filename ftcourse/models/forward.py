@@ -86,6 +86,8 @@ class Core(nn.Module):
             return None
         if self.fast is None or not self.fast.same_modules():
             self.fast = FastNetwork(self.network, self.kind)
+        if self.fast.rescales():
+            return None
         if self.fast.proven is None:
             if self.fast.is_watched():  # a hook may change what it sees
                 return None

@@ -33,7 +33,7 @@ from .compatibility import (
     plan_labels,
 )
 from .fast.plain import plain_checkpoint, plain_network, whole
-from .hub import check_weight_names, explain_errors, find_model
+from .hub import check_weight_names, explain_errors, find_model, shipped_models
 from .model import Model
 from .parts import parts
 from .pooling import (
@@ -208,6 +208,8 @@ def load_model(
         random=random,
         max_length=min(note.get("max_length", 128), positions),
     )
+    if local and str(name) not in shipped_models():
+        info["place"] = str(Path(source).absolute())
     report_load(info, said, new, note)
     if note.get("text_vectors") is True:
         info["text_vectors"] = True
@@ -266,7 +268,16 @@ def _with_adapter(folder, options):
     kind = options["head"] or getattr(task, "kind", None) or model.kind
     kind = "lm" if kind in WRITTEN else kind
     names = lambda labels: sorted(str(x).casefold() for x in labels or ())
-    if kind == model.kind and names(wanted or model.labels) == names(model.labels):
+    nameless = model.labels == [f"LABEL_{i}" for i in range(len(wanted or ()))]
+    if kind == model.kind and model.labels and nameless:
+        print_once(
+            f"{Path(folder).name}: its labels are named LABEL_0, LABEL_1 and so on, which says "
+            f"nothing. They are taken in the task's order ({', '.join(map(str, wanted))}); whether "
+            "that is right cannot be checked"
+        )
+        model.labels = [str(name) for name in wanted]
+    reads = options["towers"] in (None, has_towers(model.network))
+    if kind == model.kind and reads and names(wanted or model.labels) == names(model.labels):
         if wanted and model.labels:
             model.reorder(wanted)
         model.text = tuple(getattr(task, "text", None) or model.text)
@@ -314,6 +325,9 @@ def _from_memory(model, options):
     with tempfile.TemporaryDirectory() as folder:
         found = load_model(model.save(Path(folder) / "model"), **options)
     found.info["source"] = model.info.get("source", "memory")
+    found.info.pop("place", None)  # that is gone
+    if "place" in model.info:
+        found.info["place"] = model.info["place"]
     if "adapted" in model.info and "adapted" in found.info:
         found.info["adapted"] = dict(model.info["adapted"])
     return found.to(model.device)

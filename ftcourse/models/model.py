@@ -54,6 +54,10 @@ class Model(Answers):
 
     def __post_init__(self):
         self.core = Core(self.quick_network, self.kind)
+        self.note_new()
+
+    def note_new(self):
+        "Remember the new parameters as they are, to know whether they were trained."
         new = set(self.new)
         matrices = [n for n, p in self.quick_network.named_parameters() if n in new and p.ndim > 1]
         self._fresh = None  # the uppermost new matrix, as it was made
@@ -74,9 +78,9 @@ class Model(Answers):
     @property
     def untrained(self) -> bool:
         "Whether the newly initialised head is still as it was made."
-        return bool(self._fresh) and torch.equal(
-            self.quick_network.get_parameter(self._fresh[0]).cpu(), self._fresh[1].cpu()
-        )
+        name, made = self._fresh or (None, None)
+        now = dict(self.quick_network.named_parameters()).get(name)  # none beside an update
+        return now is not None and torch.equal(now.cpu(), made.cpu())
 
     def to(self, device):
         "The same model, moved."
@@ -365,7 +369,7 @@ def save(
         ".*.[0-9]*.new",
     )
     with replace_folder(folder, keep=lambda p: not any(p.match(w) for w in ours)) as new:
-        self._write(new)
+        self._write(new, folder)
     return folder
 
 
@@ -402,11 +406,11 @@ def plain_copy(model: Model) -> nn.Module:
 
 
 @patch
-def _write(self: Model, folder: Path) -> None:
-    "Weights, configuration, tokenizer and ftcourse.json into an empty folder."
+def _write(self: Model, folder: Path, target: Path) -> None:
+    "Weights, configuration, tokenizer and ftcourse.json into an empty folder, to be `target`."
     config = self.network.config
     if low_rank_layers(self.network):
-        return write_adapter(self, folder)
+        return write_adapter(self, folder, target)
     if self.labels:
         config.id2label = dict(enumerate(self.labels))
         config.label2id = {name: i for i, name in enumerate(self.labels)}

@@ -71,7 +71,7 @@ def note_base(
     "Write down which weights an update belongs to."
     if "adapted" not in model.info:
         model.info["adapted"] = dict(
-            name=model.info.get("source"),
+            name=model.info.get("place") or model.info.get("source"),
             revision=model.info.get("revision"),
             sha256=base_hash(model),
         )

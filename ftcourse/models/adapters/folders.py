@@ -4,15 +4,22 @@
 
 # %% auto #0
 __all__ = [
-    "WEIGHTS", "CONFIG", "PREFIX", "TASK_TYPES", "stored_hash", "heads_of", "adapter_config", "adapter_tensors",
-    "write_adapter", "write_base", "is_adapter", "read_config", "read_tensors", "load_adapter", "refuse_untied",
-    "put_updates", "shape_of", "targets_or_none", "load_adapted"
+    "WEIGHTS", "CONFIG", "PREFIX", "TASK_TYPES", "stored_tensors", "stored_hash", "heads_of", "modules_of",
+    "own_poolers", "adapter_config", "made_as", "adapter_tensors", "write_adapter", "replaced_with", "write_base",
+    "is_adapter", "read_config", "read_tensors", "load_adapter", "refuse_other_base", "refuse_other_meaning",
+    "take_meaning", "refuse_untied", "updates_of", "one_update", "by_pattern", "shape_of", "targets_or_none",
+    "read_note", "load_adapted", "outputs_of"
 ]
 
 # %% ../../../nbs/toolkit/adapters.ipynb #d9b6a9b0
 import json
+import math
 import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 from safetensors import safe_open
@@ -23,7 +30,6 @@ from ...core import __version__
 from ...core.errors import CourseError, print_once, saying_nothing
 from .base import backbone_names, base_hash, note_base, tensors_hash
 from .lora import (
-    VARIANTS,
     LowRank,
     Update,
     freeze_base,
@@ -31,12 +37,12 @@ from .lora import (
     low_rank_layers,
     put_module,
     scale_for,
-    targets_in,
     use_update,
 )
 from ..fast.plain import whole
 from ..hub import quietly
 from ..parts import parts
+from ..towers import has_towers
 
 # %% ../../../nbs/toolkit/adapters.ipynb #dabc8f69
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
@@ -46,74 +52,138 @@ TASK_TYPES = dict(
 )
 
 
-def stored_hash(
+def stored_tensors(
     source: str,  # folder or hub id
-    names: set[str],  # of the parameters that count
+    names: set[str],  # of parameters, without a prefix
     prefix: str,  # of the architecture, such as "bert."
-) -> str | None:  # None where no safetensors are found
-    "The same hash of a checkpoint, read one tensor at a time."
+    revision: str | None = None,  # of a hub id
+) -> Iterator[tuple[str, Tensor]]:  # none where no safetensors are found
+    "Those of a checkpoint that have these names, read one at a time."
     files = sorted(Path(source).glob("*.safetensors")) if Path(source).is_dir() else []
     if not files:
         from transformers.utils import cached_file
 
         try:
-            files = [cached_file(source, "model.safetensors", local_files_only=True)]
-        except OSError:
-            return None
+            there = dict(revision=revision, local_files_only=True)
+            files = [cached_file(source, "model.safetensors", **there)]
+        except (OSError, ValueError):  # not in the cache, or no name of the hub's
+            return
+    for file in files:
+        with safe_open(file, "pt") as f:
+            for key in f.keys():
+                if (name := key.removeprefix(prefix)) in names:
+                    yield name, f.get_tensor(key)
 
-    def stored():
-        for file in files:
-            with safe_open(file, "pt") as f:
-                for key in f.keys():
-                    if (name := key.removeprefix(prefix)) in names:
-                        yield name, f.get_tensor(key)
 
-    found = list(stored()) if len(files) > 1 else stored()
-    return tensors_hash(found)
+def stored_hash(
+    source: str,  # folder or hub id
+    names: set[str],  # of the parameters that count
+    prefix: str,  # of the architecture, such as "bert."
+    revision: str | None = None,  # of a hub id
+) -> str:
+    "The same hash of a checkpoint; that of no tensors where there is none."
+    return tensors_hash(stored_tensors(source, names, prefix, revision))
 
 # %% ../../../nbs/toolkit/adapters.ipynb #a6dea932
 def heads_of(
     network: nn.Module,
 ) -> dict[str, nn.Module]:
     "Modules of the head, by name: they are saved whole, since no base holds them."
-    where = parts(network)
-    names = {n.rpartition(".")[0] for n, part in where.items() if part == "head"}
-    return {n: network.get_submodule(n) for n in sorted(names)}
+    return modules_of(network, "head")
+
+
+def modules_of(
+    network: nn.Module,
+    part: str,  # as `parts` says it
+) -> dict[str, nn.Module]:
+    "Modules with parameters of that part, by name; adapted layers are left out."
+    names = {n.rpartition(".")[0] for n, where in parts(network).items() if where == part}
+    adapted = tuple(f"{n}." for n in low_rank_layers(network))
+    return {n: network.get_submodule(n) for n in sorted(names) if not n.startswith(adapted)}
+
+
+def own_poolers(
+    network: nn.Module,
+    place: str,  # of its base: folder or hub id
+    revision: str | None,
+) -> dict[str, nn.Module] | None:  # None where one was adapted too
+    "Poolers that the base has not or has otherwise: new ones, and those that were trained."
+    prefix = f"{network.base_model_prefix}."
+    here = {
+        own_name(n).removeprefix(prefix): p
+        for n, p in network.named_parameters()
+        if parts(network)[n] == "pooler" and ".updates." not in n
+    }
+    there = dict(stored_tensors(place, set(here), prefix, revision))
+    differ = [
+        n
+        for n, p in here.items()
+        if n not in there or not torch.equal(p.cpu(), there[n].to(p.dtype))
+    ]
+    if not differ:
+        return {}
+    found = modules_of(network, "pooler")
+    return found if all(f"{prefix}{n.rpartition('.')[0]}" in found for n in differ) else None
 
 
 def adapter_config(
-    model,  # a Model with updates
+    model,  # a Model with updates, of which one is used
     base: str,  # what PEFT shall load
+    whole_modules: Iterable[str],  # names of modules that are saved whole
 ) -> dict:
     "adapter_config.json, as PEFT reads it."
     network = model.quick_network
     layers = {n: m for n, m in low_rank_layers(network).items() if m.active}
-    name = next(iter(layers.values())).active
-    made = model.info["adapters"][name]
+    used = {n: m.updates[m.active] for n, m in layers.items()}
+    made = made_as(used, model.info.get("adapters", {}).get(next(iter(layers.values())).active))
+    rank, alpha, variant = made["rank"], made["alpha"], made["variant"]
+    root = math.sqrt if variant == "rslora" else float
     ends = sorted({n.rpartition(".")[2] for n in layers})
-    linear = set(targets_in(network, ends))
+    linear = {n for n, m in network.named_modules() if linear_shape(m) and not n.endswith(".base")}
+    linear |= low_rank_layers(network).keys()
+    hit = {n for n in linear if n.rpartition(".")[2] in ends}
     return dict(
         peft_type="LORA",
         task_type=TASK_TYPES.get(model.kind),
         base_model_name_or_path=base,
-        r=made["rank"],
-        lora_alpha=made["alpha"],
+        r=rank,
+        lora_alpha=alpha,
+        rank_pattern={f"^{re.escape(n)}": u.rank for n, u in used.items() if u.rank != rank},
+        alpha_pattern={
+            f"^{re.escape(n)}": float(f"{u.scale * root(u.rank):.12g}")
+            for n, u in used.items()
+            if not math.isclose(u.scale, scale_for(u.rank, alpha, variant), rel_tol=1e-9)
+        },
         lora_dropout=0.0,
         bias="none",
-        target_modules=ends if linear == set(layers) else sorted(layers),
-        modules_to_save=sorted(heads_of(network)) or None,
+        target_modules=ends if hit == set(layers) else sorted(layers),
+        modules_to_save=sorted(whole_modules) or None,
         fan_in_fan_out=any(type(m.base).__name__ == "Conv1D" for m in layers.values()),
-        use_rslora=made["variant"] == "rslora",
-        use_dora=made["variant"] == "dora",
+        use_rslora=variant == "rslora",
+        use_dora=any(u.lora_magnitude is not None for u in used.values()),
         init_lora_weights=True,
         inference_mode=True,
     )
 
 
+def made_as(
+    updates: dict[str, Update],  # by layers
+    said: dict | None = None,  # what is known of them
+) -> dict:  # rank, alpha, variant
+    "What most of some updates are: their rank, and the alpha that belongs to it."
+    rank = Counter(u.rank for u in updates.values()).most_common(1)[0][0]
+    if said and said["rank"] == rank:
+        return said
+    scale = next(u.scale for u in updates.values() if u.rank == rank)
+    dora = any(u.lora_magnitude is not None for u in updates.values())
+    return dict(rank=rank, alpha=scale * rank, variant="dora" if dora else "lora")
+
+
 def adapter_tensors(
     network: nn.Module,
+    whole_modules: dict[str, nn.Module],  # by name: they are saved as they are
 ) -> dict[str, Tensor]:
-    "The update that is used and the head, by PEFT's names."
+    "The update that is used, and what is saved with it, by PEFT's names."
     found = {}
     for place, layer in low_rank_layers(network).items():
         if layer.active is None:
@@ -123,7 +193,7 @@ def adapter_tensors(
         found[f"{PREFIX}{place}.lora_B.weight"] = u.lora_B
         if u.lora_magnitude is not None:
             found[f"{PREFIX}{place}.lora_magnitude_vector"] = u.lora_magnitude
-    for place, module in heads_of(network).items():
+    for place, module in whole_modules.items():
         for n, p in module.named_parameters():
             found[f"{PREFIX}{place}.{n}"] = p
     return {n: t.detach().cpu().contiguous() for n, t in found.items()}
@@ -132,10 +202,12 @@ def adapter_tensors(
 def write_adapter(
     model,  # a Model with updates
     folder: Path,  # empty
+    target: Path | None = None,  # folder that it will be; None: it stays that
 ) -> None:
     """PEFT's two files, the tokenizer, and ftcourse.json.
 
-    Where the base is nowhere on disk as it is in memory, it is written too, into `base/`.
+    Where the base is nowhere on disk as it is in memory, it is written too, into `base/`. Raises
+    `CourseError` where the update is switched off.
     """
     from ftcourse.models.compatibility import vocabulary_hash
     from ftcourse.models.load import find_model
@@ -144,11 +216,14 @@ def write_adapter(
     names = backbone_names(network)
     source, prefix = base["name"], f"{network.base_model_prefix}."
     try:
-        place, _ = find_model(source) if source else (None, False)
-        stored = stored_hash(place, names, prefix) if place else None
+        place, local = find_model(source) if source else (None, False)
     except CourseError:  # the folder that it came from is gone
-        stored = place = None
-    if stored != base["sha256"]:
+        place, local = None, False
+    if local and replaced_with(place, target):
+        place = None
+    stored = place and stored_hash(place, names, prefix, revision) == base["sha256"]
+    poolers = own_poolers(network, place, revision) if stored else None
+    if poolers is None:
         if "quantised" in model.info:
             raise CourseError(
                 f"the base of this adapter is nowhere on disk as it was before it was quantised "
@@ -156,11 +231,15 @@ def write_adapter(
                 "there, and train on that"
             )
         write_base(model, folder / "base")
-        place, source = "base", "base"
+        place, source, poolers = target / "base", "base", {}
+    elif local:
+        place = Path(place).absolute()
+    modules = heads_of(network) | poolers
     (folder / CONFIG).write_text(
-        json.dumps(adapter_config(model, str(place)), indent=1) + "\n", encoding="utf-8"
+        json.dumps(adapter_config(model, str(place), modules), indent=1) + "\n", encoding="utf-8"
     )
-    save_file(adapter_tensors(network), folder / WEIGHTS, metadata={"format": "pt"})
+    tensors = adapter_tensors(network, modules)
+    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
     with quietly():
         model.tokenizer.save_pretrained(folder)
     note = dict(
@@ -170,6 +249,8 @@ def write_adapter(
         labels=list(model.labels),
         max_length=model.max_length,
         vocabulary=vocabulary_hash(model.tokenizer),
+        untrained=[n for n in model.new if PREFIX + n in tensors] if model.untrained else [],
+        towers=has_towers(network),
         thresholds=model.thresholds,
         null_threshold=model.info.get("null_threshold"),
         label_mean=model.info.get("label_mean"),
@@ -177,6 +258,15 @@ def write_adapter(
         base=base | dict(name=source),
     )
     (folder / "ftcourse.json").write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
+
+
+def replaced_with(
+    place: str,  # a base's folder
+    target: Path,  # a folder that is about to be replaced
+) -> bool:
+    "Whether that folder would be lost."
+    place, target = Path(place).resolve(), target.resolve()
+    return place == target or target in place.parents
 
 
 def write_base(
@@ -197,12 +287,25 @@ def write_base(
 def is_adapter(
     folder: str | os.PathLike,
 ) -> bool:
-    "Whether a folder holds an adapter and no model."
+    """Whether a folder holds an adapter and no model: a config.json without weights is none.
+
+    Raises `CourseError` where it holds both, for they may have nothing to do with each other.
+    """
     try:
         path = Path(folder).expanduser()
-        return (path / CONFIG).is_file() and not (path / "config.json").is_file()
+        if not (path / CONFIG).is_file():
+            return False
+        names = ("*.safetensors", "*.bin")
+        weights = [f for name in names for f in path.glob(name) if f.stem != "adapter_model"]
+        both = (path / "config.json").is_file() and weights
     except (OSError, RuntimeError, TypeError, ValueError):
         return False
+    if both:
+        raise CourseError(
+            f"{path} holds a model ({weights[0].name}) and an adapter ({CONFIG}), and which of "
+            "them is meant cannot be known: move one of them to a folder of its own"
+        )
+    return True
 
 
 def read_config(
@@ -228,6 +331,10 @@ def read_config(
         "trainable_token_indices": (None,),
         "layer_replication": (None,),
         "target_parameters": (None, []),
+        # others, as PiSSA, took a part out of the base, which is not the one on disk then
+        "init_lora_weights": (True, False, None, "gaussian", "orthogonal", "eva"),
+        **dict.fromkeys(("use_qalora", "use_bdlora"), (None, False)),
+        **dict.fromkeys(("arrow_config", "kasa_config", "monteclora_config"), (None, {})),
     }
     wrong = [k for k, usual in odd.items() if config.get(k) not in usual]
     if wrong:
@@ -235,6 +342,17 @@ def read_config(
             f"{file} has {wrong[0]}={config[wrong[0]]!r}, which is not known here: load it with "
             "peft, merge it (merge_and_unload), and save the merged model"
         )
+    for key, pattern, least in (
+        ("r", "rank_pattern", 1),
+        ("lora_alpha", "alpha_pattern", -math.inf),
+    ):
+        more = config.get(pattern) or {}
+        values = [config.get(key), *more.values()] if isinstance(more, dict) else [None]
+        if not all(type(v) in (int, float) and math.isfinite(v) and v >= least for v in values):
+            raise CourseError(
+                f"{file} has {key}={config.get(key)!r} and {pattern}={more!r}, and a number is "
+                f"needed{', 1 or more' if key == 'r' else ''}: copy it again"
+            )
     return config
 
 
@@ -272,25 +390,14 @@ def load_adapter(
     adapter that PEFT saved does not say), and where its layers are not the model's.
     """
     folder = Path(folder).expanduser()
-    config, tensors = read_config(folder), read_tensors(folder)
-    note = _note(folder)
+    config, tensors, note = read_config(folder), read_tensors(folder), read_note(folder)
     network = whole(model.quick_network)
-    asked, here = note.get("base", {}).get("sha256"), None
-    if asked:
-        here = model.info.get("adapted", {}).get("sha256") or base_hash(model)
-    if asked != here:
-        raise CourseError(
-            f"the adapter in {folder} was trained on weights with the hash {asked} "
-            f"({note['base'].get('name')}), and these ({model.info.get('source')}) have {here}: "
-            "load the base that it belongs to"
-        )
-    if not asked:
-        print_once(
-            f"{folder.name}: an adapter does not say which weights it was trained on. It fits "
-            f"the shapes of {model.info.get('source')}; whether it belongs to it cannot be checked"
-        )
-    variant = "rslora" if config.get("use_rslora") else "dora" if config.get("use_dora") else "lora"
-    rest, layers = put_updates(network, tensors, config, variant, name, folder)
+    before = low_rank_layers(network)
+    if any(name in m.updates for m in before.values()):
+        raise CourseError(f"there is an update {name!r} already: choose another name=")
+    refuse_other_base(model, note, folder)
+    refuse_other_meaning(model, note, folder)
+    updates, rest = updates_of(network, tensors, config, folder)
     own = dict(network.named_parameters())
     odd = [n for n in rest if n not in own or own[n].shape != rest[n].shape]
     if odd:
@@ -301,22 +408,94 @@ def load_adapter(
             "it belongs to another base, to another head, or to a vocabulary that was resized"
         )
     refuse_untied(network, tensors, folder)
-    with torch.no_grad():
-        for n, t in rest.items():
-            own[n].copy_(t)
-    model.new = tuple(n for n in model.new if n not in rest)
-    if model.new:
+    if lacks := [n for n in model.new if n not in rest]:
         raise CourseError(
-            f"the adapter in {folder} has no trained head ({', '.join(model.new)}), so its answers "
+            f"the adapter in {folder} has no trained head ({', '.join(lacks)}), so its answers "
             "would be random: it was saved without modules_to_save. Train it again with the head"
         )
+    changed = [n for n, p in rest.items() if not torch.equal(own[n].cpu(), p.to(own[n].dtype))]
+    if before and changed:
+        raise CourseError(
+            f"the adapter in {folder} has {changed[0]} of its own, and this model has an update "
+            "already, which needs the one that is here: load it beside another copy of the base"
+        )
+    for place, update in updates.items():
+        layer = network.get_submodule(place)
+        layer = layer if isinstance(layer, LowRank) else put_module(network, place, LowRank(layer))
+        layer.updates[name] = update.to(network.get_input_embeddings().weight.device)
+    with torch.no_grad():
+        for n, p in rest.items():
+            own[n].copy_(p)
     note_base(model)
     use_update(network, name)
     freeze_base(network)
-    model.info.setdefault("adapters", {})[name] = dict(
-        rank=int(config["r"]), alpha=float(config["lora_alpha"]), variant=variant
-    )
+    variant = "rslora" if config.get("use_rslora") else "dora" if config.get("use_dora") else "lora"
+    said = dict(rank=int(config["r"]), alpha=float(config["lora_alpha"]), variant=variant)
+    model.info.setdefault("adapters", {})[name] = made_as(updates, said)
+    take_meaning(model, note)
     return model
+
+
+def refuse_other_base(
+    model,  # a Model
+    note: dict,  # ftcourse.json of an adapter; {} where PEFT wrote it
+    folder: Path,  # for the message
+) -> None:
+    "Raise `CourseError` where the adapter was trained on other weights; say so if nobody knows."
+    asked = note.get("base", {}).get("sha256")
+    if not asked:
+        print_once(
+            f"{folder.name}: an adapter does not say which weights it was trained on. It fits "
+            f"the shapes of {model.info.get('source')}; whether it belongs to it cannot be checked"
+        )
+        return
+    here = model.info["adapted"]["sha256"] if "quantised" in model.info else base_hash(model)
+    if asked != here:
+        raise CourseError(
+            f"the adapter in {folder} was trained on weights with the hash {asked} "
+            f"({note['base'].get('name')}), and these ({model.info.get('source')}) have {here}: "
+            "load the base that it belongs to"
+        )
+
+
+def refuse_other_meaning(
+    model,  # a Model
+    note: dict,  # ftcourse.json of an adapter; {} where PEFT wrote it
+    folder: Path,  # for the message
+) -> None:
+    "Raise `CourseError` where the adapter's outputs mean something else than the model's."
+    kind, labels = note.get("kind", model.kind), note.get("labels", [])
+    cure = f"load_model({str(folder)!r}) loads its base with the right head"
+    if kind != model.kind:
+        raise CourseError(
+            f"the adapter in {folder} is for {kind!r}, and this model for {model.kind!r}: {cure}"
+        )
+    fold = lambda names: sorted(str(n).casefold() for n in names)
+    if labels and fold(labels) != fold(model.labels):
+        raise CourseError(
+            f"the adapter in {folder} tells {', '.join(labels)} apart, and this model "
+            f"{', '.join(model.labels)}: {cure}"
+        )
+
+
+def take_meaning(
+    model,  # a Model, changed in place
+    note: dict,  # ftcourse.json of an adapter; {} where PEFT wrote it
+) -> None:
+    "The head was the adapter's, so its labels, thresholds and so on are the model's."
+    model.new = tuple(n for n in model.new if n in note.get("untrained", ()))
+    model.note_new()
+    model.info["max_length"] = min(
+        note.get("max_length", model.max_length), model.info.get("positions", 10**6)
+    )
+    for key in ("null_threshold", "label_mean"):
+        if note.get(key) is not None:
+            model.info[key] = note[key]
+    wanted = model.labels
+    model.labels = list(note.get("labels") or wanted)
+    model.thresholds = note.get("thresholds")
+    if wanted != model.labels:
+        model.reorder(wanted)
 
 
 def refuse_untied(
@@ -338,16 +517,15 @@ def refuse_untied(
         )
 
 
-def put_updates(
+def updates_of(
     network: nn.Module,
-    tensors: dict[str, Tensor],
-    config: dict,
-    variant: str,  # one of VARIANTS
-    name: str,
+    tensors: dict[str, Tensor],  # of an adapter
+    config: dict,  # its adapter_config.json
     folder: Path,  # for messages
-) -> tuple[dict, list]:  # tensors that are no update; names of the adapted layers
-    "Updates with the adapter's matrices. Raises `CourseError` for layers that are not there."
-    assert variant in VARIANTS
+) -> tuple[dict, dict]:  # updates by the names of layers, and the tensors that are none
+    """Updates with the adapter's matrices; the network stays as it is. Raises `CourseError` for
+    layers that are not there.
+    """
     magnitude = ".lora_magnitude_vector"
     ends = (".lora_A.weight", ".lora_B.weight", magnitude, f"{magnitude}.weight")
     places, rest = {}, {}
@@ -362,34 +540,66 @@ def put_updates(
             rest[n] = t
         else:
             places.setdefault(n.removesuffix(end), {})[end.split(".")[1]] = t
-    found = {p: m for p in places for m in [targets_or_none(network, p)] if m is not None}
-    if lost := sorted(set(places) - set(found)):
+    if not places:
+        raise CourseError(f"{folder / WEIGHTS} holds no update: the copy is incomplete")
+    prefix = f"{network.base_model_prefix}."
+    if any(targets_or_none(network, prefix + p) for p in places):  # trained on a bare backbone
+        places = {prefix + p: found for p, found in places.items()}
+        rest = {prefix + n: t for n, t in rest.items()}
+    return {p: one_update(network, p, found, config, folder) for p, found in places.items()}, rest
+
+
+def one_update(
+    network: nn.Module,
+    place: str,  # name of a layer
+    found: dict[str, Tensor],  # lora_A, lora_B and perhaps lora_magnitude_vector
+    config: dict,  # adapter_config.json
+    folder: Path,  # for messages
+) -> Update:
+    "The update of one layer. Raises `CourseError` where it does not fit."
+    layer = targets_or_none(network, place)
+    if layer is None:
         raise CourseError(
-            f"the adapter in {folder} has updates for {lost[0]}, and this network "
+            f"the adapter in {folder} has updates for {place}, and this network "
             f"({type(network).__name__}) has no such layer: it belongs to another architecture"
         )
-    made = []
-    for place, parts_ in places.items():
-        a, b = parts_["lora_A"], parts_["lora_B"]
-        layer = found[place]
-        if (a.shape[1], b.shape[0]) != shape_of(layer) or a.shape[0] != b.shape[1]:
-            raise CourseError(
-                f"the adapter in {folder} has an update of {b.shape[0]} × {a.shape[1]} for "
-                f"{place}, and that layer is {shape_of(layer)[1]} × {shape_of(layer)[0]}: it "
-                "belongs to another base"
-            )
-        layer = layer if isinstance(layer, LowRank) else put_module(network, place, LowRank(layer))
-        pattern = config.get("alpha_pattern") or {}
-        alpha = next((v for k, v in pattern.items() if place.endswith(k)), config["lora_alpha"])
-        update = Update(*shape_of(layer), a.shape[0], scale_for(a.shape[0], alpha, variant))
-        if "lora_magnitude_vector" in parts_:
-            update.lora_magnitude = nn.Parameter(parts_["lora_magnitude_vector"].float().clone())
-        with torch.no_grad():
-            update.lora_A.copy_(a)
-            update.lora_B.copy_(b)
-        layer.updates[name] = update.to(network.get_input_embeddings().weight.device)
-        made.append(place)
-    return rest, made
+    if lost := {"lora_A", "lora_B"} - set(found):
+        raise CourseError(f"{folder / WEIGHTS} lacks {place}.{min(lost)}: copy it again")
+    a, b = found["lora_A"], found["lora_B"]
+    if (a.shape[1], b.shape[0]) != shape_of(layer) or a.shape[0] != b.shape[1]:
+        raise CourseError(
+            f"the adapter in {folder} has an update of {b.shape[0]} × {a.shape[1]} for "
+            f"{place}, and that layer is {shape_of(layer)[1]} × {shape_of(layer)[0]}: it "
+            "belongs to another base"
+        )
+    names = (place, place.removeprefix(f"{network.base_model_prefix}."))
+    rank = by_pattern(config.get("rank_pattern"), names, config["r"])
+    if rank != len(a):
+        raise CourseError(
+            f"{folder / CONFIG} says that {place} has rank {rank}, and in {WEIGHTS} it has "
+            f"{len(a)}: copy both from the same place"
+        )
+    alpha = by_pattern(config.get("alpha_pattern"), names, config["lora_alpha"])
+    variant = "rslora" if config.get("use_rslora") else "lora"
+    update = Update(*shape_of(layer), len(a), scale_for(len(a), alpha, variant))
+    if "lora_magnitude_vector" in found:
+        update.lora_magnitude = nn.Parameter(found["lora_magnitude_vector"].float().clone())
+    with torch.no_grad():
+        update.lora_A.copy_(a)
+        update.lora_B.copy_(b)
+    return update
+
+
+def by_pattern(
+    pattern: dict | None,  # regular expressions: for what a name ends with
+    names: tuple[str, ...],  # of one layer
+    usual: float,  # for what none of them fits
+) -> float:
+    "A rank or an alpha of one layer, as PEFT finds it."
+    for key, value in (pattern or {}).items():
+        if any(re.match(rf"(.*\.)?({key})$", name) for name in names):
+            return value
+    return usual
 
 
 def shape_of(layer: nn.Module) -> tuple[int, int]:
@@ -408,10 +618,15 @@ def targets_or_none(network: nn.Module, place: str):
     return layer if isinstance(layer, LowRank) or shape_of(layer) else None
 
 
-def _note(folder: Path) -> dict:
-    "ftcourse.json, if there is one."
+def read_note(folder: Path) -> dict:
+    "ftcourse.json, {} where there is none. Raises `CourseError` for a damaged one."
     file = folder / "ftcourse.json"
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    try:
+        note = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        note.get("base", {}).get("sha256")
+    except (OSError, ValueError, AttributeError, RecursionError) as e:
+        raise CourseError(f"{file} cannot be read ({e}): copy it again") from None
+    return note
 
 # %% ../../../nbs/toolkit/adapters.ipynb #120cd434
 def load_adapted(
@@ -419,34 +634,43 @@ def load_adapted(
     **options,  # of `load_model`
 ):  # a Model with that update
     "The base of an adapter, with it. Raises what `load_model` and `load_adapter` raise."
+    from ftcourse.models.compatibility import check_fit, vocabulary_hash
     from ftcourse.models.load import load_model
 
     folder = Path(folder).expanduser()
-    config, note = read_config(folder), _note(folder)
+    config, note = read_config(folder), read_note(folder)
     own = folder / "base"
     base = own if own.is_dir() else note.get("base", {}).get("name")
     base = base or config.get("base_model_name_or_path")
     revision = note.get("base", {}).get("revision") or config.get("revision")
+    cure = f"load_adapter(load_model(…), {str(folder)!r})"
     if not base:
+        raise CourseError(f"{folder / CONFIG} names no base: say {cure}")
+    if is_adapter(base):
         raise CourseError(
-            f"{folder / CONFIG} names no base: say load_adapter(load_model(…), {str(folder)!r})"
+            f"the base of the adapter in {folder} is {base}, which holds an adapter itself: find "
+            f"the model that it was trained on, and say {cure}"
         )
     kinds = {v: k for k, v in reversed(TASK_TYPES.items())}
-    kind = note.get("kind") or kinds.get(config.get("task_type"))
-    labels = note.get("labels") or None
-    if kind in ("classify", "multilabel") and not labels:
-        heads = [t for n, t in read_tensors(folder).items() if "lora_" not in n and t.ndim == 2]
-        if not heads:
-            raise CourseError(
-                f"{folder} has no trained head, so its answers would be random: it was saved "
-                "without modules_to_save. Train it again with the head, or ask who made it"
-            )
-        labels = [f"LABEL_{i}" for i in range(len(heads[-1]))]
+    kind, labels = note.get("kind") or kinds.get(config.get("task_type")), note.get("labels")
+    if "kind" not in note and kind == "classify":
+        outputs = outputs_of(folder)
+        kind = "regress" if outputs == 1 else kind
+        labels = [f"LABEL_{i}" for i in range(outputs)] if outputs > 1 else None
+    labels, said = labels or None, note.get("vocabulary")
+    texts = SimpleNamespace(kind=kind, labels=labels, text=tuple(note.get("text", ())), splits={})
+    options |= dict(task=texts if note.get("towers") else None, towers=note.get("towers"))
+    options |= dict(head=kind, labels=labels, revision=revision)
     try:
         with saying_nothing():  # that the head is new: it is in the adapter
-            model = load_model(base, head=kind, labels=labels, revision=revision, **options)
+            model = load_model(base, **options)
+            if said and not options.get("tokenizer") and vocabulary_hash(model.tokenizer) != said:
+                # it was trained with another tokenizer than the base's, and that was saved with it
+                model = load_model(base, **options | dict(tokenizer=folder))
     except CourseError as e:
-        raise CourseError(f"the base of the adapter in {folder}: {e}") from None
+        gone = f". If it was moved, say {cure}" if "there is no model folder" in str(e) else ""
+        raise CourseError(f"the base of the adapter in {folder}: {e}{gone}") from None
+    check_fit(model.tokenizer, model.network.get_input_embeddings().num_embeddings, said)
     if quantised := note.get("quantised"):
         from ftcourse.models.adapters.quantised import quantise
 
@@ -455,11 +679,18 @@ def load_adapted(
     load_adapter(model, folder)
     model.text = tuple(note.get("text", model.text))
     model.info["source"] = folder.name
-    model.info["max_length"] = min(
-        note.get("max_length", model.max_length), model.info["positions"]
-    )
-    for key in ("null_threshold", "label_mean"):
-        if note.get(key) is not None:
-            model.info[key] = note[key]
-    model.thresholds = note.get("thresholds")
     return model
+
+
+def outputs_of(
+    folder: Path,  # of an adapter that PEFT saved for texts with classes or numbers
+) -> int:
+    "How many outputs its head has. Raises `CourseError` where it has none."
+    found = {n: t for n, t in read_tensors(folder).items() if "lora_" not in n and t.ndim == 2}
+    heads = [n for n in found if re.search(r"(^|\.)(classifier|score)\.", n)] or list(found)
+    if not heads:
+        raise CourseError(
+            f"{folder} has no trained head, so its answers would be random: it was saved "
+            "without modules_to_save. Train it again with the head, or ask who made it"
+        )
+    return len(found[heads[-1]])

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ...core.errors import CourseError
-from .base import note_base
+from .base import note_base, own_name
 from ..fast.plain import whole
 from ..parts import blocks, parts
 
@@ -238,8 +238,16 @@ def add_lora(
                 f"rank={rank} is more than {place} can have: its matrix is {shape[1]} × "
                 f"{shape[0]}. Choose at most {min(shape)}"
             )
-        if isinstance(m, LowRank) and name in m.updates:
-            raise CourseError(f"there is an update {name!r} already: choose another name=")
+    # one rank and one scale for a name: layers of an older update would keep theirs
+    if any(name in m.updates for m in low_rank_layers(network).values()):
+        raise CourseError(f"there is an update {name!r} already: choose another name=")
+    where, own = parts(network), {id(p) for m in found.values() for p in m.parameters()}
+    head = [n for n, p in network.named_parameters() if id(p) in own and where[n] == "head"]
+    if head:
+        raise CourseError(
+            f"targets: {head[0].rpartition('.')[0]} belongs to the head, which learns whole and is "
+            "saved whole: leave it out"
+        )
     if hasattr(model, "quick_network"):
         note_base(model)
     alpha = 2 * rank if alpha is None else alpha
@@ -285,7 +293,8 @@ def freeze_base(
     learn = {f"{n}.updates.{m.active}." for n, m in layers.items() if m.active}
     for n, p in network.named_parameters():
         updates = any(n.startswith(start) for start in learn)
-        p.requires_grad_(p.is_floating_point() and (updates or where[n] == "head"))
+        head = where[n] == "head" and own_name(n) == n and ".updates." not in n
+        p.requires_grad_(p.is_floating_point() and (updates or head))
 
 # %% ../../../nbs/toolkit/adapters.ipynb #c1f000b7
 def use_update(

@@ -13,6 +13,7 @@ from torch import nn
 
 from ...core.errors import CourseError
 from .lora import LowRank, low_rank_layers, put_module
+from ..pooling import hold_pooling
 
 # %% ../../../nbs/toolkit/adapters.ipynb #cfeea29d
 @torch.no_grad()
@@ -32,6 +33,7 @@ def merge(
         put_module(network, place, merged_layer(layer))
     for p in network.parameters():
         p.requires_grad_(p.is_floating_point())
+    hold_pooling(network)
     if hasattr(model, "quick_network"):
         model.info.pop("adapters", None)
         model.info.pop("adapted", None)

@@ -50,8 +50,11 @@ class FastNetwork:
             bool(mask.any(-1).all())
             and self.network.get_input_embeddings().weight.dtype == torch.float32
             and not self.is_watched()
-            and not any(isinstance(m, LowRank) and m.rescales() for m, _ in self.modules)
         )
+
+    def rescales(self) -> bool:
+        "Whether an update changes the lengths of rows (DoRA), which is not computed here."
+        return any(isinstance(m, LowRank) and m.rescales() for m, _ in self.modules)
 
     def is_watched(self) -> bool:
         "Whether somebody wants to be told of a module's forward, or has replaced it."
