@@ -10,8 +10,8 @@ __all__ = [
     "refuse_calibrating", "calibrate_or_say", "calibration_hint", "simple_beside", "evaluate_command",
     "predict_command", "refuse_files_as_texts", "answered", "prediction_line", "prediction_file",
     "write_predictions", "texts_of", "rows_of_file", "text_columns", "usable_rows", "lines_of_input",
-    "generate_command", "pretrain_command", "push_command", "doctor_command", "lessons_folder", "lab_command",
-    "lesson_file", "lessons_command", "progress_command", "argument", "Parser", "build_parser",
+    "generate_command", "pretrain_command", "push_command", "export_command", "doctor_command", "lessons_folder",
+    "lab_command", "lesson_file", "lessons_command", "progress_command", "argument", "Parser", "build_parser",
     "replace_unencodable", "LastingStream", "in_flags", "told", "parse", "main", "as_json", "run_command"
 ]
 

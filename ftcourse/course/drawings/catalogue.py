@@ -96,7 +96,18 @@ def course_map(
     return d
 
 # %% ../../../nbs/toolkit/drawings_map.ipynb #b969c257
-MODULES = ("foundations", "training", "tasks", "limits", "adapters", "generations", "instructions", "preferences", "rewards", "quantised")
+MODULES = (
+    "foundations",
+    "training",
+    "tasks",
+    "limits",
+    "adapters",
+    "generations",
+    "instructions",
+    "preferences",
+    "rewards",
+    "quantised",
+)
 
 
 def drawing_names(

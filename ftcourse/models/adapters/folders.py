@@ -28,7 +28,13 @@ from torch import Tensor, nn
 
 from ...core import __version__
 from ...core.errors import CourseError, print_once, saying_nothing
-from .base import backbone_names, base_hash, note_base, tensors_hash
+from .base import (
+    backbone_names,
+    base_hash,
+    note_base,
+    own_name,
+    tensors_hash,
+)
 from .lora import (
     LowRank,
     Update,
@@ -212,9 +218,18 @@ def write_adapter(
     from ftcourse.models.compatibility import vocabulary_hash
     from ftcourse.models.load import find_model
 
-    network, base = whole(model.quick_network), model.info["adapted"]
+    network, target = whole(model.quick_network), target or folder
+    if not any(m.active for m in low_rank_layers(network).values()):
+        names = sorted({n for m in low_rank_layers(network).values() for n in m.updates})
+        raise CourseError(
+            f"no update is used, so there is none to save: use_update(M, {names[0]!r}) first"
+        )
+    note_base(model)
+    base = dict(model.info["adapted"])
+    if "quantised" not in model.info:  # as it is now: somebody may have trained it
+        base["sha256"] = base_hash(network)
     names = backbone_names(network)
-    source, prefix = base["name"], f"{network.base_model_prefix}."
+    source, prefix, revision = base["name"], f"{network.base_model_prefix}.", base["revision"]
     try:
         place, local = find_model(source) if source else (None, False)
     except CourseError:  # the folder that it came from is gone
