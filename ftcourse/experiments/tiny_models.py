@@ -40,6 +40,7 @@ from ..models.pretraining.start import (
     count_tokens,
     empty_network,
     encoded,
+    start_copying,
     start_from_counts,
 )
 from ..models.pretraining.tokenizers import shipped_tokenizer
@@ -91,7 +92,7 @@ def mood_probe(
 # %% ../../nbs/lessons/08_pretraining.ipynb #fb2755ae
 PLANS = {  # the shipped models
     "tiny-bert": dict(stages=(16_000, 6_000), apart=(0.25, 1.0), batch_size=8, lr=1e-3, layers=2),
-    "tiny-gpt": dict(stages=(12_000,), batch_size=8, lr=1e-3, layers=2),
+    "tiny-gpt": dict(stages=(16_000,), batch_size=8, lr=1e-3, layers=2),
 }
 
 # %% ../../nbs/lessons/08_pretraining.ipynb #489c5cf6
@@ -155,6 +156,8 @@ def pretrain(
     network = empty_network(name, tokenizer, plan["layers"], plan.get("hidden", 128))
     heads = Heads(network.config.hidden_size, counts.share)
     start_from_counts(network, counts)
+    if name == "tiny-gpt":
+        start_copying(network)
     log = []
     for stage, n in enumerate([steps] if steps else plan["stages"]):
         if stage:
