@@ -92,7 +92,7 @@ def mood_probe(
 # %% ../../nbs/lessons/08_pretraining.ipynb #fb2755ae
 PLANS = {  # the shipped models
     "tiny-bert": dict(stages=(16_000, 6_000), apart=(0.25, 1.0), batch_size=8, lr=1e-3, layers=2),
-    "tiny-gpt": dict(stages=(16_000,), batch_size=8, lr=1e-3, layers=2),
+    "tiny-gpt": dict(stages=(20_000,), batch_size=8, lr=1e-3, layers=2),
 }
 
 # %% ../../nbs/lessons/08_pretraining.ipynb #489c5cf6
