@@ -28,7 +28,6 @@ from .generator import (
     opinion,
     opinion_word,
     passage,
-    pools,
     question,
     sentence,
 )
@@ -138,7 +137,7 @@ def asked_passage(w: Spoken) -> str:
     n = w.pick((2, 3, 4, 4, 5))
     text, facts = passage(w, n)
     parts, two = [text], (a := w.someone(), w.someone(a)) if w.chance(0.35) else ()
-    for relation, answer, _ in w.rng.sample(facts, w.pick((1, 2, 3) if n < 4 else (1, 2, 2))):
+    for relation, answer, _ in w.rng.sample(facts, w.pick((1, 2, n) if n < 4 else (1, 2, 2))):
         asks = question(w, relation)
         if two:
             told = copied(w, w.pick(said["replies"]), answer)
