@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = [
     "ABOUT", "prompted", "next_tokens", "copying_loss", "answers", "learn_to_answer", "exact_answers", "mood_of",
-    "sampled", "style", "loss_of", "decoder_scores", "scores_table", "main"
+    "sampled", "style", "loss_of", "decoder_scores", "start_trials", "scores_table", "main"
 ]
 
 # %% ../../nbs/lessons/08_pretraining.ipynb #dec0f021
@@ -21,7 +21,7 @@ from torch import Tensor
 from ..data.batches import pad
 from ..data.world.generator import Writer, generate, lexicon, passage, pools, question
 from ..data.world.spoken import spoken_documents
-from .tiny_models import heldout_loss, mood_probe
+from .tiny_models import heldout_loss, mood_probe, pretrain
 from ..losses.supervised import cross_entropy, mean_loss
 from ..models.pretraining.start import encoded
 from ..train.loop import seeded_update
@@ -201,6 +201,17 @@ def decoder_scores(folder: Path, seeds: int = 5, test: int = 300) -> dict:
     return found
 
 
+def start_trials(updates: int = 2500, seeds: int = 3) -> dict:
+    "Copying loss after short runs of pretraining, one for each seed: with heads that copy, without."
+    found = {}
+    for name, copying in (("with the start", True), ("without", False)):
+        found[name] = []
+        for seed in range(seeds):
+            network, tokenizer, _ = pretrain("tiny-gpt", updates, seed, copying=copying)
+            found[name].append(round(copying_loss(network.eval(), tokenizer), 3))
+    return found | {"updates": updates}
+
+
 def scores_table(scores: dict) -> str:
     "Markdown: what an earlier model could do, and what this one can."
     from ftcourse.metrics.intervals import mean_interval
@@ -222,12 +233,17 @@ def main():
     options.add_argument("folder", type=Path, help="such as ftcourse/assets/tiny-gpt")
     options.add_argument("--before", type=Path, help="an earlier model, to be scored too")
     options.add_argument("--seeds", type=int, default=5)
+    options.add_argument(
+        "--trials", action="store_true", help="short runs with and without a start"
+    )
     chosen = options.parse_args()
     torch.set_num_threads(1)
     file, card = chosen.folder / "scores.json", chosen.folder / "README.md"
     scores = json.loads(file.read_text()) if file.exists() else {}
     if chosen.before:
         scores["before"] = decoder_scores(chosen.before, chosen.seeds)
+    if chosen.trials:
+        scores["start"] = start_trials()
     scores["now"] = decoder_scores(chosen.folder, chosen.seeds)
     file.write_text(json.dumps(scores, indent=1) + "\n")
     text = card.read_text().split("\n## What it can do")[0]

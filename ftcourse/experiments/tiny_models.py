@@ -144,6 +144,7 @@ def pretrain(
     seed: int = 0,
     every: int = 500,  # updates between two lines of the log
     counted: int = 20_000,  # documents in which words are counted beforehand
+    copying: bool = True,  # whether a decoder begins with heads that copy
 ) -> tuple:  # (network, tokenizer, log: a list of dicts)
     """Make a built-in model from nothing but generated text.
 
@@ -156,7 +157,7 @@ def pretrain(
     network = empty_network(name, tokenizer, plan["layers"], plan.get("hidden", 128))
     heads = Heads(network.config.hidden_size, counts.share)
     start_from_counts(network, counts)
-    if name == "tiny-gpt":
+    if name == "tiny-gpt" and copying:
         start_copying(network)
     log = []
     for stage, n in enumerate([steps] if steps else plan["stages"]):
