@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = [
     "ABOUT", "prompted", "next_tokens", "copying_loss", "answers", "learn_to_answer", "exact_answers", "mood_of",
-    "sampled", "style", "loss_of", "decoder_scores", "start_trials", "scores_table", "main"
+    "sampled", "style", "loss_of", "under_dropout", "decoder_scores", "start_trials", "scores_table", "main"
 ]
 
 # %% ../../nbs/lessons/08_pretraining.ipynb #dec0f021
@@ -162,17 +162,25 @@ def loss_of(network, tokenizer, texts: list[str]) -> float:
     )
 
 
+def under_dropout(network, tokenizer) -> float:
+    "Held-out loss in training mode."
+    with seeded_update(0, 0):
+        return heldout_loss(network.train(), tokenizer)
+
+
 def decoder_scores(folder: Path, seeds: int = 5, test: int = 300) -> dict:
     "What a decoder of the course can do; answers are exact matches, one for each seed."
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    def fresh():
-        return AutoModelForCausalLM.from_pretrained(folder).eval()
+    def fresh(dropout=0.0):
+        rates = dict(resid_pdrop=dropout, embd_pdrop=dropout, attn_pdrop=dropout)
+        return AutoModelForCausalLM.from_pretrained(folder, **rates).eval()
 
     tokenizer, network = AutoTokenizer.from_pretrained(folder), fresh()
     train, asked = answers(tokenizer, "train"), answers(tokenizer, "test", test)
     found = {
         "held-out loss, documents": heldout_loss(network, tokenizer),
+        "the same under dropout of 0.1": under_dropout(fresh(0.1), tokenizer),
         "held-out loss, its own text": loss_of(
             network, tokenizer, list(spoken_documents(500, seed="held out"))
         ),
@@ -254,7 +262,7 @@ ABOUT = """*Before* is the model of 2026-11-25, which read the encoder's documen
 nats a token. Names never met are those of the test, in the wording of the pretraining text.
 Openings are of 200 sampled texts with an opinion. Answers are exact matches, to the end token, on
 300 test rows of `facts` after so many updates of fine-tuning: the mean over five seeds, and its
-95% interval. 200 updates read 512 rows, 1,000 updates all of them. Made by
+95% interval. 200 updates read 512 rows, 1,000 updates all of them; without dropout. Made by
 `python -m ftcourse.experiments.decoder`."""
 
 
