@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = [
-    "batches_of", "validation_of", "fit_max_length", "RunSetup", "set_up", "refuse_one_class", "fine_tune_model",
-    "evaluate_model", "train_model"
+    "WRITERS", "batches_of", "validation_of", "fit_max_length", "RunSetup", "writer_module", "refuse_other_kinds",
+    "adapt", "set_up", "refuse_one_class", "rewarded", "fine_tune_model", "evaluate_model", "train_model"
 ]
 
 # %% ../nbs/lessons/01_fine_tuning.ipynb #65d7b4ab
@@ -94,6 +94,71 @@ class RunSetup:
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
 
+# kinds whose runs are prepared, and models scored, by a module of `tasks`
+WRITERS = {"instructions": "instructions", "preference": "preferences", "reward": "rewards"}
+
+
+def writer_module(
+    kind: str,  # of a task
+):  # a module with `prepare` and `score`; None for the other kinds
+    "The module of `tasks` that prepares runs of a kind that is written, and scores its models."
+    from importlib import import_module
+
+    return import_module(f"ftcourse.tasks.{WRITERS[kind]}") if kind in WRITERS else None
+
+
+def refuse_other_kinds(
+    hp,  # HyperParams
+    kind: str,  # of the task
+) -> None:
+    "Raise `CourseError` for a hyperparameter that was given, and changes nothing for this kind."
+    for f in fields(hp):
+        kinds = f.metadata["kinds"]
+        if kinds and kind not in kinds and getattr(hp, f.name) != f.default:
+            raise CourseError(
+                f"{f.name}={getattr(hp, f.name)!r} changes nothing here: it is for tasks of kind "
+                f"{' or '.join(map(repr, kinds))}, and this one is {kind!r}. Leave it out"
+            )
+
+
+def adapt(
+    model,  # a Model of its own; changed in place
+    hp,  # train, lora_alpha and seed are read
+) -> None:
+    """Give a model the low-rank updates that `hp.train` asks for, and take those away that it does
+    not ask for, by merging them. Raises `CourseError` for updates of another rank or kind.
+    """
+    from ftcourse.core.errors import print_once
+    from ftcourse.models.adapters.lora import add_lora, low_rank_layers, parse_train
+    from ftcourse.models.adapters.merge import merge
+
+    wanted, has = parse_train(hp.train), model.info.get("adapters", {})
+    if not wanted:
+        if low_rank_layers(model):
+            merge(model)
+            print_once(
+                f"{model.info.get('source')}: its low-rank update was merged into the weights, "
+                f"since train={hp.train!r} changes them"
+            )
+        return
+    variant, rank = wanted
+    if low_rank_layers(model):
+        (here,) = has.values()
+        if (here["rank"], here["variant"]) != (rank, variant.removeprefix("q")):
+            raise CourseError(
+                f"train={hp.train!r}: this model has an update already, "
+                f"{here['variant']}-{here['rank']}. Train that on, or merge it first: "
+                "fine_tune_model(M.merged(), …)"
+            )
+        return
+    if variant == "qlora":
+        from ftcourse.models.adapters.quantised import quantise
+
+        quantise(model)
+    plain = variant.removeprefix("q")
+    add_lora(model, rank, hp.lora_alpha, variant=plain, seed=hp.seed)
+
+
 def set_up(
     model,  # as for `fine_tune_model`; a Model given is copied
     task,  # a Task
@@ -109,8 +174,10 @@ def set_up(
     from ftcourse.train.head_start import fit_to_labels
     from ftcourse.train.memory import shrink_to_memory
 
+    refuse_other_kinds(hp, task.kind)
     # a head that does not fit is made anew
     model = load_model(model, task=task, seed=hp.seed, dropout=hp.dropout)
+    adapt(model, hp)
     model.thresholds = None  # chosen for other weights
     model.info.pop("label_mean", None)
     if task.kind == "regress":
@@ -119,16 +186,21 @@ def set_up(
         model.info["label_unit"] = float(labels.std()) or 1.0
     asked, hp = hp, fit_max_length(choose(hp, model), model)
     model.info["max_length"] = hp.max_length  # it answers on as much as it is trained on
-    batches, hp = shrink_to_memory(
-        model, batches_of(task, model.quick_tokenizer, hp), hp, loss=task.loss
-    )
-    validate = validation_of(task, model.quick_tokenizer, hp, hp.seed) if validated else None
+    if writer := writer_module(task.kind):
+        batches, loss, validate = writer.prepare(model, task, hp)
+        validate = validate if validated else None
+    else:
+        loss = task.loss
+        batches, hp = shrink_to_memory(
+            model, batches_of(task, model.quick_tokenizer, hp), hp, loss=loss
+        )
+        validate = validation_of(task, model.quick_tokenizer, hp, hp.seed) if validated else None
     hp = choose(hp, model, batches)
     if task.kind == "regress" and hp.head_start == "random" and model.untrained:
         fit_to_labels(model, batches.examples.labels)
     if said := chosen_text(asked, hp, model, batches):
         print_once(said)
-    return RunSetup(model, batches, hp, task.loss, validate)
+    return RunSetup(model, batches, hp, loss, validate)
 
 # %% ../nbs/lessons/01_fine_tuning.ipynb #530bd485
 def refuse_one_class(
@@ -150,6 +222,23 @@ def refuse_one_class(
         )
 
 
+def rewarded(
+    reward,  # as for `fine_tune_model`
+    task,  # as for `fine_tune_model`
+    kind: str | None,  # as asked for
+) -> str:  # "reward"
+    "The kind of a task whose completions are rewarded. Raises `CourseError` for another one."
+    if not callable(reward):
+        raise CourseError(f"reward={reward!r}: give a function (prompt, completion, row) -> number")
+    kind = getattr(task, "kind", kind) or "reward"
+    if kind != "reward":
+        raise CourseError(
+            f"reward= is for prompts (kind='reward'), and this task is of kind {kind!r}: leave "
+            "reward out, or load the prompts with kind='reward'"
+        )
+    return kind
+
+
 def fine_tune_model(
     # a built-in name, a folder, a hub id (`id@revision`), or a Model, which is left as it is
     model,
@@ -162,6 +251,9 @@ def fine_tune_model(
     label=None,  # see `load_task`
     kind=None,  # see `load_task`
     on_bad: str = "error",  # see `load_task`
+    # (prompt, completion, row) -> a number, the higher the better: `task` holds prompts, and what
+    # the model writes for them is rewarded (lesson 24)
+    reward=None,
     progress=False,  # print a line per validation; or a function that is given each Step
     **hyper,  # fields of HyperParams: epochs, lr, batch_size, …
 ):
@@ -170,13 +262,18 @@ def fine_tune_model(
     The validation split chooses the best checkpoint, by `validation_of`. Raises `CourseError` for
     rows, names or hyperparameters that cannot be used, before anything is trained.
     """
+    from dataclasses import replace
+
     from ftcourse.core.hparams import HyperParams
     from ftcourse.data.load.load import as_task
     from ftcourse.train.loop import fit
     from ftcourse.train.schedule import planned_steps
 
     hp = HyperParams.from_kwargs(seed=seed, **hyper)
-    whole = task = as_task(task, text=text, label=label, kind=kind, on_bad=on_bad)
+    if reward is not None:
+        kind = rewarded(reward, task, kind)
+    task = as_task(task, text=text, label=label, kind=kind, on_bad=on_bad)
+    whole = task = task if reward is None else replace(task, reward=reward)
     if rows is not None:
         task = task.take(rows, seed=seed)
     if rows:
@@ -217,6 +314,8 @@ def evaluate_model(
         model = load_model(model)
     how = dict(text=text, label=label, kind=kind, on_bad=on_bad)
     task = task_to_score(test_set, split, model.kind, model.text, **how)
+    if writer := writer_module(task.kind):
+        return writer.score(model, task, split=split, rows=rows, batch_size=batch_size)
     return evaluate(model, task, split=split, rows=rows, batch_size=batch_size, on_bad=on_bad)
 
 # %% ../nbs/lessons/01_fine_tuning.ipynb #d31319c8

@@ -23,6 +23,7 @@ from cold import cold, cold_written
 from common import HERE, described, machine, real_texts, save, table, threads_from, verdict, word_pieces
 from lessons import lessons, lessons_written
 from loading import BEFORE, earlier_build, loading, loading_written
+from lowrank import lowrank, lowrank_written
 from memory import memory, memory_written
 from prediction import predict, predict_written
 from pretraining import pretraining, pretraining_written
@@ -189,6 +190,7 @@ PARTS = {  # measured and written
     "reports": (reports, reports_written),
     "loading": (loading, loading_written),
     "lessons": (lessons, lessons_written),
+    "lowrank": (lowrank, lowrank_written),
 }
 
 

@@ -28,6 +28,7 @@ REAL = {
 }
 BUILT_IN = ("reviews", "topics", "pairs")
 GRID = ("half the rate", "twice the rate", "half the updates", "twice the updates", "the other start")
+TRAINED = ("defaults", "random weights", "lora", *GRID)
 SIMPLE = ("bag of words", "frozen")
 BUILT_IN_ROWS, MOST_ROWS = 500, 1000
 
@@ -61,6 +62,8 @@ def changes(arm, model, task, seed):
     from ftcourse.core.hparams import HyperParams
     from ftcourse.recipes import set_up
 
+    if arm == "lora":
+        return {"train": "lora-8"}
     if arm not in GRID:
         return {}
     hp = set_up(model, task, HyperParams(seed=seed)).hp
@@ -124,7 +127,7 @@ def one(job):
     began = time.process_time()
     if job.arm == "SetFit":
         return setfit(folder, task, job.seed)
-    if job.arm in ("defaults", "random weights", *GRID):
+    if job.arm in TRAINED:
         start = folder
         if job.arm == "random weights":
             start = load_model(folder, task=task, random=True, seed=job.seed)
@@ -147,7 +150,7 @@ def key(job):
     if job.arm == "bag of words":
         return f"{job.task} {job.labels} {job.seed} {job.arm} {installed('scikit-learn')}"
     packages = [installed(p) for p in ("torch", *["setfit"] * (job.arm == "SetFit"))]
-    code = recipe() if job.arm in ("defaults", "random weights", *GRID) else ""
+    code = recipe() if job.arm in TRAINED else ""
     return f"{job} {stamp(folder_of(job.model))} {packages} {code}".strip()
 
 

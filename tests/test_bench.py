@@ -12,6 +12,7 @@ sys.path.append(str(ROOT / "measure"))
 import bench  # noqa: E402
 import cold  # noqa: E402
 import lessons  # noqa: E402
+import lowrank  # noqa: E402
 import memory  # noqa: E402
 import prediction  # noqa: E402
 import pretraining  # noqa: E402
@@ -148,3 +149,12 @@ def test_the_cost_of_lessons_says_what_was_left_out():
     found.append({"lesson": "18", "cpu": {"before": 10.0, "now": 60.0}})
     said = lessons.lessons_written(found)[-1]
     assert "0.90 times; aim 0.7 **not met**." in said and "Not measured" not in said
+
+
+def test_low_rank_updates_and_full_ones_take_turns_on_the_same_rows():
+    (found,) = lowrank.lowrank(quick=True)
+    assert found["size"] == "tiny"
+    assert {arm: len(seconds) for arm, seconds in found["cpu"].items()} == {"full": 2, "lora-8": 2}
+    assert found["ratio"] == round(min(found["cpu"]["lora-8"]) / min(found["cpu"]["full"]), 3)
+    text = "\n".join(lowrank.lowrank_written([found | {"size": "22M", "ratio": 0.9}]))
+    assert "at most 0.75 **not met**" in text

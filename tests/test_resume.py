@@ -35,14 +35,21 @@ def recorded(self, step):
     if step.n == deadly: os.kill(os.getpid(), signal.SIGKILL)
 Run.record = recorded
 with redirect_stdout(io.StringIO()):
-    M = fine_tune_model("tiny-bert", "reviews", rows=32, epochs=4, eval_every=2, lr=5e-4, seed=3, run=folder)
+    M = fine_tune_model(CALL, max_steps=8, eval_every=2, seed=3, run=folder)
 weights = b"".join(p.detach().numpy().tobytes() for p in M.network.state_dict().values())
 print(hashlib.sha256(weights).hexdigest(), len(M.history.steps))
 """
 
 
+CALLS = {
+    "full": '"tiny-bert", "reviews", rows=32, lr=5e-4',
+    "lora": '"tiny-bert", "reviews", rows=32, train="lora-4"',
+}
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
-def test_a_killed_fine_tuning_of_a_real_model_goes_on_to_the_same_bits(tmp_path):
+@pytest.mark.parametrize("what", CALLS)
+def test_a_killed_fine_tuning_of_a_real_model_goes_on_to_the_same_bits(tmp_path, what):
     """The verb itself, with dropout, buckets, the choice of the best checkpoint: killed in the middle of an update's
     writing, twice.
     """
@@ -50,7 +57,7 @@ def test_a_killed_fine_tuning_of_a_real_model_goes_on_to_the_same_bits(tmp_path)
 
     def call(folder, deadly):
         return subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", VERB, str(folder), str(deadly)],
+            [sys.executable, "-W", "ignore", "-c", VERB.replace("CALL", CALLS[what]), str(folder), str(deadly)],
             env=env,
             capture_output=True,
             text=True,

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "UNSEEN", "printable", "printable_lines", "CourseError", "warn", "hearing", "print_once"
+    "UNSEEN", "printable", "printable_lines", "CourseError", "warn", "hearing", "saying_nothing", "print_once"
 ]
 
 # %% ../../nbs/toolkit/settings.ipynb #2ef6af94
@@ -81,6 +81,17 @@ def hearing() -> Iterator[list[str]]:
 
 
 _printed = set()
+_silent = ContextVar("silent", default=False)
+
+
+@contextlib.contextmanager
+def saying_nothing() -> Iterator[None]:
+    "Inside, `print_once` prints nothing: what is done there is not the whole story."
+    before = _silent.set(True)
+    try:
+        yield
+    finally:
+        _silent.reset(before)
 
 
 def print_once(
@@ -90,6 +101,6 @@ def print_once(
     "Print a line once per process, however often what it reports is repeated."
     line = printable(line)
     about = about or line
-    if about not in _printed:
+    if about not in _printed and not _silent.get():
         _printed.add(about)
         print(line)

@@ -26,10 +26,12 @@ def option(
     high: float | None = None,  # largest value allowed
     scale: str = "linear",  # "linear" or "log": how a slider should move
     choices: tuple = (),  # the allowed words, where it is a choice
+    kinds: tuple = (),  # the kinds of task that it is for; empty: all
 ):
     "A field with what a widget or a flag needs to know about it."
     return field(
-        default=default, metadata=dict(help=help, low=low, high=high, scale=scale, choices=choices)
+        default=default,
+        metadata=dict(help=help, low=low, high=high, scale=scale, choices=choices, kinds=kinds),
     )
 
 # %% ../../nbs/toolkit/hparams.ipynb #76ac618b
@@ -71,8 +73,16 @@ class HyperParams:
     train: str | None = option(
         None,
         "what may change: full, layers (all but the embeddings), head, or last-N layers with the "
-        "head; head-cached: the head, on layers that are computed once, without dropout; None: "
-        "layers for a sentence encoder, else full",
+        "head; head-cached: the head, on layers that are computed once, without dropout; lora-N: "
+        "the head, and a low-rank update of rank N in each linear layer (rslora-N, dora-N: its "
+        "variants; qlora-N: on layers of 4 bits); None: layers for a sentence encoder, else full",
+    )
+    lora_alpha: float | None = option(
+        None,
+        "a low-rank update is multiplied by this number over its rank; None: twice the rank",
+        0.01,
+        10_000,
+        "log",
     )
     head_start: str | None = option(
         None,
@@ -140,6 +150,70 @@ class HyperParams:
         "and no without one",
         choices=("auto", "no", "bf16", "fp16"),
     )
+    supervise: str = option(
+        "completion",
+        "what of an instruction is learned: the completion, or all of its tokens",
+        choices=("completion", "all"),
+        kinds=("instructions",),
+    )
+    packing: bool = option(
+        False,
+        "short instructions share a row, each seeing only itself: less padding, the same losses",
+        kinds=("instructions",),
+    )
+    preference_loss: str = option(
+        "dpo",
+        "what is learned from a pair of completions, the better and the worse",
+        choices=("dpo", "ipo", "simpo", "kto", "orpo"),
+        kinds=("preference",),
+    )
+    beta: float | None = option(
+        None,
+        "how strongly the model is held where it was before the run; None: 0.1 for preferences, 0 "
+        "for rewards",
+        0.0,
+        1_000,
+        "log",
+        kinds=("preference", "reward"),
+    )
+    sft_weight: float = option(
+        0.0,
+        "weight of the chosen completion's own loss, added to that of the pair",
+        0.0,
+        1_000,
+        kinds=("preference",),
+    )
+    policy_loss: str = option(
+        "dapo",
+        "what the losses of sampled tokens are divided by: dapo, bnpo: the tokens of an update; "
+        "grpo: those of each completion; dr_grpo: max_new_tokens",
+        choices=("dapo", "grpo", "dr_grpo", "bnpo"),
+        kinds=("reward",),
+    )
+    completions: int = option(
+        8,
+        "completions that are sampled for each prompt, and compared",
+        2,
+        1_024,
+        "log",
+        kinds=("reward",),
+    )
+    max_new_tokens: int | None = option(
+        None,
+        "tokens of a completion that is generated; None: 32, or what the model has positions for",
+        1,
+        1_000_000,
+        "log",
+        kinds=("instructions", "reward"),
+    )
+    temperature: float = option(
+        1.0,
+        "divides the logits before a completion is sampled: below 1 the likeliest tokens gain",
+        0.01,
+        100,
+        "log",
+        kinds=("reward",),
+    )
     seed: int = option(0, "where all random numbers of the run begin", 0, 2**32 - 1)
 
     def __post_init__(self):
@@ -150,11 +224,21 @@ class HyperParams:
 # %% ../../nbs/toolkit/hparams.ipynb #76ac618c
 def refuse_contradictions(hp: HyperParams) -> None:
     "Raise `CourseError` for values that cannot hold together."
-    what = "full|layers|head|head-cached|last-0*[1-9][0-9]{0,3}"
+    what = "full|layers|head|head-cached|(last|(rs|q)?lora|dora)-0*[1-9][0-9]{0,3}"
     if hp.train is not None and not re.fullmatch(what, hp.train):
         raise CourseError(
-            f"train={shown(hp.train)}: write 'full', 'layers', 'head', 'head-cached', or 'last-2' "
-            "for the last two layers and the head"
+            f"train={shown(hp.train)}: write 'full', 'layers', 'head', 'head-cached', 'last-2' "
+            "for the last two layers and the head, or 'lora-8' for low-rank updates of rank 8 "
+            "(also 'rslora-8', 'dora-8', 'qlora-8')"
+        )
+    if (
+        hp.lora_alpha is not None
+        and "lora" not in (hp.train or "")
+        and "dora" not in (hp.train or "")
+    ):
+        raise CourseError(
+            f"lora_alpha={hp.lora_alpha:g} changes nothing with train={hp.train!r}: it belongs to "
+            "train='lora-8' and its kin"
         )
     if hp.train in ("head", "head-cached") and hp.layer_decay != 1:
         raise CourseError(

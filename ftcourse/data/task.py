@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "KINDS", "GRADED", "grades_of", "Task", "multi_hot"
+    "KINDS", "WRITTEN", "GRADED", "grades_of", "Task", "multi_hot"
 ]
 
 # %% ../../nbs/lessons/02_data.ipynb #16f48c8d
@@ -20,6 +20,8 @@ from .splits import SPLITS, bins, overlaps, stratified_order, text_key
 
 # %% ../../nbs/lessons/02_data.ipynb #a08cc5a5
 KINDS = ("classify", "multilabel", "regress", "span", "lm")
+# rows that a decoder writes for: completions to learn, to prefer, or to be rewarded for
+WRITTEN = ("instructions", "preference", "reward")
 
 # %% ../../nbs/lessons/02_data.ipynb #c0ffeeb1
 GRADED = re.compile("star|rating|score|grade|rank|level|point|stage|severity|likert", re.I)
@@ -68,6 +70,7 @@ class Task:
     loss: object = None  # (model, batch) -> (sum, count), where the kind's own loss is not
     # {name: f(true, pred)}, the main one first; the kind's own come after
     metrics: dict = field(default_factory=dict)
+    reward: object = None  # (prompt, completion, row) -> number, of prompts that are rewarded
     # whether there are no other labels than `labels`: they were given, or train fixes them; False:
     # they are those that the rows to score have
     declared: bool = True

@@ -13,6 +13,7 @@ import hashlib
 from collections.abc import Sequence
 
 from ..core.errors import CourseError
+from ..data.task import WRITTEN
 from .forward import first_position
 
 # %% ../../nbs/lessons/05_models.ipynb #642ff389
@@ -143,7 +144,8 @@ def model_kind(
         old = "span"
     elif any(s in was for s in ("MaskedLM", "CausalLM", "LMHead", "ForPreTraining")):
         old = "lm"
-    kind = head or getattr(task, "kind", None) or note.get("kind") or old
+    kind = asked = head or getattr(task, "kind", None) or note.get("kind") or old
+    kind = "lm" if kind in WRITTEN else kind
     if kind not in AUTO:
         lacks = "has no head" if kind is None else f"cannot get head={kind!r}"
         raise CourseError(
@@ -156,6 +158,11 @@ def model_kind(
         )
     if kind in ("lm", "mlm"):
         causal = "CausalLM" in was or "LMHead" in was
+        if asked in WRITTEN and not causal and reads_both_ways(config.model_type):
+            raise CourseError(
+                f"{config.model_type} guesses hidden words and cannot write: a task of kind "
+                f"{asked!r} needs a decoder, such as tiny-gpt"
+            )
         return "mlm" if not causal and reads_both_ways(config.model_type) else "lm"
     return kind
 

@@ -20,6 +20,9 @@ from ..core.errors import CourseError, print_once
 from ..core.machine import reachable
 from ..core.settings import assets
 from ..data.load.load import as_task
+from ..data.task import WRITTEN
+from .adapters.folders import is_adapter, load_adapted
+from .adapters.merge import merge
 from .compatibility import (
     AUTO,
     PROBLEM,
@@ -120,7 +123,9 @@ def load_weights(
 
 # %% ../../nbs/lessons/05_models.ipynb #08f5abec
 def load_model(
-    name,  # "tiny-bert", "tiny-gpt", a folder, a hub id; or a Model, whose backbone is copied
+    # "tiny-bert", "tiny-gpt", a folder (also one that holds an adapter, with or without its base),
+    # a hub id; or a Model, whose backbone is copied
+    name,
     task=None,  # a Task, or what `load_task` takes: gives kind, labels and columns
     *,
     # "classify", "multilabel", "regress", "span" or "lm"; default: the task's kind, else what the
@@ -156,6 +161,8 @@ def load_model(
         return _from_memory(name, options)
     if isinstance(task, (str, os.PathLike)):
         task = as_task(task)
+    if isinstance(name, (str, os.PathLike)) and is_adapter(name):
+        return _with_adapter(name, options | dict(task=task))
     if "@" in str(name) and not Path(name).exists():
         name, revision = str(name).rsplit("@", 1)  # as settings.ini writes a pinned hub id
     source, local = find_model(name, weights=not random, revision=revision)
@@ -246,6 +253,31 @@ def load_model(
     return model.reorder(wanted) if model.labels and wanted else model
 
 # %% ../../nbs/lessons/05_models.ipynb #2f6e1d8c
+def _with_adapter(folder, options):
+    """An adapter on its base; where the task is another one, its update is merged, and a head for
+    the task is put on top.
+    """
+    own = {k: options[k] for k in ("seed", "dropout", "tokenizer", "resize")}
+    if options["random"]:
+        raise CourseError(f"random=True: {folder} is an adapter, which has no weights of its own")
+    model = load_adapted(folder, **own)
+    task, wanted = options["task"], options["labels"]
+    wanted = wanted if wanted is not None else getattr(task, "labels", None)
+    kind = options["head"] or getattr(task, "kind", None) or model.kind
+    kind = "lm" if kind in WRITTEN else kind
+    names = lambda labels: sorted(str(x).casefold() for x in labels or ())
+    if kind == model.kind and names(wanted or model.labels) == names(model.labels):
+        if wanted and model.labels:
+            model.reorder(wanted)
+        model.text = tuple(getattr(task, "text", None) or model.text)
+        return model
+    print_once(
+        f"{Path(folder).name}: its head is for something else, so its update was merged into the "
+        "weights, and a new head put on them"
+    )
+    return _from_memory(merge(model), options)
+
+
 def _wanted(labels, task, kind):
     """The labels asked for, else the task's.
 
@@ -282,6 +314,8 @@ def _from_memory(model, options):
     with tempfile.TemporaryDirectory() as folder:
         found = load_model(model.save(Path(folder) / "model"), **options)
     found.info["source"] = model.info.get("source", "memory")
+    if "adapted" in model.info and "adapted" in found.info:
+        found.info["adapted"] = dict(model.info["adapted"])
     return found.to(model.device)
 
 

@@ -26,6 +26,9 @@ from ..core.files import replace_folder
 from ..core.hparams import shown
 from ..data.encode.examples import check_token_ids
 from ..data.load.columns import label_places
+from .adapters.folders import is_adapter, write_adapter
+from .adapters.lora import low_rank_layers
+from .adapters.merge import merge
 from .compatibility import vocabulary_hash
 from .fast.plain import proof, whole
 from .forward import Core
@@ -303,12 +306,23 @@ def calibrate(
 
 # %% ../../nbs/lessons/05_models.ipynb #2d8da054
 @patch
+def merged(
+    self: Model,
+) -> Model:  # a copy without updates, which computes the same
+    """The low-rank updates put into the weights (lesson 19). Raises `CourseError` where there are
+    none.
+    """
+    return merge(self.copy())
+
+
+@patch
 def save(
     self: Model,
     # made, or a model's folder, which is replaced; files in it that are not a model's are kept
     folder: str | os.PathLike,
 ) -> Path:
-    """Write a plain Hugging Face folder and ftcourse.json.
+    """Write a plain Hugging Face folder and ftcourse.json; of a model with low-rank updates an
+    adapter's folder, as PEFT reads it. `M.merged().save(folder)` writes one model.
 
     It appears whole or not at all. Raises `CourseError` for a folder that holds something else.
     """
@@ -322,6 +336,11 @@ def save(
             f"{folder} holds other things and no model: name a new folder. Nothing was written"
         )
     ours = (
+        "config.json",
+        "ftcourse.json",
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "base",
         "model.safetensors",
         "model-*-of-*.safetensors",
         "model.safetensors.index.json",
@@ -336,7 +355,11 @@ def save(
 
 
 def _holds_model(folder: Path) -> bool:
-    "Whether its config.json is that of a model: a run folder and other programs have one too."
+    """Whether its config.json is that of a model: a run folder and other programs have one too. Or
+    it holds an adapter.
+    """
+    if is_adapter(folder):
+        return True
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -354,6 +377,8 @@ def _says_meanings(self: Model) -> bool:
 def _write(self: Model, folder: Path) -> None:
     "Weights, configuration, tokenizer and ftcourse.json into an empty folder."
     config = self.network.config
+    if low_rank_layers(self.network):
+        return write_adapter(self, folder)
     if self.labels:
         config.id2label = dict(enumerate(self.labels))
         config.label2id = {name: i for i, name in enumerate(self.labels)}

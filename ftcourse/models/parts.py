@@ -103,6 +103,13 @@ def freeze(
 ):  # the model
     "Let only part of the model learn. Raises `CourseError` where nothing would be left to learn."
     network = getattr(model, "quick_network", model)
+    if "lora-" in train or "dora-" in train:
+        from ftcourse.models.adapters.lora import freeze_base, low_rank_layers
+
+        if not low_rank_layers(network):
+            raise CourseError(f"train={train!r}, and this network has no updates: see add_lora")
+        freeze_base(network)
+        return model
     where, n = parts(network), len(blocks(network))
     count = {"full": str(n), "layers": str(n), "head": "0"}.get(str(train), "")
     if str(train).startswith("last-"):

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = [
     "checkpoints_to_keep", "Run", "as_run", "run_path", "read_state", "explain_writing", "hashes", "named_weights",
-    "copy_weights"
+    "changing_weights", "copy_weights"
 ]
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #6bc26c45
@@ -27,6 +27,7 @@ from torch import Tensor
 
 from ..core.errors import CourseError, warn
 from ..core.files import file_digest, replace_folder, write_atomic
+from ..models.adapters.lora import low_rank_layers
 from .history import History, Step, scores_text
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #e3730783
@@ -475,13 +476,22 @@ def named_weights(network: torch.nn.Module) -> dict[str, Tensor]:
     return {**dict(network.named_parameters()), **dict(network.named_buffers())}
 
 
+def changing_weights(network: torch.nn.Module) -> dict[str, Tensor]:
+    """What a run changes, and a checkpoint holds: all weights, or the updates and the head of a
+    network with low-rank updates, whose base stays as it is.
+    """
+    if not low_rank_layers(network):
+        return named_weights(network)
+    return {n: p for n, p in network.named_parameters() if p.requires_grad}
+
+
 @torch.no_grad()
 def copy_weights(
     network: torch.nn.Module,  # changed in place
-    weights: Mapping[str, Tensor],  # as `named_weights` gives them
+    weights: Mapping[str, Tensor],  # as `changing_weights` gives them
 ) -> None:
     "Copy weights into a network. Raises `CourseError` where they are not its own."
-    own = named_weights(network)
+    own = changing_weights(network)
     odd = sorted(own.keys() ^ weights.keys()) or [
         k for k in own if own[k].shape != weights[k].shape
     ]

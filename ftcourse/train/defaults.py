@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = [
-    "WIDTH", "RATE", "RATES", "LONGEST", "width_of", "rate_for", "says_meanings", "startable", "updates_for",
-    "choose", "rows_of", "chosen_text"
+    "WIDTH", "RATE", "RATES", "LORA_RATE", "LONGEST", "width_of", "rate_for", "says_meanings", "startable",
+    "updates_for", "choose", "rows_of", "chosen_text"
 ]
 
 # %% ../../nbs/toolkit/hparams.ipynb #73c49713
@@ -16,6 +16,7 @@ from ..models.pooling import HEADS, STARTS, sentence_pooling
 from ..models.towers import has_towers
 
 WIDTH, RATE, RATES = 384, 1e-4, (2e-5, 1e-3)  # measured with a model of this width
+LORA_RATE = 1e-3  # above it a decoder forgets what it knew (measure/adapters.md)
 LONGEST = 256  # tokens of an example: attention's memory grows with their square
 
 
@@ -28,10 +29,12 @@ def width_of(model) -> int | None:  # None for a module that is no network of tr
 def rate_for(
     model,  # a Model, or any module
     head_start: str = "random",
+    train: str | None = None,  # as in HyperParams
 ) -> float:
     """A learning rate that suits the size of the model; for another module 5e-5.
 
-    A head that begins as a regression has its direction, and a high rate would lose it.
+    A head that begins as a regression has its direction, and a high rate would lose it. Low-rank
+    updates begin at zero, and take ten times as much (lesson 19).
     """
     width = width_of(model)
     if width is None:
@@ -39,6 +42,8 @@ def rate_for(
     rate = min(max(RATE * (WIDTH / width) ** 2, RATES[0]), RATES[1])
     if head_start == "regression":
         rate = min(rate, RATE * (WIDTH / width) ** 0.5)
+    if "lora-" in (train or "") or "dora-" in (train or ""):
+        rate = min(10 * rate, LORA_RATE)
     return float(f"{rate:.1e}")
 
 
@@ -89,7 +94,7 @@ def choose(
         start = "regression" if open_rate and labelled and startable(model) else "random"
         chosen["head_start"] = start
     if hp.lr is None:
-        chosen["lr"] = rate_for(model, start)
+        chosen["lr"] = rate_for(model, start, hp.train)
     if hp.max_length is None:
         positions = getattr(model, "info", {}).get("positions", LONGEST)
         chosen["max_length"] = min(positions, LONGEST)

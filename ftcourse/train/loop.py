@@ -26,7 +26,7 @@ from torch import nn
 from ..core.errors import CourseError
 from ..core.hparams import HyperParams
 from .cached_features import refuse_uncacheable, with_cached_features
-from .checkpoints import Run, as_run, copy_weights, named_weights
+from .checkpoints import Run, as_run, changing_weights, copy_weights
 from .defaults import choose, rate_for
 from .fingerprint import function_fingerprint, groups_fingerprint, run_fingerprint
 from .head_start import start_head
@@ -188,7 +188,7 @@ def save(self: Loop, finished: bool = False) -> None:
     )
     if self.acc.is_main_process:
         self.run.save(
-            named_weights(self.network), optimizer_tensors(self.optimizer), state, self.hp.keep
+            changing_weights(self.network), optimizer_tensors(self.optimizer), state, self.hp.keep
         )
     self.acc.wait_for_everyone()
     self.saved, self.saved_at = self.n, time.monotonic()
@@ -364,7 +364,8 @@ class BestWeights:
     def update(self, history: History) -> None:
         "Copy the weights where the last step has the best validation so far."
         if history.steps[-1].validation and not self.run and not history.stale:
-            self.weights = {k: t.detach().clone() for k, t in named_weights(self.network).items()}
+            now = changing_weights(self.network)
+            self.weights = {k: t.detach().clone() for k, t in now.items()}
 
     def restore(self, history: History, hp: HyperParams) -> None:
         """Put the best weights into the network, which has those of the last step.
@@ -380,7 +381,7 @@ class BestWeights:
         usual = None
         if self.model is not self.network:
             started = "regression" if self.model.info.get("computed") else "random"
-            usual = rate_for(self.model, started)
+            usual = rate_for(self.model, started, hp.train)
         warn_unlearned(history, hp, self.seen, usual)
         if weights:
             copy_weights(self.network, weights)

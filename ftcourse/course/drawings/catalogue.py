@@ -30,11 +30,20 @@ PARTS = {
     ),
     "Tasks": ("Sentiment", "Topics", "Answers", "GLUE", "The Trainer"),
     "Limits": ("How much data", "Overfitting", "Interpretability"),
+    "Today": (
+        "LoRA",
+        "Quantisation",
+        "Instructions",
+        "Generations",
+        "Preferences",
+        "Rewards",
+    ),
 }
 ABOUT = {
     "Foundations": ("every part,", "built by hand"),
     "Tasks": ("what it is", "used for"),
     "Limits": ("what it can", "and cannot"),
+    "Today": ("large models,", "in miniature"),
 }
 STATIONS = {
     n: (title, part)
@@ -87,7 +96,7 @@ def course_map(
     return d
 
 # %% ../../../nbs/toolkit/drawings_map.ipynb #b969c257
-MODULES = ("foundations", "training", "tasks", "limits")
+MODULES = ("foundations", "training", "tasks", "limits", "adapters")
 
 
 def drawing_names(

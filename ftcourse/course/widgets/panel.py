@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "SHOWN", "EARLY", "TrainingPanel"
+    "SHOWN", "EARLY", "made_for_kind", "TrainingPanel"
 ]
 
 # %% ../../../nbs/toolkit/widgets.ipynb #087aa03f
@@ -42,6 +42,13 @@ SHOWN = (
 )
 EARLY = "No run has two updates yet, and a curve needs two points."
 
+
+def made_for_kind(
+    kind: str,  # of a task
+) -> list[str]:
+    "The hyperparameters that only tasks of this kind have."
+    return [f.name for f in fields(HyperParams) if kind in f.metadata["kinds"]]
+
 # %% ../../../nbs/toolkit/widgets.ipynb #2361ab53
 class TrainingPanel(Shown):
     """Controls, Run, Stop and Resume; curves while it trains; a table of all runs.
@@ -57,7 +64,8 @@ class TrainingPanel(Shown):
         rows: int | None = None,  # training rows to use
         # where the controls begin; None: the defaults with the profile's lr
         hp: HyperParams | None = None,
-        names=SHOWN,  # fields with a control; None: all
+        # fields with a control; None: all. What only tasks of this kind have is shown with SHOWN
+        names=SHOWN,
         # a folder: its runs are listed, and what was stopped can go on, in a new kernel too
         run=None,
         **reading,  # text, label, kind, on_bad: how to read `task`
@@ -70,6 +78,8 @@ class TrainingPanel(Shown):
         self.reading = reading
         self.folder = None if run is None else run_path(run)
         self.task = as_task(task, **reading)
+        if names is SHOWN:
+            names = [*SHOWN, *made_for_kind(self.task.kind)]
         self.controls = controls(hp or HyperParams(lr=settings().lr), names)
         self.sketch = sketch(model, self.task)
         self.curves = Curves()

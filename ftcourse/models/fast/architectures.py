@@ -4,16 +4,19 @@
 
 # %% auto #0
 __all__ = [
-    "ARCHITECTURES", "Layer", "Embeddings", "stacked", "Bert", "DistilBert", "Gpt2"
+    "ARCHITECTURES", "Layer", "Embeddings", "layer_of", "stacked", "matrix", "bias", "updates", "Bert",
+    "DistilBert", "Gpt2"
 ]
 
 # %% ../../../nbs/toolkit/fast_forward.ipynb #56c88d7b
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 
 import torch
 from torch import Tensor, nn
 
+from ..adapters.lora import LowRank
+from .blocks import Low
 from ..forward import first_position
 from ..towers import compare_vectors, has_towers
 
@@ -37,6 +40,21 @@ class Layer:
     output_dropout: float  # of what feed-forward says
     before: bool = False  # whether norms stand before attention and feed-forward
     gelu: str = "none"
+    # of "in", "out", "up", "down": (Low, A, B) of each update
+    low: dict = field(default_factory=dict)
+
+    def low_in_attention(self) -> tuple:  # (Low of w_in, Low of w_out), all of their A and B
+        "Updates as `Attention` takes them."
+        return self._low("in", "out")
+
+    def low_in_output(self) -> tuple:
+        "Updates as `FeedForward` takes them."
+        return self._low("up", "down")
+
+    def _low(self, *names):
+        found = [self.low.get(name, ()) for name in names]
+        kinds = tuple(tuple(u for u, _, _ in updates) for updates in found)
+        return kinds, [t for updates in found for _, *ab in updates for t in ab]
 
     def to(self, dtype: torch.dtype):
         "The layer with matrices and biases of that type; the norms stay as they are."
@@ -58,9 +76,53 @@ class Embeddings:
     project: nn.Module | None = None  # ELECTRA's tables are narrower than its layers
 
 
-def stacked(*linears: nn.Linear) -> tuple[Tensor, Tensor]:
-    "Weights and biases of several linear layers as those of one."
-    return torch.cat([m.weight for m in linears]), torch.cat([m.bias for m in linears])
+def layer_of(
+    own: dict[str, tuple],  # "in", "out", "up", "down": the linear layers that are that matrix
+    attention_norm: nn.LayerNorm,
+    output_norm: nn.LayerNorm,
+    *dropouts: float,  # of attention, of what it says, of what feed-forward says
+    transposed: bool = False,  # whether matrices are stored as (inputs, outputs)
+    **others,  # `before`, `gelu`
+) -> Layer:
+    "A layer of its modules, with their updates of low rank."
+    (w_in, b_in), (w_out, b_out), (w_up, b_up), (w_down, b_down) = (
+        (stacked([matrix(m, transposed) for m in own[k]]), stacked([bias(m) for m in own[k]]))
+        for k in ("in", "out", "up", "down")
+    )
+    low = {k: updates(linears) for k, linears in own.items()}
+    norms = attention_norm, output_norm
+    first, second = (w_in, b_in, w_out, b_out), (w_up, b_up, w_down, b_down)
+    return Layer(*first, norms[0], *second, norms[1], *dropouts, low=low, **others)
+
+
+def stacked(tensors: list[Tensor]) -> Tensor:
+    "One below the other; a single one is not copied."
+    return torch.cat(tensors) if len(tensors) > 1 else tensors[0]
+
+
+def matrix(m: nn.Module, transposed: bool) -> Tensor:  # (outputs, inputs)
+    "What a linear layer multiplies with, updates of low rank left out."
+    m = m.base if isinstance(m, LowRank) else m
+    if hasattr(m, "dequantised"):
+        return m.dequantised()
+    return m.weight.t() if transposed else m.weight
+
+
+def bias(m: nn.Module) -> Tensor:
+    "Of a linear layer, adapted or not."
+    return m.base.bias if isinstance(m, LowRank) else m.bias
+
+
+def updates(linears: tuple) -> list[tuple]:  # (Low, A, B)
+    "The updates of low rank in linear layers that are stacked."
+    found, start = [], 0
+    for m in linears:
+        rows = len(bias(m))
+        if isinstance(m, LowRank) and m.active is not None:
+            u = m.updates[m.active]
+            found.append((Low(start, rows, u.scale), u.lora_A, u.lora_B))
+        start += rows
+    return found
 
 # %% ../../../nbs/toolkit/fast_forward.ipynb #81a28dd4
 class Bert:
@@ -97,20 +159,10 @@ class Bert:
         for m in self.base.encoder.layer:
             a, o = m.attention.self, m.attention.output
             up, down = m.intermediate.dense, m.output.dense
-            yield Layer(
-                *stacked(a.query, a.key, a.value),
-                o.dense.weight,
-                o.dense.bias,
-                o.LayerNorm,
-                up.weight,
-                up.bias,
-                down.weight,
-                down.bias,
-                m.output.LayerNorm,
-                a.dropout.p,
-                o.dropout.p,
-                m.output.dropout.p,
-            )
+            inner = (a.query, a.key, a.value)
+            own = {"in": inner, "out": (o.dense,), "up": (up,), "down": (down,)}
+            dropouts = (a.dropout.p, o.dropout.p, m.output.dropout.p)
+            yield layer_of(own, o.LayerNorm, m.output.LayerNorm, *dropouts)
 
     def head(
         self,
@@ -154,20 +206,10 @@ class DistilBert(Bert):
     def layers(self):
         for m in self.base.transformer.layer:
             a, up, down = m.attention, m.ffn.lin1, m.ffn.lin2
-            yield Layer(
-                *stacked(a.q_lin, a.k_lin, a.v_lin),
-                a.out_lin.weight,
-                a.out_lin.bias,
-                m.sa_layer_norm,
-                up.weight,
-                up.bias,
-                down.weight,
-                down.bias,
-                m.output_layer_norm,
-                a.dropout.p,
-                0.0,
-                m.ffn.dropout.p,
-            )
+            inner = (a.q_lin, a.k_lin, a.v_lin)
+            own = {"in": inner, "out": (a.out_lin,), "up": (up,), "down": (down,)}
+            dropouts = (a.dropout.p, 0.0, m.ffn.dropout.p)
+            yield layer_of(own, m.sa_layer_norm, m.output_layer_norm, *dropouts)
 
     def head(self, x):
         net = self.network
@@ -202,23 +244,10 @@ class Gpt2(Bert):
     def layers(self):
         for m in self.base.h:
             a, up, down = m.attn, m.mlp.c_fc, m.mlp.c_proj
-            yield Layer(
-                a.c_attn.weight.t(),
-                a.c_attn.bias,
-                a.c_proj.weight.t(),
-                a.c_proj.bias,
-                m.ln_1,
-                up.weight.t(),
-                up.bias,
-                down.weight.t(),
-                down.bias,
-                m.ln_2,
-                a.attn_dropout.p,
-                a.resid_dropout.p,
-                m.mlp.dropout.p,
-                before=True,
-                gelu="tanh",
-            )
+            own = {"in": (a.c_attn,), "out": (a.c_proj,), "up": (up,), "down": (down,)}
+            dropouts = (a.attn_dropout.p, a.resid_dropout.p, m.mlp.dropout.p)
+            how = dict(transposed=True, before=True, gelu="tanh")
+            yield layer_of(own, m.ln_1, m.ln_2, *dropouts, **how)
 
     def head(self, x):
         net = self.network

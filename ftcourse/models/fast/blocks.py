@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = [
-    "Layout", "Attention", "weight_gradients", "FeedForward"
+    "Layout", "Attention", "weight_gradients", "Low", "product", "low_gradients", "FeedForward"
 ]
 
 # %% ../../../nbs/toolkit/fast_forward.ipynb #2f556ea3
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -78,15 +79,21 @@ class Attention(torch.autograd.Function):
         b_out: Tensor,  # (width,)
         layout: Layout,
         one: Tensor | None,  # (batch,) the token of each text that asks; None: all
+        low: tuple = ((), ()),  # updates of w_in and of w_out
+        *ab: Tensor,  # A and B of each
     ) -> Tensor:  # as the residual
         width = x.shape[1]
         if one is None:
             asking = x
-            q, k, v = layout.split(layout.pad(F.linear(x, w_in, b_in)), 3)
+            y, few_in = product(x, w_in, b_in, low[0], ab)
+            q, k, v = layout.split(layout.pad(y), 3)
         else:
             asking = x.index_select(0, one)
-            (q,) = layout.split(F.linear(asking, w_in[:width], b_in[:width]), 1)
-            k, v = layout.split(layout.pad(F.linear(x, w_in[width:], b_in[width:])), 2)
+            y, few_q = product(asking, w_in[:width], b_in[:width], low[0], ab)
+            (q,) = layout.split(y, 1)
+            y, few_kv = product(x, w_in[width:], b_in[width:], low[0], ab, width)
+            k, v = layout.split(layout.pad(y), 2)
+            few_in = few_q + few_kv
         scale = q.shape[-1] ** -0.5
         bias = q.new_zeros(1) if layout.bias is None else layout.bias.to(q.dtype)
         scores = torch.baddbmm(bias, q, k.transpose(1, 2), alpha=scale)
@@ -94,24 +101,30 @@ class Attention(torch.autograd.Function):
         seen = layout.dropper.mask(p.shape, layout.attention_dropout)
         o = layout.join(torch.bmm((p if seen is None else p * seen).to(v.dtype), v)[None])
         o = o if one is not None else layout.unpad(o)
-        out = F.linear(o, w_out, b_out).to(residual.dtype)
+        out, few_out = product(o, w_out, b_out, low[1], ab[2 * len(low[0]) :])
+        out = out.to(residual.dtype)
         kept = layout.dropper.mask(out.shape, layout.hidden_dropout)
         if kept is not None:
             out.mul_(kept)
-        ctx.save_for_backward(x, asking, q, k, v, p, seen, o, kept, w_in, w_out)
-        ctx.layout, ctx.one, ctx.scale = layout, one, scale
+        ctx.save_for_backward(x, asking, q, k, v, p, seen, o, kept, w_in, w_out, *ab)
+        ctx.layout, ctx.one, ctx.scale, ctx.low = layout, one, scale, low
+        ctx.few = few_in, few_out
         return out.add_(residual)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient):
         layout, one = ctx.layout, ctx.one
-        x, asking, q, k, v, p, seen, o, kept, w_in, w_out = ctx.saved_tensors
+        x, asking, q, k, v, p, seen, o, kept, w_in, w_out, *ab = ctx.saved_tensors
+        low_in, low_out = ctx.low
+        ab_in, ab_out = ab[: 2 * len(low_in)], ab[2 * len(low_in) :]
         g = (gradient if kept is None else gradient * kept).to(x.dtype)
         gw_out, gb_out = weight_gradients(g, o, ctx.needs_input_grad[4])
-        if not any(ctx.needs_input_grad[:4:2]):  # nothing below learns
-            return None, gradient, None, None, gw_out, gb_out, None, None
         go = g.mm(w_out)
+        few_in, few_out = ctx.few
+        g_out = low_gradients(low_out, ab_out, [(g, o, 0, go, few_out)])
+        if not (any(ctx.needs_input_grad[:4:2]) or low_in):  # nothing below learns
+            return None, gradient, None, None, gw_out, gb_out, None, None, None, *g_out
         (go,) = layout.split(go if one is not None else layout.pad(go), 1)
         asks = 1 if one is None else 0  # whether queries stand in the rectangle too
         gqkv = k.new_empty(2 + asks, *k.shape)
@@ -124,18 +137,23 @@ class Attention(torch.autograd.Function):
         gs = gs.mul_(ctx.scale).to(x.dtype)
         torch.bmm(gs.transpose(1, 2), q, out=gqkv[-2])
         gq = torch.bmm(gs, k, out=gqkv[0] if asks else None)
-        learns, width = ctx.needs_input_grad[2], x.shape[1]
+        below, learns, width = ctx.needs_input_grad[0], ctx.needs_input_grad[2], x.shape[1]
+        g = layout.unpad(layout.join(gqkv))
         if one is None:
-            g = layout.unpad(layout.join(gqkv))
-            gx = g.mm(w_in)
+            gx = g.mm(w_in) if below else None
             gw_in, gb_in = weight_gradients(g, x, learns)
+            g_in = low_gradients(low_in, ab_in, [(g, x, 0, gx, few_in)])
         else:
-            g = layout.unpad(layout.join(gqkv))
             gq = layout.join(gq[None])
-            gx = g.mm(w_in[width:]).index_add_(0, one, gq.mm(w_in[:width]))
+            gx = g.mm(w_in[width:]) if below else None
+            gasking = gq.mm(w_in[:width]) if below else None
             upper, lower = weight_gradients(gq, asking, learns), weight_gradients(g, x, learns)
             gw_in, gb_in = map(torch.cat, zip(upper, lower)) if learns else (None, None)
-        return gx, gradient, gw_in, gb_in, gw_out, gb_out, None, None
+            n = len(low_in)
+            parts = [(gq, asking, 0, gasking, few_in[:n]), (g, x, width, gx, few_in[n:])]
+            g_in = low_gradients(low_in, ab_in, parts)
+            gx = gx.index_add_(0, one, gasking) if below else None
+        return gx, gradient, gw_in, gb_in, gw_out, gb_out, None, None, None, *g_in, *g_out
 
 
 def weight_gradients(
@@ -145,6 +163,73 @@ def weight_gradients(
 ) -> tuple:  # gradients of weight (out, in) and bias (out,); None where it is frozen
     "What a linear layer learns from a batch."
     return (g.t().mm(x), g.sum(0)) if learns else (None, None)
+
+
+@dataclass
+class Low:
+    "An update scale · B A of low rank (lesson 19), of `rows` of a matrix from `start` on."
+
+    start: int
+    rows: int
+    scale: float
+
+    def shared(
+        self,
+        first: int,  # row of the matrix where a part of it begins
+        rows: int,  # of that part
+    ) -> tuple[slice, slice]:  # in the update; in the part; both empty where they share none
+        "The rows that the update and a part of the matrix have in common."
+        start = max(self.start, first)
+        stop = max(min(self.start + self.rows, first + rows), start)
+        mine = slice(start - self.start, stop - self.start)
+        return mine, slice(start - first, stop - first)
+
+
+def product(
+    x: Tensor,  # (tokens, in)
+    w: Tensor,  # (out, in)
+    b: Tensor,  # (out,)
+    low: Sequence[Low],
+    ab: Sequence[Tensor],  # A (rank, in) and B (rows, rank) of each
+    first: int = 0,  # row of the matrix where `w` begins
+) -> tuple[Tensor, list]:  # (tokens, out); A x of each update, (tokens, rank), None where unused
+    "A linear layer, with its updates of low rank."
+    y, found = F.linear(x, w, b), []
+    for u, a, b in zip(low, ab[::2], ab[1::2]):
+        mine, part = u.shared(first, len(w))
+        few = None
+        if part.start < part.stop:
+            few = x.mm(a.t().to(x.dtype))
+            y[:, part].addmm_(few, b[mine].t().to(x.dtype), alpha=u.scale)
+        found.append(few)
+    return y, found
+
+
+def low_gradients(
+    low: Sequence[Low],
+    ab: Sequence[Tensor],  # A (rank, in) and B (rows, rank) of each
+    # of each part of the matrix: gradient of its output (tokens, out), input (tokens, in), first
+    # row, gradient of the input, which is added to, or None; A x of each update
+    parts: list[tuple],
+) -> list[Tensor]:  # of each A and B
+    """What updates of low rank learn from a batch. The gradient of the whole matrix is never made:
+    that is why an update of low rank costs less than the matrix.
+    """
+    found = []
+    for i, (u, a, b) in enumerate(zip(low, ab[::2], ab[1::2])):
+        ga, gb = torch.zeros_like(a), torch.zeros_like(b)
+        for g, x, first, gx, ax in parts:
+            mine, part = u.shared(first, g.shape[1])
+            if part.start == part.stop:
+                continue
+            g = g[:, part]
+            few = g.mm(b[mine].to(g.dtype)).mul_(u.scale)  # (tokens, rank)
+            ga += few.t().mm(x)
+            gb[mine] = u.scale * g.t().mm(ax[i])
+            if gx is not None:
+                gx.addmm_(few, a.to(few.dtype))
+        found += [ga, gb]
+    return found
 
 # %% ../../../nbs/toolkit/fast_forward.ipynb #97ee317f
 class FeedForward(torch.autograd.Function):
@@ -162,27 +247,35 @@ class FeedForward(torch.autograd.Function):
         dropper: Dropper,
         p: float,  # of the dropout
         approximate: str,  # of gelu: "none", or "tanh" as in GPT-2
+        low: tuple = ((), ()),  # updates of w_up and of w_down
+        *ab: Tensor,  # A and B of each
     ) -> Tensor:  # (tokens, width)
-        up = F.linear(x, w_up, b_up)
+        up, few_up = product(x, w_up, b_up, low[0], ab)
         a = F.gelu(up, approximate=approximate)
-        out = F.linear(a, w_down, b_down).to(residual.dtype)
+        out, few_down = product(a, w_down, b_down, low[1], ab[2 * len(low[0]) :])
+        out = out.to(residual.dtype)
         kept = dropper.mask(out.shape, p)
         if kept is not None:
             out.mul_(kept)
-        ctx.save_for_backward(x, up, a, kept, w_up, w_down)
-        ctx.approximate = approximate
+        ctx.save_for_backward(x, up, a, kept, w_up, w_down, *ab)
+        ctx.approximate, ctx.low, ctx.few = approximate, low, (few_up, few_down)
         return out.add_(residual)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient):
-        x, up, a, kept, w_up, w_down = ctx.saved_tensors
+        x, up, a, kept, w_up, w_down, *ab = ctx.saved_tensors
+        low_up, low_down = ctx.low
+        ab_up, ab_down = ab[: 2 * len(low_up)], ab[2 * len(low_up) :]
         g = (gradient if kept is None else gradient * kept).to(x.dtype)
-        gw_down = gb_down = gw_up = gb_up = gx = None
-        if ctx.needs_input_grad[4]:
-            gw_down, gb_down = weight_gradients(g, a, True)
-        if ctx.needs_input_grad[0] or ctx.needs_input_grad[2]:
-            gu = torch.ops.aten.gelu_backward(g.mm(w_down), up, approximate=ctx.approximate)
+        gw_up = gb_up = gx = None
+        gw_down, gb_down = weight_gradients(g, a, ctx.needs_input_grad[4])
+        ga = g.mm(w_down)
+        few_up, few_down = ctx.few
+        g_up, g_down = [], low_gradients(low_down, ab_down, [(g, a, 0, ga, few_down)])
+        if ctx.needs_input_grad[0] or ctx.needs_input_grad[2] or low_up:
+            gu = torch.ops.aten.gelu_backward(ga, up, approximate=ctx.approximate)
             gw_up, gb_up = weight_gradients(gu, x, ctx.needs_input_grad[2])
-            gx = gu.mm(w_up)
-        return gx, gradient, gw_up, gb_up, gw_down, gb_down, None, None, None
+            gx = gu.mm(w_up) if ctx.needs_input_grad[0] else None
+            g_up = low_gradients(low_up, ab_up, [(gu, x, 0, gx, few_up)])
+        return gx, gradient, gw_up, gb_up, gw_down, gb_down, None, None, None, None, *g_up, *g_down

@@ -13,6 +13,7 @@ from fastcore.basics import patch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..adapters.lora import LowRank
 from .architectures import ARCHITECTURES
 from .blocks import Attention, FeedForward, Layout
 from .dropout import Dropper, drop
@@ -49,6 +50,7 @@ class FastNetwork:
             bool(mask.any(-1).all())
             and self.network.get_input_embeddings().weight.dtype == torch.float32
             and not self.is_watched()
+            and not any(isinstance(m, LowRank) and m.rescales() for m, _ in self.modules)
         )
 
     def is_watched(self) -> bool:
@@ -143,13 +145,16 @@ def states(
                 layout.bias = score_bias(mask, heads, False)
             n = (w.attention_norm(x) if w.before else x).to(dtype)
             own = x if ask is None else x.index_select(0, ask)
-            x = Attention.apply(n, own, w.w_in, w.b_in, w.w_out, w.b_out, layout, ask)
+            low, ab = w.low_in_attention()
+            x = Attention.apply(n, own, w.w_in, w.b_in, w.w_out, w.b_out, layout, ask, low, *ab)
             if last and some is not None:
                 x = x.index_select(0, some)
             x = x if w.before else w.attention_norm(x)
             n = (w.output_norm(x) if w.before else x).to(dtype)
             p = w.output_dropout if training else 0.0
-            x = FeedForward.apply(n, x, w.w_up, w.b_up, w.w_down, w.b_down, dropper, p, w.gelu)
+            low, ab = w.low_in_output()
+            matrices = (w.w_up, w.b_up, w.w_down, w.b_down)
+            x = FeedForward.apply(n, x, *matrices, dropper, p, w.gelu, low, *ab)
             x = x if w.before else w.output_norm(x)
     return x
 
