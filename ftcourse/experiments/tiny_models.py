@@ -220,8 +220,8 @@ license: apache-2.0
 ---
 # {name}
 A tiny {kind} of the course `ftcourse`: {layers} layers, width 128, {parameters:,} parameters,
-{vocab:,} tokens. It has read nothing but the text that `ftcourse.data.world.documents` writes, so
-it knows that small world and no other: for lessons and tests, not for use.
+{vocab:,} tokens. It has read nothing but the text that {text} writes, so it
+knows that small world and no other: for lessons and tests, not for use.
 
 | | |
 |---|---|
@@ -245,8 +245,10 @@ RECIPES = {
         "`seq_relationship` (next-sentence prediction) was never trained"
     ),
     "tiny-gpt": (
-        "the next word; at one sentence end a document, the bag of the rare words still to come; "
-        "word vectors started from co-occurrence"
+        "the next word, and where it can be copied once more, at half weight; at one sentence end "
+        "a document, the bag of the rare words still to come; word vectors started from "
+        "co-occurrence, and heads as ones that copy. It ships without dropout, since copying does "
+        "not survive it"
     ),
 }
 
@@ -275,6 +277,7 @@ def ship(name: str, folder: Path, steps: int | None = None, seed: int = 0) -> st
             parameters=sum(p.numel() for p in network.parameters()),
             vocab=len(tokenizer),
             recipe=RECIPES[name],
+            text="`ftcourse.data.world." + ("documents`" if name == "tiny-bert" else "spoken`"),
             seed=seed,
             heldout=heldout,
             sha256=sha256,
