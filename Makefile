@@ -55,6 +55,7 @@ export: $(READY)        ## notebooks -> ftcourse/ and tests/
 
 assets: $(READY)        ## rebuild the built-in models
 	OMP_NUM_THREADS=1 $(RUN) -m ftcourse.experiments.tiny_models ftcourse/assets
+	OMP_NUM_THREADS=1 $(RUN) -m ftcourse.experiments.decoder ftcourse/assets/tiny-gpt
 	OMP_NUM_THREADS=1 $(RUN) -m tools.mini_bert ftcourse/assets
 
 aims: $(READY)          ## measure what the built-in models transfer, over seeds

@@ -40,6 +40,7 @@ from ..models.pretraining.start import (
     count_tokens,
     empty_network,
     encoded,
+    start_copying,
     start_from_counts,
 )
 from ..models.pretraining.tokenizers import shipped_tokenizer
@@ -91,7 +92,7 @@ def mood_probe(
 # %% ../../nbs/lessons/08_pretraining.ipynb #fb2755ae
 PLANS = {  # the shipped models
     "tiny-bert": dict(stages=(16_000, 6_000), apart=(0.25, 1.0), batch_size=8, lr=1e-3, layers=2),
-    "tiny-gpt": dict(stages=(12_000,), batch_size=8, lr=1e-3, layers=2),
+    "tiny-gpt": dict(stages=(20_000,), batch_size=8, lr=1e-3, layers=2),
 }
 
 # %% ../../nbs/lessons/08_pretraining.ipynb #489c5cf6
@@ -143,6 +144,7 @@ def pretrain(
     seed: int = 0,
     every: int = 500,  # updates between two lines of the log
     counted: int = 20_000,  # documents in which words are counted beforehand
+    copying: bool = True,  # whether a decoder begins with heads that copy
 ) -> tuple:  # (network, tokenizer, log: a list of dicts)
     """Make a built-in model from nothing but generated text.
 
@@ -155,6 +157,8 @@ def pretrain(
     network = empty_network(name, tokenizer, plan["layers"], plan.get("hidden", 128))
     heads = Heads(network.config.hidden_size, counts.share)
     start_from_counts(network, counts)
+    if name == "tiny-gpt" and copying:
+        start_copying(network)
     log = []
     for stage, n in enumerate([steps] if steps else plan["stages"]):
         if stage:
@@ -216,8 +220,8 @@ license: apache-2.0
 ---
 # {name}
 A tiny {kind} of the course `ftcourse`: {layers} layers, width 128, {parameters:,} parameters,
-{vocab:,} tokens. It has read nothing but the text that `ftcourse.data.world.documents` writes, so
-it knows that small world and no other: for lessons and tests, not for use.
+{vocab:,} tokens. It has read nothing but the text that {text} writes, so it
+knows that small world and no other: for lessons and tests, not for use.
 
 | | |
 |---|---|
@@ -241,8 +245,10 @@ RECIPES = {
         "`seq_relationship` (next-sentence prediction) was never trained"
     ),
     "tiny-gpt": (
-        "the next word; at one sentence end a document, the bag of the rare words still to come; "
-        "word vectors started from co-occurrence"
+        "the next word, and where it can be copied once more, at half weight; at one sentence end "
+        "a document, the bag of the rare words still to come; word vectors started from "
+        "co-occurrence, and heads as ones that copy. It ships without dropout, since copying does "
+        "not survive it"
     ),
 }
 
@@ -255,9 +261,9 @@ def ship(name: str, folder: Path, steps: int | None = None, seed: int = 0) -> st
 
     network, tokenizer, log = pretrain(name, steps, seed)
     heldout, config = heldout_loss(network, tokenizer), network.config
-    for key in ("hidden_dropout_prob", "resid_pdrop", "embd_pdrop"):  # for fine-tuning
-        if hasattr(config, key):
-            setattr(config, key, 0.1)
+    # for fine-tuning; heads that copy do not survive dropout, so the decoder has none
+    if name == "tiny-bert":
+        config.hidden_dropout_prob = 0.1
     network.save_pretrained(folder / name)
     (folder / name / "model.safetensors").chmod(0o644)
     if folder != assets().resolve():
@@ -271,6 +277,7 @@ def ship(name: str, folder: Path, steps: int | None = None, seed: int = 0) -> st
             parameters=sum(p.numel() for p in network.parameters()),
             vocab=len(tokenizer),
             recipe=RECIPES[name],
+            text="`ftcourse.data.world." + ("documents`" if name == "tiny-bert" else "spoken`"),
             seed=seed,
             heldout=heldout,
             sha256=sha256,

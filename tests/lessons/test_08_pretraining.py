@@ -70,6 +70,27 @@ def test_the_built_in_encoder_tells_good_from_bad_without_a_label():
     knowing = load_model("tiny-bert", head="lm")
     assert mood_probe(knowing.network, knowing.tokenizer) > 0.9
 
+# %% nbs/lessons/08_pretraining.ipynb #dec0f011
+def test_a_network_of_two_layers_begins_with_heads_that_copy():
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    from ftcourse.models.pretraining.start import empty_network, start_copying
+    from ftcourse.models.pretraining.tokenizers import shipped_tokenizer
+
+    dice, loss = torch.Generator().manual_seed(0), []
+    for started in (False, True):
+        net = empty_network("tiny-gpt", shipped_tokenizer("clm")).eval()
+        if started:
+            start_copying(net)
+        tokens = torch.randint(3, 2800, (20, 25), generator=dice)
+        twice = torch.cat([tokens, tokens], 1)
+        with torch.no_grad():
+            logits = net(twice).logits[:, 25:-1]
+        loss.append(cross_entropy(logits.transpose(1, 2), twice[:, 26:]).item())
+    assert loss[0] > 7.5
+    assert loss[1] < loss[0] - 0.5
+
 # %% nbs/lessons/08_pretraining.ipynb #4e3cf3f5
 def test_the_blank_and_its_answer_are_the_same_words():
     import random
@@ -90,6 +111,66 @@ def test_the_blank_and_its_answer_are_the_same_words():
             assert s.types[s.answer[0]] == 1
             assert len(s.ids) <= 128
     assert made > 150
+
+# %% nbs/lessons/08_pretraining.ipynb #dec0f012
+def test_tokens_that_the_decoder_can_copy_stand_in_the_text_before():
+    from ftcourse.models.pretraining.objectives import decoder_readings
+    from ftcourse.models.pretraining.tokenizers import shipped_tokenizer
+
+    coder = shipped_tokenizer("clm")
+    found = decoder_readings(coder, [True] * len(coder), 0, n=200)
+    assert len(found) == 200
+    assert sum(len(r.copied) for r in found) > 300
+    for r in found:
+        assert len(r.ids) <= 127
+        runs = [i for i in r.copied if i - 1 not in r.copied]
+        for i in runs:
+            end = next(k for k in range(i, len(r.ids)) if k not in r.copied)
+            span, text = coder.decode(r.ids[i:end]).strip(" .,"), coder.decode(r.ids[:i])
+            assert span[1:] in text, (span, text)
+
+# %% nbs/lessons/08_pretraining.ipynb #dec0f026
+def test_the_built_in_decoder_copies_names_that_it_never_met_and_ships_without_dropout():
+    import json
+
+    from ftcourse.core.settings import assets
+    from ftcourse.experiments.decoder import copying_loss, scores_table
+    from ftcourse.models.load import load_model
+
+    decoder, home = load_model("tiny-gpt", head="lm"), assets() / "tiny-gpt"
+    config = decoder.network.config
+    assert config.resid_pdrop == config.embd_pdrop == config.attn_pdrop == 0
+    found = copying_loss(decoder.network.eval(), decoder.tokenizer)
+    scores = json.loads((home / "scores.json").read_text())
+    assert abs(found - scores["now"]["copying loss, names never met"]) < 0.01
+    assert found < 1 < scores["before"]["copying loss, names never met"]
+    assert scores_table(scores) in (home / "README.md").read_text()
+
+# %% nbs/lessons/08_pretraining.ipynb #dec0f027
+def test_exact_answers_and_completions_are_counted_to_the_end_token():
+    import torch
+
+    from ftcourse.experiments.decoder import exact_answers, next_tokens, prompted
+    from ftcourse.models.load import load_model
+
+    decoder = load_model("tiny-gpt", head="lm")
+    network, coder = decoder.network.eval(), decoder.tokenizer
+    rows = prompted(coder, [("The soup was", " good"), ("We", " left happy. " * 2)])
+    assert [a[0] for a, _ in rows] == [coder.bos_token_id] * 2
+    assert [b[-1] for _, b in rows] == [coder.eos_token_id] * 2
+    with torch.no_grad():
+        logits, tokens = next_tokens(network, rows)
+        alone = torch.cat(
+            [network(torch.tensor([a + b])).logits[0, len(a) - 1 : -1] for a, b in rows]
+        )
+    assert tokens.tolist() == rows[0][1] + rows[1][1]
+    torch.testing.assert_close(logits, alone, rtol=1e-4, atol=1e-4)
+    prompt, greedy = rows[0][0], []
+    with torch.no_grad():
+        for _ in range(3):
+            greedy.append(network(torch.tensor([prompt + greedy])).logits[0, -1].argmax().item())
+    assert exact_answers(network, [(prompt, greedy)]) == 1
+    assert exact_answers(network, [(prompt, [*greedy[:2], greedy[2] + 1])]) == 0
 
 # %% nbs/lessons/08_pretraining.ipynb #c4316368
 def test_the_shipped_files_are_those_of_their_cards_and_load_as_plain_folders():

@@ -101,15 +101,20 @@ def test_no_slips_of_english():
     import re
 
     from ftcourse.data.world.generator import BUILT_IN, documents, generate, lexicon
+    from ftcourse.data.world.spoken import spoken_documents
 
     plural_nouns = "|".join(lexicon()["words"]["plural"])
-    texts = list(documents(3000)) + [
-        r[c]
-        for t in BUILT_IN
-        for s in ("train", "test")
-        for r in generate(t, s, 500)
-        for c in BUILT_IN[t].text
-    ]
+    texts = (
+        list(documents(3000))
+        + list(spoken_documents(3000))
+        + [
+            r[c]
+            for t in BUILT_IN
+            for s in ("train", "test")
+            for r in generate(t, s, 500)
+            for c in BUILT_IN[t].text
+        ]
+    )
     slips = {
         r"\b[Aa] [aeiou]": "a before a vowel",
         r"\b[Aa]n (?!hour)[^aeiou\W]": "an before a consonant",
@@ -141,3 +146,55 @@ def test_every_word_of_a_test_row_occurs_in_the_pretraining_text():
         for v in re.findall(r"[a-z]+", r[c].lower())
     }
     assert asked <= read, sorted(asked - read)
+
+# %% nbs/toolkit/world.ipynb #dec0f00a
+def test_the_decoders_text_has_no_form_and_no_name_of_a_test_split():
+    import random
+
+    from ftcourse.data.world.generator import BUILT_IN, generate, lexicon
+    from ftcourse.data.world.spoken import WRITERS, Spoken, invented
+
+    spoken, forms, met = Spoken(random.Random(0)), set(), set()
+    for _ in range(1500):
+        for write in WRITERS.values():
+            spoken.begin()
+            write(spoken)
+            forms |= set(spoken.templates)
+            met |= {x for x in spoken.entities if " " in x}
+    assert len(forms) > 300
+    assert len(met) > 2000
+    for task_name in BUILT_IN:
+        for r in generate(task_name, "test", 500, trace=True):
+            assert not forms & set(r["templates"]), task_name
+            assert not met & set(r["entities"]), task_name
+    # and so whatever a draw may bring: the lists themselves
+    held = [table["test"] for table in lexicon()["sentences"].values() if "test" in table]
+    held += [t[key]["test"] for t in lexicon()["facts"].values() for key in ("says", "asks")]
+    assert not forms & {form for kept in held for form in kept}
+    words = {v.title() for t in lexicon()["names"].values() for v in t["test"].split()}
+    assert not words & set(invented())
+    assert not [x for x in met if set(x.split()) <= words]
+
+# %% nbs/toolkit/world.ipynb #dec0f00b
+def test_what_is_marked_stands_in_the_text_before():
+    from ftcourse.data.world.spoken import marked_documents, unmarked
+
+    marks = 0
+    for text in marked_documents(3000, seed=3):
+        plain, spans = unmarked(text)
+        assert "\0" not in plain
+        for begin, end in spans:
+            x, before = plain[begin:end], plain[:begin]
+            assert x in before or x[0].lower() + x[1:] in before, plain
+        marks += len(spans)
+    assert marks > 2000
+
+# %% nbs/toolkit/world.ipynb #dec0f00c
+def test_the_documents_that_the_encoder_reads_are_what_they_were():
+    import hashlib
+
+    from ftcourse.data.world.generator import documents
+
+    text = "\n".join(documents(2000, seed="pretrain/0"))
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    assert digest == "e79f4a98d5cd869dea0aebdcb2f2ad35995fb142e048e2a4b847d7596b7f5b5f"

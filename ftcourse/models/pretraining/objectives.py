@@ -22,9 +22,10 @@ from torch import Tensor, nn
 
 from ...data.batches import pad
 from ...data.world.generator import documents
+from ...data.world.spoken import marked_documents, unmarked
 from ...losses.supervised import cross_entropy, masked_loss
 from .masking import mask_tokens
-from .start import Counts, encoded
+from .start import Counts, encoded, encodings
 
 # %% ../../../nbs/lessons/08_pretraining.ipynb #ef8f312a
 SENTENCE_END = re.compile(r"(?<=[.!?]) (?=[A-Z0-9])")
@@ -39,6 +40,7 @@ class PretrainingExample(NamedTuple):
     at: int = 0  # position whose state must tell them
     blank: tuple | None = None  # (start, end) of a span that is hidden whole
     answer: tuple | None = None  # (start, end) of where it stands again
+    copied: tuple = ()  # positions of tokens that stand in the text before and can be told from it
 
 
 def pair_example(tokenizer, a: list[int], b: list[int], bag: list[int]) -> PretrainingExample:
@@ -158,14 +160,21 @@ def decoder_readings(
     """What the decoder reads next.
 
     At the end of one sentence of each document it must also tell which words are still to come.
+    What is told again or answered from the document is marked as copied.
     """
     rng = random.Random(f"decoder/{seed}")
     ends = set(tokenizer.convert_tokens_to_ids([".", "!", "?"]))
+    texts, spans = zip(*map(unmarked, marked_documents(n, seed=f"pretrain/{seed}")))
     readings = []
-    for d in encoded(tokenizer, list(documents(n, seed=f"pretrain/{seed}"))):
-        d = [tokenizer.bos_token_id, *d[:125], tokenizer.eos_token_id]
+    for e, marked in zip(encodings(tokenizer, list(texts)), spans):
+        d = [tokenizer.bos_token_id, *e.ids[:125], tokenizer.eos_token_id]
         at = rng.choice([i for i, t in enumerate(d) if t in ends and i < len(d) - 2] or [0])
-        readings.append(PretrainingExample(d, [0] * len(d), d[at + 1 :], at))
+        copied = tuple(
+            i
+            for i, (begin, end) in enumerate(e.offsets[:125], 1)
+            if any(begin < stop and start < end for start, stop in marked)
+        )
+        readings.append(PretrainingExample(d, [0] * len(d), d[at + 1 :], at, copied=copied))
     return readings
 
 
@@ -254,13 +263,22 @@ def encoder_loss(
 def decoder_loss(
     network, heads: Heads, tokenizer, counts: Counts, batch: list[PretrainingExample]
 ) -> dict[str, tuple]:
-    "The next word; and at the end of one sentence, the bag of what is still to come."
+    """The next word; where it can be copied, once more, at half weight; and at the end of one
+    sentence, the bag of what is still to come.
+    """
     ids = pad([r.ids for r in batch], tokenizer.pad_token_id).to(network.device)
     mask = ids != tokenizer.pad_token_id
     states = network.transformer(ids, attention_mask=mask.long(), use_cache=False).last_hidden_state
-    real = mask[:, 1:]
+    real, copied = mask[:, 1:], torch.zeros_like(mask)
+    for j, r in enumerate(batch):
+        copied[j, list(r.copied)] = True
+    each = F.cross_entropy(
+        network.lm_head(states[:, :-1][real]), ids[:, 1:][real], reduction="none"
+    )
+    again = each[copied[:, 1:][real]]
     here = torch.tanh(states[torch.arange(len(batch)), torch.tensor([r.at for r in batch])])
     return {
-        "words": cross_entropy(network.lm_head(states[:, :-1][real]), ids[:, 1:][real]),
+        "words": (each.sum(), len(each)),
+        "copy": (again.sum() / 2, len(again)),
         "bag": heads.bag_loss(here, network.lm_head.weight, [r.bag for r in batch], counts.rare),
     }

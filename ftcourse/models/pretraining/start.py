@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = [
-    "new_model", "encoded", "Counts", "count_tokens", "ppmi", "start_from_counts", "empty_network"
+    "new_model", "encodings", "encoded", "Counts", "count_tokens", "ppmi", "start_from_counts", "start_copying",
+    "layer_weights", "empty_network"
 ]
 
 # %% ../../../nbs/lessons/08_pretraining.ipynb #dc078032
@@ -74,16 +75,19 @@ def new_model(
     )
 
 # %% ../../../nbs/lessons/08_pretraining.ipynb #2bcd823c
-def encoded(tokenizer, texts: list[str]) -> list[list[int]]:
-    """Token ids without special tokens.
+def encodings(tokenizer, texts: list[str]) -> list:  # each with ids and offsets
+    """Texts without special tokens.
 
     A call with padding leaves its setting in the tokenizer, so it is taken back first.
     """
     tokenizer.backend_tokenizer.no_padding()
     tokenizer.backend_tokenizer.no_truncation()
-    return [
-        e.ids for e in tokenizer.backend_tokenizer.encode_batch(texts, add_special_tokens=False)
-    ]
+    return tokenizer.backend_tokenizer.encode_batch(texts, add_special_tokens=False)
+
+
+def encoded(tokenizer, texts: list[str]) -> list[list[int]]:
+    "Token ids without special tokens."
+    return [e.ids for e in encodings(tokenizer, texts)]
 
 
 class Counts(NamedTuple):
@@ -134,6 +138,56 @@ def start_from_counts(
     axes, strength, _ = torch.svd_lowrank(ppmi(counts.together), dimensions + 16, niter=4)
     vectors = axes[:, :dimensions] * strength[:dimensions].sqrt()
     network.get_input_embeddings().weight.data[:, :dimensions] = vectors / vectors.std() * 0.04
+
+# %% ../../../nbs/lessons/08_pretraining.ipynb #dec0f010
+@torch.no_grad()
+def start_copying(
+    network,  # a GPT-2 of two layers or more, of which some weights are overwritten
+    heads: int = 2,  # of the last layer, which copy
+    seed: int = 0,
+):
+    """Begin with heads that copy (induction heads: Olsson et al. 2022, arXiv:2209.11895).
+
+    One head of the first layer looks at the token before. Heads of the last layer look for a place
+    whose token before is the present one, and tell what stands there. To be seen by the others,
+    positions begin as sines and cosines, and 32 dimensions of the words as larger random numbers.
+    """
+    rng, width = torch.Generator().manual_seed(seed), network.config.n_embd
+    size = width // network.config.n_head
+    words, places = network.transformer.wte.weight, network.transformer.wpe.weight
+    where, what = slice(width - size, width), slice(width - 2 * size, width - size)
+    turns = torch.logspace(0.3, -1.5, size // 2)  # radians a position
+    angles = torch.arange(len(places))[:, None] * turns
+    places[:, where] = 0.1 * torch.stack([angles.sin(), angles.cos()], 2).flatten(1)
+    words[:, where] *= 0.1
+    words[:, what] *= 3
+    (ask, key, tell), out = layer_weights(network.transformer.h[0], slice(0, size))
+    for part in (ask, key, tell):
+        part.zero_()
+    key[where] = 3 * torch.eye(size)
+    ask[where] = 3 * torch.block_diag(
+        *(torch.tensor([[c, -s], [s, c]]) for c, s in zip(turns.cos(), (-turns).sin()))
+    )  # a turn back by one position
+    tell[what] = torch.eye(size)
+    seen = torch.zeros(width, size)  # where the second head finds what the first has told
+    seen[: width // 2] = torch.linalg.qr(torch.randn(width // 2, size, generator=rng))[0]
+    out[:] = 0.12 * seen.T
+    values = torch.linalg.qr(torch.randn(width, width, generator=rng))[0]
+    for h in range(heads):
+        mine = slice(h * size, (h + 1) * size)
+        (ask, key, tell), out = layer_weights(network.transformer.h[-1], mine)
+        ask.zero_()
+        ask[what] = 1.5 * torch.eye(size)
+        key[:] = 1.5 * seen
+        tell[:] = values[:, mine]
+        out[:] = 0.4 * values[:, mine].T
+
+
+def layer_weights(layer, head: slice) -> tuple:  # (query, key, value), output: views
+    "The weights of one head of a GPT-2 layer."
+    width = layer.attn.c_proj.weight.shape[0]
+    parts = layer.attn.c_attn.weight.split(width, 1)
+    return [part[:, head] for part in parts], layer.attn.c_proj.weight[head]
 
 # %% ../../../nbs/lessons/08_pretraining.ipynb #a853bdc8
 def empty_network(name: str, tokenizer, layers: int = 2, hidden: int = 128):
