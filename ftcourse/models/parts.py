@@ -103,7 +103,7 @@ def freeze(
 ):  # the model
     "Let only part of the model learn. Raises `CourseError` where nothing would be left to learn."
     network = getattr(model, "quick_network", model)
-    if "lora-" in train or "dora-" in train:
+    if "lora-" in str(train) or "dora-" in str(train):
         from ftcourse.models.adapters.lora import freeze_base, low_rank_layers
 
         if not low_rank_layers(network):
