@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "template", "packing", "trap", "wrapped"
+    "template", "packing", "trap"
 ]
 
 # %% ../../../nbs/toolkit/drawings_instructions.ipynb #6ec66779
@@ -79,29 +79,3 @@ def trap(d):
         x += w + 0
     d.box(580, 164, 120, 40, "followed", kind="score")
     d.text(20, 232, "no end token was learned: four tries instead of one", size=13)
-
-# %% ../../../nbs/toolkit/drawings_instructions.ipynb #891111d3
-@drawn("21.wrapped", "Two ways to fill rows of 12 tokens")
-def wrapped(d):
-    """Three conversations of 7, 8 and 5 tokens for rows of 12. Wrapped: all are written one after
-    the other and cut every 12 tokens. The second is cut in the middle, and its second half begins
-    a row whose context is gone; tokens see their neighbours. Packed by the best fit: 7 and 5 share
-    a row, 8 has a row of its own with 4 cells of padding; nothing is cut.
-    """
-    ways = {
-        "wrapped": ([(7, "data"), (5, "model")], [(3, "model"), (5, "new")]),
-        "best fit": ([(7, "data"), (5, "new")], [(8, "model"), (4, None)]),
-    }
-    y = 50
-    for name, rows in ways.items():
-        d.text(20, y + 32, name, size=13, bold=True)
-        for row in rows:
-            texts = ["" if kind else None for n, kind in row for _ in range(n)]
-            kinds = [kind or "data" for n, kind in row for _ in range(n)]
-            d.cells(130, y, texts, w=26, h=26, kinds=kinds)
-            y += 34
-        y += 26
-    d.text(470, 66, "the second is cut in two,", size=13)
-    d.text(470, 86, "and tokens see their neighbours", size=13)
-    d.text(470, 160, "whole, each sees only itself;", size=13)
-    d.text(470, 180, "4 cells of padding", size=13)
