@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = [
-    "round_error", "language_batches", "held_out", "text_loss", "train_update", "win_back", "with_weights"
+    "round_error", "language_batches", "held_out", "text_loss", "train_update", "win_back", "with_weights",
+    "with_end_token"
 ]
 
 # %% ../../nbs/lessons/20_quantised.ipynb #2000003d
@@ -123,4 +124,25 @@ def with_weights(
             x = torch.from_numpy(tensors[f"{name}.weight"].copy())
             p.copy_(x if name == "token_embd" else x.t())
     assert dict(gpt2_tensors(network)).keys() == set(tensors)
+    return model
+
+
+def with_end_token(
+    base,  # a Model whose end token is </s>
+    name: str,
+):  # a Model
+    "The model with another name for its end token."
+    import json
+
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerFast
+
+    model = base.copy()
+    said = model.tokenizer.backend_tokenizer.to_str().replace('"</s>"', json.dumps(name))
+    model.tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer.from_str(said),
+        bos_token=model.tokenizer.bos_token,
+        eos_token=name,
+        pad_token=model.tokenizer.pad_token,
+    )
     return model
