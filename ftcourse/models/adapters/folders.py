@@ -423,7 +423,9 @@ def load_adapter(
             "it belongs to another base, to another head, or to a vocabulary that was resized"
         )
     refuse_untied(network, tensors, folder)
-    if lacks := [n for n in model.new if n not in rest]:
+    where = parts(network)  # of ours the head is always there, and the rest as the base has it
+    needed = ("head",) if note.get("base") else ("head", "pooler")
+    if lacks := [n for n in model.new if n not in rest and where.get(n) in needed]:
         raise CourseError(
             f"the adapter in {folder} has no trained head ({', '.join(lacks)}), so its answers "
             "would be random: it was saved without modules_to_save. Train it again with the head"
