@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from ftcourse.course.practice.exercises import Exercise
-from ftcourse.course.story import BEHIND, STAMPED, fold, halves, length, source
+from ftcourse.course.story import ANCHOR, BEHIND, STAMPED, fold, halves, length, source
 from tools import stamp, story
 from tools.site import build, html, pages
 
@@ -85,7 +85,8 @@ def test_the_first_exported_cell_of_a_story_comes_with_its_explanation(path):
 @named
 def test_what_is_behind_is_under_one_heading_in_groups_named_after_the_story(path):
     shown, (heading, *rest) = cells(path)
-    assert re.fullmatch(rf"{BEHIND}\n\S[^\n]+", source(heading)), "the heading, and one line on what stands there"
+    wanted = rf"{BEHIND}{re.escape(ANCHOR)}\n\S[^\n]+"
+    assert re.fullmatch(wanted, source(heading)), "the heading with its anchor, and one line on what stands there"
     titles = [t for c in rest if c["cell_type"] == "markdown" for t in re.findall(r"^#{1,6} .+", source(c), re.M)]
     assert [t for t in titles if not t.startswith("### ")] == [], "a heading of that size would end the folded part"
     assert titles

@@ -9,6 +9,7 @@ import re
 from typing import NamedTuple
 
 BEHIND = "## Behind the lesson"
+ANCHOR = ' <a id="behind-the-lesson"></a>'  # links in small letters: JupyterLab's own anchor has a capital
 STAMPED = ("c01ab0a0", "c01ab0a1")  # ids of the badge and of Colab's set-up, the same in every lesson
 WORDS_A_MINUTE = 200
 MINUTES_AN_EXERCISE = 5
@@ -22,7 +23,8 @@ def source(cell) -> str:
 def halves(cells) -> tuple[list, list]:
     "(cells of the story, cells behind the lesson with their heading); all are story where there is no such heading."
     for i, cell in enumerate(cells):
-        if cell["cell_type"] == "markdown" and source(cell).split("\n", 1)[0].strip() == BEHIND:
+        first = source(cell).split("\n", 1)[0].replace(ANCHOR, "").strip()
+        if cell["cell_type"] == "markdown" and first == BEHIND:
             return list(cells[:i]), list(cells[i:])
     return list(cells), []
 

@@ -243,6 +243,36 @@ def test_what_goes_wrong_is_one_sentence_and_an_exit_code():
         with redirect_stderr(io.StringIO()), pytest.raises(SystemExit, match="^2$"):
             called(wrong)
 
+# %% nbs/toolkit/cli.ipynb #c11e4a9e
+def test_merge_writes_one_model_of_an_adapter_and_a_pair_is_two_texts_on_the_line():
+    import tempfile
+
+    from ftcourse.course.cli.main import main as called
+    from ftcourse.models.adapters.lora import add_lora, low_rank_layers
+    from ftcourse.models.load import load_model
+
+    folder = Path(tempfile.mkdtemp())
+    adapter = add_lora(load_model("tiny-gpt", head="lm"), 2).save(folder / "adapter")
+    with redirect_stdout(io.StringIO()):
+        assert called(["merge", str(adapter), "--out", str(folder / "whole")]) == 0
+    assert not low_rank_layers(load_model(folder / "whole"))
+    complaint = io.StringIO()
+    with redirect_stderr(complaint):
+        assert called(["merge", "tiny-gpt", "--out", str(folder / "b")]) == 1
+    assert "nothing to merge" in complaint.getvalue()
+    pairs = load_model("tiny-bert", head="classify", labels=["same", "other"])
+    pairs.text = ("first", "second")
+    pairs.save(folder / "pairs")
+    said = io.StringIO()
+    with redirect_stdout(said):
+        assert called(["predict", str(folder / "pairs"), "We left.", "We went.", "--json"]) == 0
+    (row,) = json.loads(said.getvalue())
+    assert row["text"] == ["We left.", "We went."]
+    complaint = io.StringIO()
+    with redirect_stderr(complaint):
+        assert called(["predict", str(folder / "pairs"), "one", "two", "three"]) == 1
+    assert "two texts at a time (first and second), and the line has 3" in complaint.getvalue()
+
 # %% nbs/toolkit/cli.ipynb #fc5d099f
 def test_export_writes_a_file_for_llama_cpp_and_refuses_before_it_loads():
     import tempfile

@@ -8,11 +8,12 @@ __all__ = [
     "profile_default", "count", "add_data_flags", "sign", "labels_flag", "column_flags", "read_task",
     "progress_bar", "model_folder", "refuse_unwritable", "refuse_unscorable", "encoder_for", "fine_tune_command",
     "refuse_calibrating", "calibrate_or_say", "calibration_hint", "simple_beside", "evaluate_command",
-    "predict_command", "refuse_files_as_texts", "answered", "prediction_line", "prediction_file",
+    "predict_command", "pair_on_line", "refuse_files_as_texts", "answered", "prediction_line", "prediction_file",
     "write_predictions", "texts_of", "rows_of_file", "text_columns", "usable_rows", "lines_of_input",
-    "generate_command", "pretrain_command", "push_command", "export_command", "doctor_command", "lessons_folder",
-    "lab_command", "lesson_file", "lessons_command", "progress_command", "argument", "Parser", "build_parser",
-    "replace_unencodable", "LastingStream", "in_flags", "told", "parse", "main", "as_json", "run_command"
+    "generate_command", "pretrain_command", "push_command", "export_command", "merge_command", "doctor_command",
+    "lessons_folder", "lab_command", "lesson_file", "lessons_command", "progress_command", "argument", "Parser",
+    "build_parser", "replace_unencodable", "LastingStream", "in_flags", "told", "parse", "main", "as_json",
+    "run_command"
 ]
 
 # %% ../../../nbs/toolkit/cli.ipynb #55912ca9
@@ -420,7 +421,7 @@ def predict_command(options) -> list:
     refuse_files_as_texts(options.texts)
     out = None if options.out is None else prediction_file(options.out, options.overwrite)
     model = load_model(options.model)
-    texts = options.texts or texts_of(options, model.text)
+    texts = pair_on_line(model, options.texts) or texts_of(options, model.text)
     if not texts:
         raise CourseError(
             "there is no text to predict: write it behind the model, name a file with --file, or "
@@ -434,6 +435,23 @@ def predict_command(options) -> list:
     elif not options.json:
         print(printable(f"{len(rows):,} rows written to {out}"))
     return rows
+
+
+def pair_on_line(
+    model,  # a Model
+    texts: list[str],  # of the command line
+) -> list:  # the texts; the two of a pair as one, for a model that reads pairs
+    "Raises `CourseError` where a model reads pairs, and the line has not two texts."
+    reads_pairs = model.kind == "span" or len(model.text) == 2
+    if not texts or not reads_pairs:
+        return texts
+    if len(texts) != 2:
+        columns = " and ".join(model.text) or "question and passage"
+        raise CourseError(
+            f"this model reads two texts at a time ({columns}), and the line has {len(texts)}: "
+            "write both of one pair, each in quotes, or name a table of pairs with --file"
+        )
+    return [tuple(texts)]
 
 
 def refuse_files_as_texts(texts: list[str]) -> None:
@@ -724,6 +742,21 @@ def export_command(options) -> dict:
     return {"file": str(file), "type": options.type, "bytes": size}
 
 
+def merge_command(options) -> dict:
+    "`ftcourse merge ADAPTER`: put an adapter's update into the weights, as one model."
+    from ftcourse.models.adapters.lora import low_rank_layers
+    from ftcourse.models.load import load_model
+
+    out = model_folder(options.out, options.overwrite)
+    model = load_model(options.model)
+    if not low_rank_layers(model):
+        raise CourseError(f"{options.model} has no low-rank update: there is nothing to merge")
+    folder = model.merged().save(out)
+    if not options.json:
+        print(printable(f"merged; saved in {folder}"))
+    return {"model": str(folder)}
+
+
 def doctor_command(options) -> dict:
     "`ftcourse doctor`: what is installed, what settings.ini names, and what will work here."
     found = examine(load=options.load)
@@ -956,6 +989,7 @@ def build_parser() -> argparse.ArgumentParser:
             help="anyone may read a repository that is made (default: private)",
         ),
     )
+    command(merge_command, "merge", argument("model", help="an adapter's folder"), *saved)
     command(
         export_command,
         "export",
