@@ -188,6 +188,8 @@ def encoder_rows(record: dict) -> list[dict]:
     "The defaults beside rank 8, on real tasks."
     rows = []
     for r in record["encoders"]:
+        if len(r["lora"]) < 2:
+            continue
         change = [b - a for a, b in zip(r["defaults"], r["lora"])]
         mean, low, high = mean_interval(change)
         rows.append(

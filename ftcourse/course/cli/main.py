@@ -116,7 +116,8 @@ def add_data_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--label", help="label column (default: found by its usual name)")
     parser.add_argument(
         "--kind",
-        choices=("classify", "multilabel", "regress", "span", "lm"),
+        # rewards need a function, which a command line cannot give
+        choices=("classify", "multilabel", "regress", "span", "lm", "instructions", "preference"),
         help="what is to be learned (default: found out from the labels)",
     )
     parser.add_argument(
