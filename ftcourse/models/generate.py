@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = [
     "Generation", "next_tokens", "nucleus", "plain_gpt2", "CachedGpt2", "normed", "fed_forward", "CachedNetwork",
-    "Uncached", "reader", "arguments", "cache_argument", "checked_prompts", "end_ids", "Stops", "written_text",
-    "Options", "write_batch", "generate", "continuation_logps"
+    "ended_mask", "Uncached", "reader", "arguments", "cache_argument", "checked_prompts", "end_ids", "Stops",
+    "written_text", "Options", "write_batch", "generate", "continuation_logps"
 ]
 
 # %% ../../nbs/toolkit/generate.ipynb #053ee166
@@ -205,7 +205,7 @@ def normed(norm: nn.LayerNorm, x: Tensor) -> Tensor:
 def fed_forward(w, x: Tensor) -> Tensor:  # of a `Layer`
     return F.linear(F.gelu(F.linear(x, w.w_up, w.b_up), approximate=w.gelu), w.w_down, w.b_down)
 
-# %% ../../nbs/toolkit/generate.ipynb #50c52227
+# %% ../../nbs/toolkit/generate.ipynb #2f72a90e
 class CachedNetwork:
     "The same of any decoder, by transformers' own forward and its cache, padding on the left."
 
@@ -216,21 +216,38 @@ class CachedNetwork:
     def start(self, prompts, copies, room):
         from transformers import DynamicCache
 
-        lengths = torch.tensor([len(p) for p in prompts])
-        length = int(lengths.max())
         device = self.network.get_input_embeddings().weight.device
-        ids = torch.zeros(len(prompts), length, dtype=torch.long)
-        self.mask = torch.arange(length) >= length - lengths[:, None]
-        ids[self.mask] = torch.tensor([i for p in prompts for i in p])
-        self.mask = self.mask.long().to(device)
-        self.cache = DynamicCache(config=self.network.config)
-        place = (self.mask.cumsum(-1) - 1).clamp(min=0)
-        logits = self.ask(ids.to(device), place)
-        copies = copies.to(device)
-        if len(copies) != len(prompts) or bool((copies.cpu() != torch.arange(len(copies))).any()):
-            self.cache.batch_select_indices(copies)
-        self.mask, self.place = self.mask[copies], lengths.to(device)[copies]
-        return logits[copies]
+        order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+        empty = DynamicCache(config=self.network.config)
+        names = {type(x).__name__ for x in getattr(empty, "layers", ())}
+        # a few prompts of like length at a time have little padding, if caches can be joined
+        size = 4 if names == {"DynamicLayer"} else len(order)
+        parts, logits = [], []
+        for at in range(0, len(order), size):
+            some = [prompts[i] for i in order[at : at + size]]
+            self.mask = ended_mask(some)
+            ids = torch.zeros(self.mask.shape, dtype=torch.long)
+            ids[self.mask] = torch.tensor([i for p in some for i in p])
+            self.mask = self.mask.long().to(device)
+            self.cache = DynamicCache(config=self.network.config)
+            logits.append(self.ask(ids.to(device), (self.mask.cumsum(-1) - 1).clamp(min=0)))
+            parts.append(self.cache)
+        if len(parts) > 1:
+            length = len(prompts[order[-1]])
+            for n in range(len(parts[0].layers)):
+                for name in ("keys", "values"):
+                    found = [getattr(part.layers[n], name) for part in parts]
+                    found = [F.pad(x, (0, 0, length - x.shape[2], 0)) for x in found]
+                    setattr(parts[0].layers[n], name, torch.cat(found))
+            self.cache = parts[0]
+        back = torch.empty(len(order), dtype=torch.long)
+        back[torch.tensor(order)] = torch.arange(len(order))
+        rows = back[copies].to(device)
+        if len(rows) != len(order) or not torch.equal(rows.cpu(), torch.arange(len(order))):
+            self.cache.batch_select_indices(rows)
+        self.mask = ended_mask([prompts[i] for i in order]).long().to(device)[rows]
+        self.place = self.mask.sum(-1)
+        return torch.cat(logits)[rows]
 
     def ask(self, ids, place):
         more = dict(position_ids=place) if "position_ids" in self.takes else {}
@@ -255,7 +272,13 @@ class CachedNetwork:
         self.cache.batch_select_indices(rows)
         self.mask, self.place = self.mask[rows], self.place[rows]
 
-# %% ../../nbs/toolkit/generate.ipynb #35925b1b
+# %% ../../nbs/toolkit/generate.ipynb #5156d082
+def ended_mask(prompts: list[list[int]]) -> Tensor:  # (prompts, longest) bool
+    "Where real tokens stand if all prompts end in one column."
+    lengths = torch.tensor([len(p) for p in prompts])
+    return torch.arange(int(lengths.max())) >= lengths.max() - lengths[:, None]
+
+
 class Uncached:
     "The same without a cache: the whole text is read again for every token."
 

@@ -24,7 +24,6 @@ from ..core.hparams import shown
 from ..data.encode.spans import Answer, decode
 from ..data.encode.tokenize import fast_backend
 from .forward import evaluating
-from .hub import quietly
 
 # %% ../../nbs/lessons/05_models.ipynb #8f6be18f
 def refuse_tables(
