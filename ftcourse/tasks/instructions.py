@@ -51,7 +51,7 @@ def packed_logits(model, batch):
 def packed_loss(model, batch):
     """The loss of packed rows as (sum, count): that of the same examples in rows of their own.
 
-    On a CPU the examples are taken apart again, since there padding costs nothing (lesson 15).
+    On a CPU the examples are taken apart again, since there padding costs nothing: `FastNetwork` leaves it out.
     """
     from ftcourse.losses.supervised import cross_entropy, next_tokens
 
