@@ -51,7 +51,7 @@ def packed_logits(model, batch):
 def packed_loss(model, batch):
     """The loss of packed rows as (sum, count): that of the same examples in rows of their own.
 
-    On a CPU the examples are taken apart again, since there padding costs nothing (lesson 15).
+    On a CPU the examples are taken apart again, since `FastNetwork` leaves padding out.
     """
     from ftcourse.losses.supervised import cross_entropy, next_tokens
 
@@ -195,6 +195,7 @@ instructions = define(
     "Write in a mood, answer from a passage, put days in order, follow a format: built in.",
     lambda: {split: built_in_rows(split, n) for split, n in SIZES.items()},
     kind="instructions",
+    replace_it=True,  # this notebook, run again
 )
 
 # %% ../../nbs/toolkit/instructions.ipynb #15ab77a0
