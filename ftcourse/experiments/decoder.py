@@ -209,7 +209,7 @@ def decoder_scores(folder: Path, seeds: int = 5, test: int = 300) -> dict:
     return found
 
 
-def start_trials(updates: int = 1500, seeds: int = 3) -> dict:
+def start_trials(updates: int = 1000, seeds: int = 3) -> dict:
     "Copying loss after short runs, one for each seed: with heads that copy, and without."
     found = {}
     for name, copying in (("with the start", True), ("without", False)):
@@ -261,10 +261,9 @@ def main():
 ABOUT = """*Before* is the model of 2026-11-25, which read the encoder's documents alone. Losses are
 nats a token. Names never met are those of the test, in the wording of the pretraining text.
 Openings are of 200 sampled texts with an opinion. Answers are exact matches, to the end token, on
-300 test rows of `facts` after so many updates of fine-tuning: the mean over five seeds, and its
-95% interval. 200 updates read 512 rows, 1,000 updates all of them; with the dropout that a model ships
-with, 0.1 before and none now. Made by
-`python -m ftcourse.experiments.decoder`."""
+300 test rows of `facts`, after so many updates of fine-tuning: the mean over five seeds, and its
+95% interval. 200 updates read 512 rows, 1,000 updates all of them, with the dropout that a model
+ships with: 0.1 before, and none now. Made by `python -m ftcourse.experiments.decoder`."""
 
 
 if __name__ == "__main__" and "__file__" in globals():
