@@ -130,7 +130,7 @@ def adapt(
     """
     from ftcourse.core.errors import print_once
     from ftcourse.models.adapters.lora import add_lora, low_rank_layers, parse_train
-    from ftcourse.models.adapters.merge import merge
+    from ftcourse.models.adapters.merging import merge
 
     wanted, has = parse_train(hp.train), model.info.get("adapters", {})
     if not wanted:

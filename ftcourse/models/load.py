@@ -22,7 +22,7 @@ from ..core.settings import assets
 from ..data.load.load import as_task
 from ..data.task import WRITTEN
 from .adapters.folders import is_adapter, load_adapted
-from .adapters.merge import merge
+from .adapters.merging import merge
 from .compatibility import (
     AUTO,
     PROBLEM,

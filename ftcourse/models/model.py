@@ -28,7 +28,7 @@ from ..data.encode.examples import check_token_ids
 from ..data.load.columns import label_places
 from .adapters.folders import is_adapter, write_adapter
 from .adapters.lora import low_rank_layers
-from .adapters.merge import merge
+from .adapters.merging import merge
 from .compatibility import vocabulary_hash
 from .fast.plain import proof, whole
 from .forward import Core

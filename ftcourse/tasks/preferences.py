@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = [
     "SORTS", "FORMS", "NOUNS", "SMALLTALK", "PROMPT", "CHOSEN", "REJECTED", "NAMES", "mood", "endings",
-    "preference_rows", "preference_pairs", "pair_tokens", "pair_problem", "contradictions", "encode_pairs",
-    "begin_of", "usable_pairs", "pair_lengths", "longer_share", "longer_text", "joined_words", "PairBatch",
-    "PairBatches", "part_of", "half", "foreign_rows", "logps_of", "PairLoss", "check_first_loss", "without_dropout",
-    "prepare", "PairValidator", "won", "pair_keys", "weights_hash", "PreferenceReport", "reference_of", "score"
+    "preference_rows", "preference_pairs", "built_in_pairs", "pair_tokens", "pair_problem", "contradictions",
+    "encode_pairs", "begin_of", "usable_pairs", "pair_lengths", "longer_share", "longer_text", "joined_words",
+    "PairBatch", "PairBatches", "part_of", "half", "foreign_rows", "logps_of", "PairLoss", "check_first_loss",
+    "without_dropout", "prepare", "PairValidator", "won", "pair_keys", "weights_hash", "PreferenceReport",
+    "reference_of", "score"
 ]
 
 # %% ../../nbs/lessons/23_preferences.ipynb #23a00003
@@ -34,7 +35,6 @@ from ..losses.preference import LOSSES, PairLogps, completion_logps, first_loss
 from ..metrics.intervals import fraction_interval, mean_interval
 from ..models.forward import evaluating
 from ..models.load import load_model
-from .base import define
 from ..train.fingerprint import arrays_hash, tensor_bytes
 
 # %% ../../nbs/lessons/23_preferences.ipynb #23a00010
@@ -145,17 +145,12 @@ def preference_pairs(
     return replace(task, name=f"preferences-{sort}")
 
 
-define(
-    "preferences",
-    "Which of two completions is better? Three sorts of generated pairs: words of praise in the "
-    "order of the alphabet, praise or complaint, and praise that is mostly the longer text",
-    lambda: {
+def built_in_pairs() -> dict[str, list]:  # {split: rows}
+    "Pairs of all sorts: the task `preferences`, which `ftcourse.tasks` defines."
+    return {
         split: [row for sort in SORTS for row in preference_rows(sort, split, n)]
         for split, n in (("train", 128), ("validation", 32), ("test", 100))
-    },
-    kind="preference",
-    replace_it=True,
-)
+    }
 
 # %% ../../nbs/lessons/23_preferences.ipynb #23a00012
 PROMPT, CHOSEN, REJECTED = 0, 1, 2  # what the tokens of an encoded pair belong to

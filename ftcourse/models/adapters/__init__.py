@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "lora": ["add_lora", "low_rank_layers", "use_update", "without_update"],
-        "merge": ["merge"],
+        "merging": ["merge"],
         "folders": ["load_adapter"],
         "quantised": ["quantise", "dequantise", "quantised_layers", "weight_bytes"],
     },
