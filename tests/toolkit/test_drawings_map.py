@@ -17,7 +17,7 @@ def test_the_map_has_every_lesson_in_its_order_and_marks_one():
         assert [int(n) for n in re.findall(r">(\d\d)(?:: here)?<", text)] == list(STATIONS)
         assert re.findall(r">(\d\d): here<", text) == ([] if here is None else [f"{here:02}"])
         assert ("You are in lesson" in d.alt) == (here is not None)
-    for wrong in (0, 19, "6"):
+    for wrong in (0, 25, "6"):
         with pytest.raises(CourseError, match="no lesson"):
             course_map(wrong)
 
@@ -35,7 +35,7 @@ def test_every_drawing_is_legible_valid_and_the_same_each_time():
         assert 8 <= len(d.title) <= 80, d.name
         assert root.get("role") == "img"
         assert int(root.get("width")) <= 760
-        assert int(root.get("height")) <= 420, d.name
+        assert int(root.get("height")) <= 520, d.name
         names = {name for e in root.iter() for name in e.attrib}
         assert not [n for n in names if n.startswith("on") or "href" in n]
         assert "script" not in {e.tag.split("}")[1] for e in root.iter()}
@@ -46,10 +46,10 @@ def test_every_drawing_is_legible_valid_and_the_same_each_time():
     ]
 
 # %% nbs/toolkit/drawings_map.ipynb #5d13d0ac
-def test_each_lesson_has_two_or_three_drawings_and_a_wrong_name_is_told_the_right_ones():
+def test_each_lesson_has_two_to_five_drawings_and_a_wrong_name_is_told_the_right_ones():
     import pytest
 
-    assert all(2 <= len(drawing_names(n)) <= 3 for n in STATIONS)
+    assert all(2 <= len(drawing_names(n)) <= 5 for n in STATIONS)
     assert len(drawing_names()) == sum(len(drawing_names(n)) for n in STATIONS)
     with pytest.raises(CourseError, match="Did you mean '06.shift'.*06.sum-count.*18."):
         drawing("06.shft")
