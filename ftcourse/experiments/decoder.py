@@ -209,7 +209,7 @@ def decoder_scores(folder: Path, seeds: int = 5, test: int = 300) -> dict:
     return found
 
 
-def start_trials(updates: int = 1000, seeds: int = 3) -> dict:
+def start_trials(updates: int = 500, seeds: int = 3) -> dict:
     "Copying loss after short runs, one for each seed: with heads that copy, and without."
     found = {}
     for name, copying in (("with the start", True), ("without", False)):
