@@ -239,6 +239,9 @@ VIEWS = {
     "course.practice.progress.ClassProgress._repr_html_": lambda: classes()._repr_html_(),
 }
 NO_DATA = {
+    "models.adapters.quantised.WeightBytes._repr_html_": "counts, through html_table, which escapes every cell",
+    "tasks.preferences.PreferenceReport._repr_html_": "html_table escapes every cell, and notes are escaped one by one",
+    "tasks.rewards.RewardReport._repr_html_": "html_table escapes every cell, and notes are escaped one by one",
     "models.parts.ParameterTable._repr_html_": "counts, and names of a network's parts",
     "course.widgets.controls.Controls.__init__": "help texts of the fields of HyperParams, escaped",
     "course.story": "cells of the course's own lessons, and how long they are",

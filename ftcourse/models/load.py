@@ -88,6 +88,8 @@ def load_weights(
         output_loading_info=True,
         ignore_mismatched_sizes=True,
     )
+    if "local_files_only" in hub:  # where peft is installed, transformers looks for an adapter too
+        options["adapter_kwargs"] = {"local_files_only": hub["local_files_only"]}
     check_weight_names(source, config, hub)
     network, report = auto.from_pretrained(source, config=config, **options, **hub)
     wrong = {key[0] if isinstance(key, tuple) else key for key in report["mismatched_keys"]}

@@ -354,12 +354,10 @@ def save(
         raise CourseError(
             f"{folder} holds other things and no model: name a new folder. Nothing was written"
         )
+    adapter = ("adapter_config.json", "adapter_model.safetensors", "base", "ftcourse.json")
     ours = (
         "config.json",
-        "ftcourse.json",
-        "adapter_config.json",
-        "adapter_model.safetensors",
-        "base",
+        *(adapter if is_adapter(folder) else ()),
         "model.safetensors",
         "model-*-of-*.safetensors",
         "model.safetensors.index.json",

@@ -484,7 +484,7 @@ def generate(
         default if x is None else x for x, default in zip((temperature, top_p), defaults)
     )
     more.setdefault("max_new_tokens", max_new)
-    if prompt == "" and self.kind == "lm":
+    if isinstance(prompt, str) and prompt == "" and self.kind == "lm":
         t = self.quick_tokenizer
         known = (t.bos_token_id, t.eos_token_id, t.pad_token_id)
         prompt = [[next((i for i in known if i is not None), 0)]]

@@ -184,7 +184,7 @@ def test_positions_that_run_out_are_said():
     gpt = load_model("tiny-gpt", head="lm")
     ids = [1] + [300] * 124
     with pytest.warns(UserWarning, match="1 of 2 texts stop where the model's 128 positions"):
-        long, short = generate(gpt, [ids, "We"], max_new_tokens=20, repetition=5)
+        long, short = generate(gpt, [ids, "We"], max_new_tokens=20, repetition=100)
     assert len(long.prompt_ids) + len(long.ids) <= 128
     assert len(short.ids) > 3
 
