@@ -136,5 +136,5 @@ def main() -> None:
     print(json.dumps(found))
 
 
-if __name__ == "__main__":
+if __name__ == "__main__" and "__file__" in globals():
     main()

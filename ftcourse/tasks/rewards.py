@@ -634,6 +634,7 @@ prompts = define(
     "Openings of a sentence, to be completed and rewarded by a function of yours.",
     prompt_rows,
     kind="reward",
+    replace_it=True,  # a notebook defines it a second time
 )
 
 # %% ../../nbs/toolkit/rewards.ipynb #24b00015

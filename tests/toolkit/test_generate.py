@@ -183,7 +183,8 @@ def test_a_stop_string_is_found_wherever_the_tokens_are_parted():
 def test_positions_that_run_out_are_said():
     gpt = load_model("tiny-gpt", head="lm")
     # in the middle of a sentence, where nothing ends
-    ids = gpt.tokenizer("We loved the soup and the waiter and " * 30).input_ids[:125]
+    words = gpt.tokenizer("The hotel was " * 60, add_special_tokens=False).input_ids
+    ids = [1, *words[:124]]
     with pytest.warns(UserWarning, match="1 of 2 texts stop where the model's 128 positions"):
         long, short = generate(gpt, [ids, "We"], max_new_tokens=20)
     assert len(long.prompt_ids) + len(long.ids) <= 128
