@@ -89,7 +89,7 @@ def sft(quick=False):
 
     task = rows_of(64 if quick else 1000)
     cpu, wall, loss = ({"ours": [], "trl": []} for _ in range(3))
-    updates = 4 if quick else UPDATES
+    updates = 16 if quick else UPDATES  # fewer say more of the order of rows than of the arm
     for seed in range(1 if quick else ROUNDS):
         for arm, make in (("ours", ours), ("trl", theirs)):
             make(task, 2, seed)[1]()  # warm up

@@ -179,6 +179,5 @@ def test_instruction_tuning_takes_turns_with_trl_on_the_same_rows():
     (found,) = sft.sft(quick=True)
     assert {arm: len(x) for arm, x in found["cpu"].items()} == {"ours": 1, "trl": 1}
     assert found["ratio"] == round(min(found["cpu"]["trl"]) / min(found["cpu"]["ours"]), 2)
-    # a few updates on rows in other orders: a run was apart by .52, of a loss near 4
-    assert abs(found["loss"]["ours"][0] - found["loss"]["trl"][0]) < 1.0
+    assert abs(found["loss"]["ours"][0] - found["loss"]["trl"][0]) < 0.5
     assert "aim 2.0 **not met**" in sft.sft_written([found | {"ratio": 1.9}])[-1]

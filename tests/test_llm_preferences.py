@@ -66,11 +66,13 @@ def theirs(trainer, network, loss):
 
 
 def same(a, b):
-    "Value to 1e-6 and gradient to 2e-6 of their size."
+    """Value to 1e-6 of its size, and gradient to 1e-6 of its norm: trl's fused head (kernels/chunked_logprob)
+    multiplies in 32 bits, whatever the model's own are.
+    """
     assert abs(a[0] - b[0]) <= 1e-6 * max(1.0, abs(a[0])), (a[0], b[0])
-    size = max(float(g.abs().max()) for g in a[1].values())
+    norm = float(torch.stack([g.norm() for g in a[1].values()]).norm())
     for name, g in a[1].items():
-        assert float((g - b[1][name]).abs().max()) <= 2e-6 * max(1.0, size), name
+        assert float((g - b[1][name]).abs().max()) <= 1e-6 * norm, name
 
 
 def config(kind, folder, **more):

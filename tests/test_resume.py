@@ -38,16 +38,22 @@ Run.record = recorded
 with redirect_stdout(io.StringIO()):
     M = fine_tune_model(CALL, max_steps=8, eval_every=2, seed=3, run=folder)
 weights = b"".join(p.detach().numpy().tobytes() for p in M.network.state_dict().values())
-print(hashlib.sha256(weights).hexdigest(), len(M.history.steps))
+kept = repr(sorted(M.info.get("reference", {}).get("logps", {}).items())).encode()
+print(hashlib.sha256(weights + kept).hexdigest(), len(M.history.steps))
 """
 
 
+PAIRS = '"tiny-gpt", "preferences", rows=32, lr=5e-4, sft_weight=0.1, '
 CALLS = {
     "full": '"tiny-bert", "reviews", rows=32, lr=5e-4',
     "lora": '"tiny-bert", "reviews", rows=32, train="lora-4"',
     # completions are sampled inside the loss, and the model before the run is held on to
     "reward": '"tiny-gpt", "prompts", rows=8, lr=1e-3, batch_size=2, completions=4, max_new_tokens=6, beta=0.1, '
     'reward=__import__("ftcourse").tasks.rewards.positive_words',
+    # the reference is computed anew from the model as it is given, not from the weights that the run had reached
+    "pairs": PAIRS + 'train="full", preference_loss="dpo"',
+    "pairs, lora": PAIRS + 'train="lora-8", preference_loss="dpo"',
+    "pairs, kto": PAIRS + 'train="full", preference_loss="kto"',
 }
 
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "pool_last", "Core", "first_position", "evaluating"
+    "pool_last", "Core", "first_position", "in_evaluation_mode", "evaluating"
 ]
 
 # %% ../../nbs/lessons/05_models.ipynb #0ed5ae5b
@@ -142,15 +142,23 @@ def first_position(
 
 # %% ../../nbs/lessons/05_models.ipynb #ff1354b8
 @contextmanager
+def in_evaluation_mode(
+    network: nn.Module,
+) -> Iterator[None]:
+    "Dropout off inside, with gradients; every module's training flag as it was outside."
+    modes = [(m, m.training) for m in network.modules()]
+    network.eval()
+    try:
+        yield
+    finally:
+        for m, mode in modes:
+            m.training = mode
+
+
+@contextmanager
 def evaluating(
     network: nn.Module,
 ) -> Iterator[None]:
     "Dropout and gradients off inside; every module's training flag as it was outside."
-    modes = [(m, m.training) for m in network.modules()]
-    network.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for m, mode in modes:
-            m.training = mode
+    with in_evaluation_mode(network), torch.no_grad():
+        yield

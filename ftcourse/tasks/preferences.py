@@ -8,7 +8,7 @@ __all__ = [
     "preference_rows", "preference_pairs", "built_in_pairs", "pair_tokens", "pair_problem", "contradictions",
     "encode_pairs", "begin_of", "usable_pairs", "pair_lengths", "longer_share", "longer_text", "joined_words",
     "PairBatch", "PairBatches", "part_of", "half", "foreign_rows", "logps_of", "PairLoss", "check_first_loss",
-    "without_dropout", "prepare", "PairValidator", "won", "pair_keys", "weights_hash", "PreferenceReport",
+    "turn_off_dropout", "prepare", "PairValidator", "won", "pair_keys", "weights_hash", "PreferenceReport",
     "reference_of", "score"
 ]
 
@@ -545,7 +545,7 @@ def check_first_loss(
     return value
 
 
-def without_dropout(
+def turn_off_dropout(
     model,  # a Model; changed in place
 ) -> None:
     "Turn dropout off, as it would make the model differ from its reference at the first update."
@@ -576,7 +576,7 @@ def prepare(
             f"such as {used.beta:g}"
         )
     if hp.dropout is None:
-        without_dropout(model)
+        turn_off_dropout(model)
     tokenizer = model.quick_tokenizer
     pairs = encode_pairs(task, "train", tokenizer, hp.max_length)
     if (n := joined_words(task)) > len(pairs) / 2:

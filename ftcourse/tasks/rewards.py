@@ -4,17 +4,16 @@
 
 # %% auto #0
 __all__ = [
-    "FRAMES", "prompts", "checked_reward", "prompt_ids", "prompts_of", "tokens_for", "without_dropout",
-    "sampled_logps", "starts_as_base", "start_logps", "Sample", "sample", "RewardLoss", "writes", "first_look",
-    "prepare", "pass_at", "RewardReport", "text_loss", "world_texts", "score", "add_mean", "reward_scores",
-    "distance", "remarks", "prompt_rows", "opinion_words", "plain_words", "positive_words", "both_sides", "on_topic"
+    "FRAMES", "prompts", "checked_reward", "prompt_ids", "prompts_of", "tokens_for", "sampled_logps",
+    "starts_as_base", "start_logps", "Sample", "sample", "RewardLoss", "writes", "first_look", "prepare", "pass_at",
+    "RewardReport", "text_loss", "world_texts", "score", "add_mean", "reward_scores", "distance", "remarks",
+    "prompt_rows", "opinion_words", "plain_words", "positive_words", "both_sides", "on_topic"
 ]
 
 # %% ../../nbs/toolkit/rewards.ipynb #24b00003
 import math
 import random
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import islice
@@ -113,18 +112,6 @@ def tokens_for(
     return hp.max_new_tokens or min(32, model.info.get("positions", 64) // 2)
 
 # %% ../../nbs/toolkit/rewards.ipynb #24b00008
-@contextmanager
-def without_dropout(network) -> Iterator[None]:
-    "Evaluation mode inside, with gradients; every module's training flag as it was outside."
-    modes = [(m, m.training) for m in network.modules()]
-    network.eval()
-    try:
-        yield
-    finally:
-        for m, mode in modes:
-            m.training = mode
-
-
 def sampled_logps(
     model,  # a Model that writes
     prompts: list[list[int]],  # ids, one list for each completion
@@ -174,13 +161,12 @@ def start_logps(
     "Log-probabilities of sampled tokens under the model before the run, without gradient."
     from contextlib import nullcontext
 
-    import torch
-
     from ftcourse.models.adapters.lora import without_update
+    from ftcourse.models.forward import evaluating
 
     there = start or model
     off = nullcontext() if start else without_update(model)
-    with torch.no_grad(), off, without_dropout(there.quick_network):
+    with off, evaluating(there.quick_network):
         return sampled_logps(there, prompts, written, temperature)[0].to(model.device)
 
 # %% ../../nbs/toolkit/rewards.ipynb #24b0000a
@@ -275,6 +261,7 @@ class RewardLoss:
         import torch
 
         from ftcourse.losses.policy import group_advantages, policy_loss
+        from ftcourse.models.forward import in_evaluation_mode
 
         prompts = [ids[mask].tolist() for ids, mask in zip(batch.ids, batch.mask)]
         found = self.sample(model, prompts, batch.rows, int(torch.randint(2**31 - 1, ())))
@@ -283,7 +270,7 @@ class RewardLoss:
         advantages = group_advantages(
             torch.tensor(found.rewards, dtype=torch.float32), self.normalise != "dr_grpo"
         )
-        with without_dropout(model.quick_network):
+        with in_evaluation_mode(model.quick_network):
             logps, mask = sampled_logps(model, several, written, self.temperature)
         reference = self.before(model, several, written)
         self.note(found, logps.detach(), mask, reference)
@@ -471,13 +458,13 @@ def text_loss(
     texts: list[str],
 ) -> float:  # nats per token
     "Loss of a model on texts: what it still knows of writing as they do."
-    import torch
+    from ftcourse.models.forward import evaluating
 
     begin = model.tokenizer.bos_token_id
     rows = model.tokenizer(texts, add_special_tokens=False).input_ids
     rows = rows if begin is None else [[begin, *r] for r in rows]
     rows = [r[: model.info.get("positions", 10**6)] for r in rows if len(r) > 1]
-    with torch.no_grad(), without_dropout(model.quick_network):
+    with evaluating(model.quick_network):
         logps, mask = sampled_logps(model, [r[:1] for r in rows], [r[1:] for r in rows])
     return float(-logps[mask].mean())
 
@@ -578,12 +565,11 @@ def reward_scores(found: Sample) -> tuple[dict, dict]:  # scores, intervals
 
 def distance(model, start, written: list, n: int, temperature: float) -> np.ndarray:  # (prompts,)
     "KL(model | start) of each prompt's completions, in nats per token."
-    import torch
-
     from ftcourse.losses.policy import kl_estimate
+    from ftcourse.models.forward import evaluating
 
     prompts, ids = [g.prompt_ids for g in written], [g.ids for g in written]
-    with torch.no_grad(), without_dropout(model.quick_network):
+    with evaluating(model.quick_network):
         logps, mask = sampled_logps(model, prompts, ids, temperature)
     before = start_logps(model, start, prompts, ids, temperature)
     kl, mask = (kl_estimate(logps, before) * mask).cpu(), mask.cpu()
