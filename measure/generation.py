@@ -1,8 +1,9 @@
 """Writing beside transformers' `generate`: a part of `make bench`.
 
 The same batch of 32 prompts of unequal lengths, the same weights, at most 64 tokens more, one process, in turns. CPU
-seconds of each. Greedy texts must be the same, token by token. tiny-gpt goes through our own steps. A Llama of the
-width of SmolLM2, with random weights and fewer layers, goes through transformers' forward.
+seconds of each. Greedy texts must be the same, token by token. tiny-gpt goes through our own steps. Other networks go
+through transformers' forward: SmolLM2-135M-Instruct where it is installed, asked for what the built-in instructions ask
+for; and a Llama of its width with random weights and fewer layers, whose texts never end by themselves.
 """
 
 import random
@@ -11,9 +12,11 @@ import statistics
 import time
 
 from common import table, verdict
+from real import DECODER, Absent, find, plain_folder
 
-AIMS = {"tiny-gpt": 2.0, "Llama": 1.3}  # times as fast
+AIMS = {"tiny-gpt": 2.0, "SmolLM2": 1.3, "Llama": None}  # times as fast
 ROUNDS, TEXTS, TOKENS = 5, 32, 64
+LARGE = 3  # rounds where one takes a minute
 OPENINGS = ("The film was", "We", "The waiter brought the soup and then he", "On Friday", "My sister visited the hotel")
 MORE = ("", " really", " not", " the old hotel and the", " for two hours, and the people")
 WAYS = {  # of choosing a token: options of ours, options of theirs
@@ -47,6 +50,17 @@ def llama(layers):
     model = Model(network, load_model("tiny-gpt", head="lm").tokenizer, "lm", info=dict(positions=2048))
     dice = random.Random(0)
     return model, [[1] + [dice.randrange(3, 49152) for _ in range(dice.randrange(4, 60))] for _ in range(TEXTS)]
+
+
+def smol():
+    "SmolLM2-135M-Instruct and requests of the built-in task in its template, as ids. Raises `Absent` without it."
+    from ftcourse.data.encode.instructions import prompt_ids
+    from ftcourse.models.load import load_model
+    from ftcourse.tasks.instructions import built_in_rows
+
+    model = load_model(str(plain_folder(find(DECODER), DECODER.weights)), head="lm")
+    message = lambda text: [{"role": "user", "content": text}]
+    return model, [prompt_ids(message(row["prompt"]), model.tokenizer) for row in built_in_rows("test", TEXTS)]
 
 
 def theirs(model, prompts, options, tokens):
@@ -97,9 +111,17 @@ def race(model, prompts, rounds, tokens):
 def generation(quick=False):
     "Both models -> a record."
     rounds, layers, tokens = (1, 1, 8) if quick else (ROUNDS, 8, TOKENS)
-    record = {}
-    for name, (model, prompts) in {"tiny-gpt": tiny_gpt(), "Llama": llama(layers)}.items():
-        record[name] = race(model, prompts, rounds, tokens) | {"layers": layers}
+    record, networks = {}, {"tiny-gpt": tiny_gpt, "Llama": lambda: llama(layers)}
+    if not quick:
+        networks["SmolLM2"] = smol
+    for name, make in networks.items():
+        try:
+            model, prompts = make()
+        except Absent as e:
+            print(f"  generation, {name} left out: {e}", flush=True)
+            continue
+        turns = min(rounds, LARGE) if name == "SmolLM2" else rounds
+        record[name] = race(model, prompts, turns, tokens) | {"layers": layers}
         ratios = {way: min(x["theirs"]) / min(x["ours"]) for way, x in record[name]["cpu"].items()}
         record[name]["ratio"] = {way: round(r, 2) for way, r in ratios.items()}
         print(f"  generation, {name}: {record[name]['ratio']}, the same {record[name]['same']}", flush=True)
@@ -110,7 +132,7 @@ def generation_written(r):
     "The record as Markdown."
     rows = [
         {
-            "network": name if name == "tiny-gpt" else f"{name}, {found['layers']} layers",
+            "network": f"{name}, {found['layers']} layers" if name == "Llama" else name,
             "tokens are": way,
             "transformers, CPU s": f"{min(x['theirs']):.3f}",
             "ours": f"{min(x['ours']):.3f}",
@@ -119,10 +141,10 @@ def generation_written(r):
         for name, found in r.items()
         for way, x in found["cpu"].items()
     ]
-    said = " ".join(
-        f"{name}: aim {AIMS[name]} {verdict(min(found['ratio'].values()) >= AIMS[name])}; {found['same']:.0%} of the "
-        "greedy texts are the same."
-        for name, found in r.items()
-    )
+
+    def aim(name, found):
+        return f"aim {AIMS[name]} {verdict(min(found['ratio'].values()) >= AIMS[name])}; " if AIMS[name] else ""
+
+    said = " ".join(f"{name}: {aim(name, f)}{f['same']:.0%} of the greedy texts are the same." for name, f in r.items())
     about = re.sub(r"\s+", " ", __doc__.split("\n\n")[1]).strip()
     return ["## Writing", f"{about} The calmest of the rounds.", table(rows), said]

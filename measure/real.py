@@ -165,19 +165,9 @@ def summary(runs):
 def plain_folder(folder, weights):
     "SmolLM2 as an ordinary Hugging Face folder in the cache: GGUF is unpacked once into safetensors."
     from ftcourse.core.settings import cache_folder
+    from ftcourse.models.gguf import unpack_gguf
 
-    target = cache_folder() / f"smollm2-{DECODER.sha256[:12]}"
-    if (target / "model.safetensors").exists():
-        return target
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    packed = AutoModelForCausalLM.from_pretrained(folder, gguf_file=weights, dtype=torch.float32)
-    fresh = AutoModelForCausalLM.from_config(packed.config)
-    fresh.load_state_dict(packed.state_dict())
-    AutoTokenizer.from_pretrained(folder, gguf_file=weights).save_pretrained(target)
-    fresh.save_pretrained(target)
-    return target
+    return unpack_gguf(Path(folder) / weights, cache_folder() / f"smollm2-f32-{DECODER.sha256[:12]}")
 
 
 def run_decoder(folder, data, rows):

@@ -47,6 +47,9 @@ PAIRS = '"tiny-gpt", "preferences", rows=32, lr=5e-4, sft_weight=0.1, '
 CALLS = {
     "full": '"tiny-bert", "reviews", rows=32, lr=5e-4',
     "lora": '"tiny-bert", "reviews", rows=32, train="lora-4"',
+    # rows of several conversations, and the likeliest answers written at each validation
+    "instructions": '"tiny-gpt", "instructions", rows=48, lr=1e-3, batch_size=4, packing=True',
+    "instructions, lora": '"tiny-gpt", "instructions", rows=48, lr=1e-3, batch_size=4, train="lora-8"',
     # completions are sampled inside the loss, and the model before the run is held on to
     "reward": '"tiny-gpt", "prompts", rows=8, lr=1e-3, batch_size=2, completions=4, max_new_tokens=6, beta=0.1, '
     'reward=__import__("ftcourse").tasks.rewards.positive_words',

