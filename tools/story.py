@@ -1,10 +1,11 @@
 """How long each lesson's story is: `python -m tools.story [NOTEBOOK ...]`, and `--before REVISION` for a table of then
-and now.
+and now, which `--write` puts into measure/story.md.
 
 By hand, not exported.
 """
 
 import argparse
+import datetime
 import json
 import subprocess
 import sys
@@ -38,20 +39,38 @@ def row(path, cells):
 def then_and_now(path, before, now):
     "The same, each figure as `before → now`."
     if before is None:
-        return row(path, now)
+        return [str(x) for x in row(path, now)]
     pairs = zip(row(path, before)[1:], row(path, now)[1:])
     return [path.stem, *(f"{old} → {new}" for old, new in pairs)]
+
+
+def page(before, table):
+    "What measure/story.md says."
+    return f"""# The lessons for their readers
+
+`python -m tools.story --before {before} --write`, {datetime.date.today()}: then → now, where a lesson stood then.
+Counted is the story, up to the heading {BEHIND!r}: its cells, the words of its prose, the minutes that its first lines
+promise, the minutes measured (200 words a minute and 5 minutes an exercise), drawings, links.
+
+{table}
+"""
 
 
 def main(args):
     p = argparse.ArgumentParser(prog="python -m tools.story", description=f"Lessons, up to their {BEHIND!r}.")
     p.add_argument("notebooks", nargs="*", type=Path)
     p.add_argument("--before", metavar="REVISION", help="a markdown table of that revision and of now")
+    p.add_argument("--write", action="store_true", help="that table into measure/story.md")
     given = p.parse_args(args)
+    if given.write and (given.notebooks or not given.before):
+        p.error("--write is for all lessons, beside a revision: give --before, and no notebooks")
     paths = given.notebooks or lessons()
     now = {p: json.loads(p.read_text(encoding="utf-8"))["cells"] for p in paths}
     if given.before:
-        print(markdown_table([HEAD, *(then_and_now(p, at(p, given.before), cells) for p, cells in now.items())]))
+        table = markdown_table([HEAD, *(then_and_now(p, at(p, given.before), cells) for p, cells in now.items())])
+        print(table)
+        if given.write:
+            (ROOT / "measure" / "story.md").write_text(page(given.before, table), encoding="utf-8")
     else:
         print(text_table([HEAD, *(row(p, cells) for p, cells in now.items())], right=True))
 
