@@ -143,12 +143,14 @@ def length_by_class(
 
 def length_tells(
     examples: Examples,
+    every: int = 1,  # look at one example in so many
 ) -> bool:
     "Whether batches of like length would be batches of one class, or of rows without a label."
     if examples.labels is None or examples.kind != "classify" or examples.labels.ndim > 1:
         return False
-    lengths, known = examples.lengths, examples.labels >= 0
-    found = length_by_class(lengths[known], examples.labels[known]), length_by_class(lengths, known)
+    lengths, labels = examples.lengths[::every], examples.labels[::every]
+    known = labels >= 0
+    found = length_by_class(lengths[known], labels[known]), length_by_class(lengths, known)
     return max(found) >= TELLS
 
 # %% ../../nbs/lessons/04_batches.ipynb #57ea0002
@@ -229,14 +231,8 @@ class Batches:
         # None: all examples are one window, as are those of data in memory
         self.window = window if window and window < len(self.lengths) else None
         self.labels = None if self.window else ignore_unlabelled(self.examples)
-        self.grouped = self.shuffle and self.buckets and not length_tells(self.sampled())
-
-    def sampled(self) -> Examples:
-        "The examples; of more than a window about so many, evenly spaced."
-        if self.window is None:
-            return self.examples
-        step = -(-len(self.lengths) // self.window)
-        return self.examples.select(np.arange(0, len(self.lengths), step))
+        every = -(-len(self.lengths) // self.window) if self.window else 1
+        self.grouped = self.shuffle and self.buckets and not length_tells(self.examples, every)
 
     def __len__(self):
         return -(-len(self.lengths) // self.batch_size)
