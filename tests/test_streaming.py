@@ -528,7 +528,6 @@ def test_a_run_over_windows_goes_on_where_it_was_bit_by_bit(tmp_path, monkeypatc
     from ftcourse.recipes import set_up
     from ftcourse.train.loop import fit, train_steps
 
-    monkeypatch.setattr(StoredExamples, "window", 40)
     monkeypatch.setattr(stored, "WINDOW", 40)
     task = load_task(write(tmp_path / "a.csv", table(160)), stream=True)
 

@@ -83,7 +83,11 @@ class StoredExamples(Examples):
     folder: Path | None = None
     sizes: np.ndarray | None = None  # (examples,) int32 tokens
     n_rows: int = 0  # rows of the split that gave at least one example
-    window: int = WINDOW  # examples that `Batches` puts in order together
+    window: int | None = None  # examples that `Batches` puts in order together; None: `WINDOW`
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.window = self.window or WINDOW
 
     @property
     def lengths(self):
