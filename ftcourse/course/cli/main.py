@@ -37,6 +37,7 @@ from ...core.hparams import HyperParams, field_type
 from ...core.processes import is_main, process_index
 from ...core.settings import find_settings, settings
 from .doctor import examine, examined_text, installed
+from .plan import plan_arguments, plan_command
 
 # %% ../../../nbs/toolkit/cli.ipynb #b6e3ac9f
 # Not jsonargparse: it takes 0.15 s to import where argparse takes 0.003 s, knows neither
@@ -1033,7 +1034,8 @@ def build_parser() -> argparse.ArgumentParser:
         "folder", nargs="?", help="of progress files, one a person: a table of the class"
     )
     command(progress_command, "progress", people)
-    for p in (tune, score):
+    planned = command(plan_command, "plan", *plan_arguments(count), on_bad, *form)
+    for p in (tune, score, planned):
         add_data_flags(p)
     add_hyperparameters(tune)
     add_hyperparameters(pretrain, **PRETRAINING)
