@@ -174,6 +174,34 @@ def test_a_server_answers_as_the_model_does_and_counts():
     assert 'ftcourse_requests_total{path="other",status="404"} 1.0' in counters
 
 # %% nbs/toolkit/serving.ipynb #0b00001b
+def test_a_mistake_in_the_server_is_told_without_the_text_and_the_next_request_is_answered():
+    pytest.importorskip("uvicorn")
+    import contextlib
+    import io
+    import logging
+
+    from ftcourse.course.serving.app import serving
+
+    model, heard = classifier(), io.StringIO()
+    handler = logging.StreamHandler(heard)
+    logging.getLogger("ftcourse.serving").addHandler(handler)
+    with serving(model) as url, contextlib.redirect_stderr(heard):
+        forward = model.forward
+
+        def broken(batch):
+            raise RuntimeError("secret")
+
+        model.forward = broken
+        status, said = asked(url + "/predict", {"text": "a secret"})
+        model.forward = forward
+        assert asked(url + "/predict", {"text": "a secret"})[0] == 200
+    logging.getLogger("ftcourse.serving").removeHandler(handler)
+    assert status == 500
+    assert "RuntimeError" in said["error"]
+    assert "RuntimeError at" in heard.getvalue()
+    assert "secret" not in said["error"] + heard.getvalue()
+
+# %% nbs/toolkit/serving.ipynb #0b00001c
 def test_a_model_that_has_nothing_to_say_is_not_served():
     pytest.importorskip("starlette")
     from ftcourse.course.serving.app import make_app
@@ -183,7 +211,7 @@ def test_a_model_that_has_nothing_to_say_is_not_served():
     with pytest.raises(CourseError, match="guesses masked words"):
         make_app(load_model("tiny-bert", head="lm"))
 
-# %% nbs/toolkit/serving.ipynb #0b00001c
+# %% nbs/toolkit/serving.ipynb #0b00001d
 def test_batches_hold_no_more_tokens_than_they_may():
     from ftcourse.course.serving.answers import token_batches
 

@@ -4,16 +4,18 @@
 
 # %% auto #0
 __all__ = [
-    "LOOPBACK", "SAFE", "HOST", "serving_package", "Meters", "body_of", "make_app", "Counted", "Watch", "watcher",
-    "listening_socket", "hosts_for", "make_server", "serve", "counted", "serving"
+    "LOOPBACK", "log", "SAFE", "HOST", "serving_package", "Meters", "body_of", "make_app", "Counted", "Watch",
+    "watcher", "listening_socket", "hosts_for", "make_server", "serve", "counted", "serving"
 ]
 
 # %% ../../../nbs/toolkit/serving.ipynb #0b000003
 import asyncio
 import json
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import asynccontextmanager, contextmanager
+from traceback import extract_tb
 from types import SimpleNamespace
 
 import numpy as np
@@ -74,6 +76,7 @@ class Meters:
 
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+log = logging.getLogger("ftcourse.serving")
 
 
 async def body_of(request, limits) -> bytes:
@@ -115,6 +118,7 @@ def make_app(
     from starlette.exceptions import HTTPException
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
+    from starlette.requests import ClientDisconnect
     from starlette.responses import HTMLResponse, JSONResponse, Response
     from starlette.routing import Route
 
@@ -140,7 +144,8 @@ def make_app(
 
     async def computed(rows, options=None):
         try:
-            answers = await asyncio.wrap_future(batcher.submit(rows, options))
+            key = options or isinstance(rows[0], tuple)  # a model that was not told may get both
+            answers = await asyncio.wrap_future(batcher.submit(rows, key))
         except Busy:
             what = "is ending" if batcher.closing else "has too much to do"
             raise Refused(503, f"the server {what}: ask again later") from None
@@ -202,10 +207,22 @@ def make_app(
         # starlette refuses a Host header in plain text, and everything else comes here
         return JSONResponse({"error": said.get(e.status_code, e.detail)}, e.status_code, e.headers)
 
-    def broken(request, e):
-        # neither the text nor the traceback: the class says whether it is worth a report
-        said = f"the server failed ({type(e).__name__}): this is a mistake in the server"
-        return JSONResponse({"error": said}, 500)
+    def safe(endpoint):
+        async def answered(request):
+            try:
+                return await endpoint(request)
+            except (Refused, HTTPException):
+                raise
+            except ClientDisconnect:
+                raise Refused(400, "the client went away before its request was whole") from None
+            except Exception as e:
+                # where it happened, and never what it says: that may be somebody's text
+                at, kind = extract_tb(e.__traceback__)[-1], type(e).__name__
+                log.error("%s at %s, line %d", kind, at.filename, at.lineno)
+                said = f"the server failed ({kind}), and its log says where: your request is right"
+                return JSONResponse({"error": said}, 500)
+
+        return answered
 
     @asynccontextmanager
     async def lifespan(app):
@@ -213,14 +230,14 @@ def make_app(
         await asyncio.to_thread(batcher.close)
 
     routes = [
-        Route("/", page),
-        Route("/predict", predict, methods=["POST"]),
-        Route("/generate", write, methods=["POST"]),
-        Route("/health", health),
-        Route("/metrics", metrics),
-        Route("/drift", drift),
+        Route("/", safe(page)),
+        Route("/predict", safe(predict), methods=["POST"]),
+        Route("/generate", safe(write), methods=["POST"]),
+        Route("/health", safe(health)),
+        Route("/metrics", safe(metrics)),
+        Route("/drift", safe(drift)),
     ]
-    handlers = {Refused: refused, HTTPException: other, Exception: broken}
+    handlers = {Refused: refused, HTTPException: other}
     known = frozenset(route.path for route in routes)
     middleware = [
         Middleware(Counted, meters=meters, known=known),
