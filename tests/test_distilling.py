@@ -87,13 +87,14 @@ def test_the_page_on_students_says_what_differs(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "simple, said", [(0.7, "in 1 of 1 cells."), (0.9, "behind in mini-bert, glue:qqp 128: -0.100")]
+    "simple, said", [(0.7, "in 1 of 1 scores."), (0.9, "behind in mini-bert, glue:qqp 128, accuracy -0.100")]
 )
 def test_the_page_on_other_sets_says_where_a_simple_model_is_ahead(monkeypatch, simple, said):
     monkeypatch.setattr(other_sets, "described", lambda machine: "here")
     runs = {
         other_sets.Job("mini-bert", "glue:qqp", 128, seed): {
-            "scores": {"the defaults": 0.8, "cosine": simple}, "guessing": 0.6, "rows": 1000, "seconds": 4.0,
+            "scores": {"accuracy": {"the defaults": 0.8, "cosine": simple}},
+            "guessing": 0.6, "rows": 1000, "seconds": 4.0,
         }
         for seed in (0, 1)
     }  # fmt: skip
