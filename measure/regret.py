@@ -149,10 +149,13 @@ def main():
     p.add_argument("--setfit-seeds", type=int, default=5, help="seeds of SetFit")
     p.add_argument("--models", nargs="*", help="run these only; the page keeps what is known of the others")
     p.add_argument("--tasks", nargs="*", help="the same for tasks")
+    p.add_argument("--labels", nargs="*", type=int, help="the same for numbers of labels")
+    p.add_argument("--arms", nargs="*", help="the same for arms")
     o = p.parse_args()
     threads_from(o)
     jobs = jobs_of(o.grid_seeds, o.setfit_seeds)
-    asked = [j for j in jobs if (not o.models or j.model in o.models) and (not o.tasks or j.task in o.tasks)]
+    only = {"model": o.models, "task": o.tasks, "labels": o.labels, "arm": o.arms}
+    asked = [j for j in jobs if all(not some or getattr(j, name) in some for name, some in only.items())]
     done = make_runs("regret", asked, o)
     done |= {job: done.kept[done.key(job)] for job in jobs_of(5, 5) if done.key(job) in done.kept}
     record = {"machine": machine(o.threads)}
