@@ -81,6 +81,7 @@ regret: $(READY)        ## what the defaults cost against a grid and other recip
 
 box: $(READY)           ## what the real-English encoder in the box is worth, on real data
 	$(RUN) measure/box.py
+	$(RUN) measure/distilling.py
 
 adapters: $(READY)      ## what low-rank updates learn and forget, by rank, rate and variant
 	OMP_NUM_THREADS=1 $(RUN) measure/adapters.py
@@ -104,6 +105,7 @@ real: $(READY)          ## real models, real data, three seeds
 	$(BIN)/python measure/real.py --install
 	$(BIN)/python measure/tasks.py
 	$(BIN)/python measure/real_budgets.py
+	$(BIN)/python measure/other_sets.py
 
 clean:          ## remove the environment and what was built
 	rm -rf .venv .venv-newest build dist *.egg-info _docs _proc

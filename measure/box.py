@@ -62,14 +62,14 @@ def jobs_of():
     except Absent as e:
         print(f"without the teacher: {e}")
         arms.remove(ARMS["teacher"])
-    return [Job(model, task, n, seed, arm) for model, arm in arms for task, n in CELLS for seed in range(SEEDS)]
+    return [Job(model, task, n, seed, arm) for seed in range(SEEDS) for model, arm in arms for task, n in CELLS]
 
 
 def moved(args):
     "{model: [accuracies of `to_real`, by seed]}"
     kept, found = Kept("box"), {}
-    for weights in ("mini-bert", "tiny-bert"):
-        for seed in range(SEEDS):
+    for seed in range(SEEDS):
+        for weights in ("mini-bert", "tiny-bert"):
             key = f"to real {weights} {stamp(weights)} {seed} {installed('torch')} {recipe()}"
             if not args.known and (args.fresh or key not in kept):
                 kept[key] = alone(to_real, weights, seed)
@@ -79,7 +79,9 @@ def moved(args):
 
 
 def mean_and_range(values):
-    return f"{statistics.mean(values):.3f} ({min(values):.3f}–{max(values):.3f})"
+    "Both, and the number of seeds where it is not that of the page."
+    fewer = f", {len(values)} seed{'s' * (len(values) > 1)}" * (len(values) != SEEDS)
+    return f"{statistics.mean(values):.3f} ({min(values):.3f}–{max(values):.3f}{fewer})"
 
 
 def written(record, done):
@@ -128,8 +130,8 @@ def main():
     options(p)
     args = p.parse_args()
     threads_from(args)
-    done = make_runs("box", jobs_of(), args)
     record = {"machine": machine(args.threads), "to real": moved(args)}
+    done = make_runs("box", jobs_of(), args)
     record["runs"] = [[*vars(job).values(), *result.values()] for job, result in done.items()]
     save("box", record, written(record, done))
 

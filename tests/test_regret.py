@@ -38,7 +38,7 @@ def test_the_page_says_what_is_behind_and_by_how_much():
         text = regret.written(record, done)
     assert "Mean regret 0.100 over 1 cells: aim 0.02 **not met**" in text
     assert "Against frozen: ahead or within .01 in 0 of 1 cells" in text
-    assert "mini-bert, reviews 32 (-0.050). Worst single run: -0.150." in text
+    assert "mini-bert, reviews 32 (-0.050). Worst single run: -0.150; more than 0.03 behind: 1 of 2 (" in text
     assert "Against SetFit: ahead or within .01 in 1 of 1 cells (aim 9 of 10 met)." in text
     assert "CPU seconds ÷ SetFit's: 0.25 on average over 1 cells (aim .5 met)." in text
 

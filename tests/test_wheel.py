@@ -70,12 +70,12 @@ def test_modules_and_assets_are_inside(wheel):
         if p.is_file() and "__pycache__" not in p.parts
     }
     assert wanted <= names, f"not in the wheel: {sorted(wanted - names)}"
-    for model in ("tiny-bert", "tiny-gpt"):
+    for model in ("tiny-bert", "mini-bert", "tiny-gpt"):
         for file in ("model.safetensors", "config.json", "tokenizer.json"):
             assert f"ftcourse/assets/{model}/{file}" in names
     assert any(n.endswith("licenses/LICENSE") for n in names)
     assert not [n for n in names if n.startswith(("tests", "nbs", "measure"))]
-    assert wheel.stat().st_size < 16 * 2**20
+    assert wheel.stat().st_size < 12e6
     entry = next(n for n in names if n.endswith("entry_points.txt"))
     assert "ftcourse = ftcourse.course.cli.main:main" in zipfile.ZipFile(wheel).read(entry).decode()
 

@@ -56,42 +56,56 @@ def all_texts(made: dict, seed: int) -> list[str]:
     return [t for t in texts if normalised(t) not in left_out]
 
 
-def build(folder: Path, size: int, shape, course, work: Path) -> dict:
-    "Everything, from the texts to the folder; what the card says."
+def asked(source: Path, texts: list[str], pieces: list[int], words: Path, work: Path):
+    """The teacher's states of single pieces, and its `Targets` of the texts; what it said before is kept in `work`.
+
+    `words` is the folder with the pruned vocabulary.
+    """
     import pickle
 
-    import torch
-    import transformers
     from tokenizers import Tokenizer
 
-    from .student import HELD_OUT, learn, new_student
     from .teacher import Teacher, ask
+
+    cached = work / f"targets-{len(pieces)}.pkl"
+    if cached.exists():
+        return pickle.loads(cached.read_bytes())
+    teacher = Teacher(source)
+    found = teacher.alone(pieces), ask(teacher, Tokenizer.from_file(str(words / "tokenizer.json")), texts)
+    work.mkdir(parents=True, exist_ok=True)
+    cached.write_bytes(pickle.dumps(found, protocol=4))
+    return found
+
+
+def write_folder(model, folder: Path) -> None:
+    "The student's network as a folder for fine-tuning, in 16 bits; its tokenizer is there already."
+    network = model.network.bert
+    network.config.hidden_dropout_prob = 0.1
+    network.half().save_pretrained(folder)
+    (folder / "model.safetensors").chmod(0o644)
+    # its text vectors say what a text means: a pair is compared by them
+    (folder / "ftcourse.json").write_text(json.dumps({"text_vectors": True}, indent=1) + "\n")
+
+
+def build(folder: Path, size: int, shape, course, work: Path) -> dict:
+    "Everything, from the texts to the folder; what the card says."
+    import torch
+    import transformers
+
+    from .student import HELD_OUT, learn, new_student
     from .vocabulary import prune
 
     source, made = find_teacher(), make_texts(read_wordnet(find_wordnet()), course.seed)
     texts = all_texts(made, course.seed)
     folder.mkdir(parents=True, exist_ok=True)
-    pieces = prune(source, texts, size, folder)
-    cached = work / f"targets-{size}.pkl"
-    if cached.exists():
-        alone, targets = pickle.loads(cached.read_bytes())
-    else:
-        teacher = Teacher(source)
-        alone = teacher.alone(pieces)
-        targets = ask(teacher, Tokenizer.from_file(str(folder / "tokenizer.json")), texts)
-        work.mkdir(parents=True, exist_ok=True)
-        cached.write_bytes(pickle.dumps((alone, targets), protocol=4))
+    alone, targets = asked(source, texts, prune(source, texts, size, folder), folder, work)
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     model = new_student(tokenizer, shape, alone, course.seed)
     log = learn(model, targets, course)
+    write_folder(model, folder)
     network = model.network.bert
-    network.config.hidden_dropout_prob = 0.1  # for fine-tuning
-    network.half().save_pretrained(folder)
-    (folder / "model.safetensors").chmod(0o644)
     sha256 = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
     (folder / "log.json").write_text("[\n" + ",\n".join(map(json.dumps, log)) + "\n]\n")
-    # its text vectors say what a text means: a pair is compared by them
-    (folder / "ftcourse.json").write_text(json.dumps({"text_vectors": True}, indent=1) + "\n")
     (folder / "NOTICE").write_text((HERE / "notice.txt").read_text())
     last, kinds = log[-1], {kind: len(some) for kind, some in made.items()}
     card = (
