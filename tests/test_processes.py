@@ -20,18 +20,21 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gloo over processes is tested on Linux and macOS")
 
-# uneven lengths, 42 rows in batches of 16: the last of an epoch has 10; with accumulate=2 the last update has one batch
-COMMON = dict(rows=42, dropout=0, max_steps=4, lr=3e-4)
+# Uneven lengths, 42 rows in batches of 16: the last of an epoch has 10, and with accumulate=2 an update of its own.
+# The rate is a usual one: AdamW divides a gradient by its own size, and so what rounding leaves of a very small one
+# moves a weight by up to the rate.
+COMMON = dict(rows=42, dropout=0, max_steps=4, lr=2e-5)
 CASES = {
     "classify": ("tiny-bert", "reviews", dict(accumulate=2)),
     "span": ("tiny-bert", "facts", dict()),
-    "lora": ("tiny-bert", "reviews", dict(accumulate=2, train="lora-4")),
+    "lora": ("tiny-bert", "reviews", dict(accumulate=2, train="lora-4", lr=3e-4)),
     "instructions": ("tiny-gpt", "instructions", dict(accumulate=2)),
     "lm": (None, "world", dict(rows=20, hidden=32, lr=1e-3)),
 }
 SHARDED = ("classify", "lora", "instructions")
 # Parameters whose gradient is zero in exact arithmetic, since softmax does not see a number that is added to all of
 # its inputs: AdamW divides what rounding leaves of it by its own size. The outputs do not depend on them.
+TOLERANCE = 1e-6
 UNSEEN = r"key\.bias|c_attn\.bias|qa_outputs\.bias|layer\.1\.output\.LayerNorm\.bias"
 
 
@@ -43,16 +46,44 @@ def tuned(case, shard=False):
     return train_model(data, objective="clm", **how) if model is None else fine_tune_model(model, data, **how)
 
 
-def facts(model):
-    "What a run came to, as plain values."
-    steps = model.history.steps
+def facts(network, history, file):
+    "What a run came to, as plain values; the main process keeps the weights in a file."
+    from safetensors.torch import save_file
+
+    from ftcourse.core.processes import is_main
+
+    weights = {n: p.detach().clone() for n, p in network.named_parameters()}
+    if is_main():
+        save_file(weights, file)
     return {
-        "losses": [s.loss for s in steps],
-        "grad norms": [s.grad_norm for s in steps],
-        "counts": [s.count for s in steps],
-        "validation": [s.validation and s.validation["loss"] for s in steps],
-        "weights": {n: p.detach().flatten().tolist() for n, p in model.network.named_parameters()},
+        "losses": [s.loss for s in history.steps],
+        "grad norms": [s.grad_norm for s in history.steps],
+        "counts": [s.count for s in history.steps],
+        "validation": [s.validation["loss"] for s in history.steps if s.validation],
+        "weights": digest(network),
     }
+
+
+def digest(network):
+    bytes_of = b"".join(p.detach().numpy().tobytes() for p in network.parameters())
+    return hashlib.sha256(bytes_of).hexdigest()[:16]
+
+
+def own():
+    "A network of one's own, whose batches are tuples: 11 rows, of which the last update has 3."
+    import torch
+    from torch import nn
+    from torch.nn.functional import cross_entropy
+
+    from ftcourse.core.hparams import HyperParams
+    from ftcourse.train.loop import fit
+
+    torch.manual_seed(0)
+    x = torch.randn(11, 6)
+    batches = [(part, (part.sum(1) > 0).long()) for part in x.split(4)]
+    net = nn.Sequential(nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 2))
+    loss = lambda m, b: (cross_entropy(m(b[0]), b[1], reduction="sum"), len(b[1]))
+    return net, fit(net, batches, HyperParams(epochs=2, lr=0.01), loss=loss)
 
 
 def setup(shard=False, batch_size=16, **more):
@@ -79,8 +110,7 @@ def train(folder, stop=None, dies=None, shard=False, **run):
             break
         if dies == (process_index(), step.n):
             os.kill(os.getpid(), signal.SIGKILL)
-    weights = b"".join(p.detach().numpy().tobytes() for p in made.model.network.parameters())
-    return hashlib.sha256(weights).hexdigest()[:16], losses, held
+    return digest(made.model.network), losses, held
 
 
 def everything(folder):
@@ -89,10 +119,12 @@ def everything(folder):
 
     n, found = process_count(), {}
     for case in CASES if n < 4 else ("classify", "lora"):
-        found[case] = facts(tuned(case))
-        if n > 1 and case in SHARDED:
-            found[f"{case}, sharded"] = facts(tuned(case, shard=True))
-    found["whole"] = train(folder / f"whole-{n}")
+        for name in [case] + [f"{case}, sharded"] * (n > 1 and case in SHARDED):
+            model = tuned(case, shard=name != case)
+            found[name] = facts(model.network, model.history, folder / f"{name} by {n}.safetensors")
+    found["own"] = facts(*own(), folder / f"own by {n}.safetensors")
+    if n < 4:
+        found["whole"] = train(folder / f"whole-{n}")
     for begun in sorted(folder.glob("begun-*")):  # by other numbers of processes
         found[begun.name] = train(begun, shard="pieces" in begun.name and n > 1)
     if n == 2:
@@ -118,8 +150,6 @@ def main(folder, what):
     torch.set_num_threads(1)
     if what == "everything":
         everything(Path(folder))
-    elif what == "bare":
-        bare(Path(folder))
     else:
         print(train(Path(folder), dies=json.loads(what) and tuple(json.loads(what)), shard=False)[0])
 
@@ -166,35 +196,38 @@ def found(tmp_path_factory):
 
 
 def weights_differ(one, other):
+    "The largest difference between the weights in two files."
+    from safetensors.torch import load_file
+
+    one, other = load_file(one), load_file(other)
     assert one.keys() == other.keys()
     seen = [n for n in one if not re.search(UNSEEN, n)]
-    assert len(seen) > 10
-    return max(abs(a - b) for n in seen for a, b in zip(one[n], other[n], strict=True))
+    assert len(seen) > len(one) / 2
+    return max((one[n] - other[n]).abs().max().item() for n in seen)
 
 
 @pytest.mark.parametrize("n", [2, 4])
 def test_more_processes_make_the_same_updates(found, n):
-    one = found[1][0]
-    for name in set(found[n][0]) - {x for x in found[n][0] if x.startswith(("whole", "same", "begun"))}:
-        case, many = one[name.removesuffix(", sharded")], found[n][0][name]
-        assert many["counts"] == case["counts"], name
-        for what in ("losses", "grad norms"):
-            assert many[what] == pytest.approx(case[what], rel=3e-6 if "sharded" in name else 1e-6, abs=1e-6), (name, what)
-        assert many["validation"] == pytest.approx(case["validation"], abs=1e-6, rel=1e-6), name
-        assert weights_differ(case["weights"], many["weights"]) < 1e-6, name
+    compared = [name for name in found[n][0] if name.removesuffix(", sharded") in (*CASES, "own")]
+    assert len(compared) == {2: 9, 4: 5}[n]
+    for name in compared:
+        case = name.removesuffix(", sharded")
+        one, many = found[1][0][case], found[n][0][name]
+        assert many["counts"] == one["counts"], name
+        for what in ("losses", "validation", "grad norms"):
+            # in 32 bits the norm of 262,144 numbers is itself off by some 1e-6, and less that of its parts
+            near = 5e-6 if (name, what) == ("instructions, sharded", "grad norms") else TOLERANCE
+            assert many[what] == pytest.approx(one[what], rel=near, abs=TOLERANCE), (name, what)
+        files = [found["folder"] / f"{x} by {k}.safetensors" for x, k in ((case, 1), (name, n))]
+        assert weights_differ(*files) < TOLERANCE, name
 
 
 def test_every_process_ends_with_the_same_weights_and_history(found):
     for n in (2, 4):
-        assert all(other == found[n][0] or differs(found[n][0], other) is None for other in found[n][1:])
-
-
-def differs(one, other):
-    "The first thing that differs between two processes, but for the parameters that they hold."
-    for name, mine in one.items():
-        theirs = other[name]
-        if (mine[:2] != theirs[:2]) if isinstance(mine, list) else (mine != theirs):
-            return name
+        first, *others = ({k: x for k, x in process.items() if isinstance(x, dict)} for process in found[n])
+        assert first and all(other == first for other in others)
+        hashes, *theirs = ([x[0] for x in process.values() if isinstance(x, list)] for process in found[n])
+        assert hashes and all(other == hashes for other in theirs)
 
 
 def test_an_uneven_last_update_counts_its_own_rows(found):
@@ -227,7 +260,7 @@ def test_a_run_goes_on_with_another_number_of_processes(found, n, begun):
 def test_one_process_prints_and_the_files_of_a_sharded_run_are_safetensors(found):
     for n in (2, 4):
         assert all(out == "" for out, _ in found[n, "said"][1:])
-    assert f"2 processes share the rows of each update" in found[2, "said"][0][0]
+    assert "2 processes share the rows of each update" in found[2, "said"][0][0]
     checkpoint = found["folder"] / "whole-2-sharded" / "checkpoints" / "step-8"
     names = [f"{what}-0000{i}-of-00002.safetensors" for what in ("model", "optimizer") for i in (1, 2)]
     assert sorted(p.name for p in checkpoint.iterdir()) == [*names, "state.json"]
@@ -236,59 +269,34 @@ def test_one_process_prints_and_the_files_of_a_sharded_run_are_safetensors(found
 
 
 def test_a_killed_process_ends_the_others_with_what_to_do_and_nothing_is_lost(found, tmp_path):
-    for victim in (1, 0):
-        folder = tmp_path / f"killed-{victim}"
-        started = start(folder, json.dumps([victim, 6]), 2)
-        began = None
-        while any(p.poll() is None for p in started):
-            if began is None and started[victim].poll() is not None:
-                began = time.monotonic()
-            time.sleep(0.1)
-        took = time.monotonic() - (began or time.monotonic())
-        said = outputs(started)
-        assert started[victim].returncode == -signal.SIGKILL, said
-        assert started[1 - victim].returncode == 1
-        assert took < 60
-        assert "after step 6: another of the 2 processes ended" in said[1 - victim][1]
-        assert "the same command goes on from it" in said[1 - victim][1]
-    again = start(folder, "null", 2)
-    said = outputs(again)
-    assert "continuing at step 5" in said[0][0], said  # the last checkpoint; the main process was killed
-    assert said[0][0].splitlines()[-1] == found[2][0]["whole"][0]
+    started = start(tmp_path / "run", "[0, 6]", 2)  # the main process, which writes the files
+    started[0].wait(300)
+    began = time.monotonic()
+    started[1].wait(60)
+    assert time.monotonic() - began < 60
+    said = outputs(started)
+    assert [p.returncode for p in started] == [-signal.SIGKILL, 1], said
+    assert "after step 6: another of the 2 processes ended" in said[1][1]
+    assert "the same command goes on from it" in said[1][1]
+    said = outputs(start(tmp_path / "run", "null", 2))
+    assert "continuing at step 5" in said[0][0], said  # after the last checkpoint
+    assert said[0][0].split()[-1] == found[2][0]["whole"][0]
 
 
-def bare(folder):
-    "A network of one's own, whose batches are tuples: 11 rows of which the last update has 3."
-    import torch
-    from torch import nn
-    from torch.nn.functional import cross_entropy
-
-    from ftcourse.core.hparams import HyperParams
-    from ftcourse.core.processes import is_main
-    from ftcourse.train.loop import fit
-
-    torch.manual_seed(0)
-    x = torch.randn(11, 6)
-    batches = [(part, (part.sum(1) > 0).long()) for part in x.split(4)]
-    net = nn.Sequential(nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 2))
-    loss = lambda m, b: (cross_entropy(m(b[0]), b[1], reduction="sum"), len(b[1]))
-    history = fit(net, batches, HyperParams(epochs=2, lr=0.01), loss=loss)
-    if is_main():
-        found = {"losses": history.losses, "norms": [s.grad_norm for s in history.steps]}
-        print("RESULT", json.dumps(found | {"counts": [s.count for s in history.steps]}))
-
-
-def test_a_network_of_ones_own_under_torchrun(tmp_path, monkeypatch):
+def test_the_command_under_torchrun_trains_together_and_writes_once(tmp_path, monkeypatch):
+    from ftcourse.core.errors import CourseError
     from ftcourse.core.processes import launch
 
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    one, two = (
-        json.loads(launch([__file__, tmp_path, "bare"], processes=n, timeout=300).partition("RESULT ")[2])
-        for n in (1, 2)
-    )
-    assert one["counts"] == two["counts"] == [4, 4, 3] * 2
-    for what in ("losses", "norms"):
-        assert two[what] == pytest.approx(one[what], rel=1e-6, abs=1e-6)
+    command = ["-m", "ftcourse.course.cli.main", "fine-tune", "reviews", "--no-simple", "--out", tmp_path / "model"]
+    command += ["--rows", 32, "--max-steps", 2, "--run-folder", tmp_path / "run", "--json"]
+    report = json.loads(launch(command, processes=2, timeout=300))  # printed by one of them
+    assert report["updates"] == 2
+    assert (tmp_path / "model" / "README.md").exists()
+    assert not list(tmp_path.glob(".*"))
+    with pytest.raises(CourseError, match="ftcourse: .*holds a model already") as refused:
+        launch(command, processes=2, timeout=300)
+    assert str(refused.value).count("holds a model already") == 1
 
 
 if __name__ == "__main__":

@@ -64,6 +64,8 @@ def launch(
             "higher timeout, or less to do"
         ) from None
     if done.returncode:
-        told = "\n".join(done.stderr.strip().splitlines()[-40:])
+        lines = done.stderr.strip().splitlines()
+        own = [i for i, line in enumerate(lines) if "failed (exitcode" in line]  # the launcher's
+        told = "\n".join((lines[: own[0]] if own and own[0] else lines)[-30:])
         raise CourseError(f"{processes} processes were started, and one of them failed:\n{told}")
     return done.stdout

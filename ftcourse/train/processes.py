@@ -82,7 +82,9 @@ def refuse_launch() -> None:
             "leave that out, and write shard=True"
         )
     on_cpu = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes")
-    if on_cpu and "MASTER_ADDR" in os.environ and "WORLD_SIZE" not in os.environ:
+    # what accelerate, mpirun (of two kinds) and others set for each of several processes
+    known = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
+    if on_cpu and "MASTER_ADDR" in os.environ and not any(k in os.environ for k in known):
         warn(
             "accelerate launch --cpu starts one process, however many you ask for. Use "
             "accelerate launch --multi_gpu, which works on CPUs too, or torchrun",

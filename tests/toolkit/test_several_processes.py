@@ -77,3 +77,63 @@ def test_the_time_to_wait_is_a_number_of_seconds():
         with patch.dict(os.environ, {"FTCOURSE_TIMEOUT": wrong}):
             with pytest.raises(CourseError, match="FTCOURSE_TIMEOUT=.*seconds above 0"):
                 patience()
+
+# %% nbs/toolkit/several_processes.ipynb #edc8a0bb
+def test_pieces_are_read_as_whole_tensors():
+    import tempfile
+    from pathlib import Path
+
+    import torch
+    from safetensors.torch import save_file
+
+    from ftcourse.train.sharding import Pieces, piece_name, write_piece
+
+    with tempfile.TemporaryDirectory() as temp:
+        folder = Path(temp)
+        whole = {"w": torch.arange(15.0).view(5, 3), "step": torch.tensor(7.0)}
+        files = [folder / piece_name("model", i, 3) for i in range(3)]
+        for i, file in enumerate(files):  # 2, 2 and 1 rows, as torch shares five rows out
+            part = {"w": whole["w"].chunk(3)[i].contiguous()}
+            alone = {"step": whole["step"]} if i == 0 else {}
+            save_file(part | alone, file, {"not sharded": "step"} if i == 0 else {})
+        read = Pieces(files)
+        assert [f.name for f in files][0] == "model-00001-of-00003.safetensors"
+        assert sorted(read) == ["step", "w"] and len(read) == 2
+        assert torch.equal(read["w"], whole["w"]) and read["step"] == 7
+        write_piece(whole, folder, "optimizer", 1, 2)  # not the main process, nothing sharded
+        assert list(Pieces([folder / piece_name("optimizer", 1, 2)])) == []
+
+# %% nbs/toolkit/several_processes.ipynb #f9a048f0
+def test_what_cannot_be_shared_out_is_refused_with_a_cure():
+    import pytest
+    from torch import nn
+
+    from ftcourse import HyperParams
+    from ftcourse.core.errors import CourseError
+    from ftcourse.train.sharding import refuse_unshardable
+
+    for wrong in (dict(train="qlora-4"), dict(train="head-cached"), dict(precision="fp16")):
+        with pytest.raises(CourseError, match="shard=True and .*(leave shard out|use 'bf16')"):
+            HyperParams(shard=True, **wrong)
+    with pytest.raises(CourseError, match="is for a Model"):
+        refuse_unshardable(nn.Linear(2, 2))
+
+# %% nbs/toolkit/several_processes.ipynb #9c2602b5
+def test_a_plan_that_a_launcher_does_not_follow_is_said():
+    import os
+    from unittest.mock import patch
+
+    import pytest
+
+    from ftcourse.core.errors import CourseError
+    from ftcourse.train.processes import refuse_launch
+
+    with patch.dict(os.environ, {"ACCELERATE_USE_FSDP": "true"}):
+        with pytest.raises(CourseError, match="use_fsdp.*write shard=True"):
+            refuse_launch()
+    # what `accelerate launch --cpu --num_processes 2` gives to the one process that it starts
+    started = {"ACCELERATE_USE_CPU": "True", "MASTER_ADDR": "127.0.0.1"}
+    with patch.dict(os.environ, started):
+        os.environ.pop("WORLD_SIZE", None)
+        with pytest.warns(UserWarning, match="starts one process.*--multi_gpu"):
+            refuse_launch()
