@@ -438,29 +438,31 @@ def footprint(
     if how.offload:
         held, host = 0, held + learn // n
     fixed, each = held + buffers, 0 if how.offload else 1 / n
-    kept, moments = sum(x.copies for x in blocks), []
+    lean = how.checkpointing and how.fast  # copies of weights are made again as well
+    kept, moments = 0 if lean else sum(x.copies for x in blocks), []
     grads = learn * each if how.accumulate > 1 else 0
     # layers that are computed again keep what enters them
     entry = (b.real if how.fast else b.cells) * a.width * 4
     again = [how.checkpointing and x.name in LAYERS for x in blocks]
     # copies that autocast makes are gone when forward ends, unless something keeps them
-    recast = how.checkpointing and how.precision == "bf16" and not how.fast
+    recast = lean or how.checkpointing and how.precision == "bf16"
 
     def note(name, more):
         moments.append((name, round(fixed + kept + grads + more)))
 
     for x, twice in zip(blocks, again):
-        note(f"forward, {x.name}", x.saved + x.forward)
+        note(f"forward, {x.name}", x.saved + x.forward + x.copies * lean)
         kept += (entry if x.name == "attention" else 0) if twice else x.saved
     most = kept
-    kept -= sum(x.copies for x in blocks) * recast
+    kept -= sum(x.copies for x in blocks) * (recast and not lean)
     for i in range(len(blocks) - 1, -1, -1):
         x, twice = blocks[i], again[i]
         if twice and x.name == "feed-forward":  # the layer is computed again
             below = blocks[i - 1]
-            note("forward again, attention", below.saved + below.forward)
-            note("forward again, feed-forward", below.saved + x.saved + x.forward)
-            kept += below.saved + x.saved + (below.copies + x.copies) * recast
+            copies = (below.copies + x.copies) * recast
+            note("forward again, attention", below.saved + below.forward + copies)
+            note("forward again, feed-forward", below.saved + x.saved + x.forward + copies)
+            kept += below.saved + x.saved + copies
         # of what is sharded, the gradient of a whole layer is there until it is handed out
         own = sum(layer) if (n > 1 or how.offload) and x.name in LAYERS else x.gradients
         note(f"backward, {x.name}", x.backward + own)
