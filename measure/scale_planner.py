@@ -331,9 +331,9 @@ def planner_written(found):
     ]
     lines += [table(rows)] if rows else ["Not counted: no network namespace could be made here."]
     lines += [
-        "Counted on the loopback of a network namespace that only these processes use, all of them together. Gloo has no "
-        "reduce-scatter of its own: torch does an all-reduce and keeps a part, which sends twice as much. So an update of "
-        "sharded weights sends four thirds of what the law says.",
+        "Counted on the loopback of a network namespace that only these processes use, all of them together. Gloo has "
+        "no reduce-scatter of its own: torch does an all-reduce and keeps a part, which sends twice as much. So an "
+        "update of sharded weights sends four thirds of what the law says.",
         "### Seconds",
         table(
             [
@@ -345,8 +345,8 @@ def planner_written(found):
                 for line in found["seconds"]
             ]
         ),
-        "Counted operations over the speed of products that was measured beside them, of which 70% are assumed, and the "
-        "optimizer's traffic; measured in CPU seconds of one thread, median of five updates.",
+        "Counted operations over the speed of products that was measured beside them, of which 70% are assumed, and "
+        "the optimizer's traffic; measured in CPU seconds of one thread, median of five updates.",
     ]
     return lines
 

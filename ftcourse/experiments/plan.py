@@ -312,6 +312,9 @@ def update_flops(
         head = 2.0 * b.rows * (pooler + a.outputs * a.width)
     forward = stack + attention
     backward = (2 if how.train == "full" else 1) * stack + 2 * attention + 2 * extra
+    if how.train != "full":  # nothing below the first layer learns, so its input has no gradient
+        first = linears(a, "attention")[:-1]
+        backward -= tokens * sum(2 * i * o + 2 * low * i for i, o in first)
     top = (3 if how.train == "full" else 2) * head
     return forward + extra + backward + top + (forward + extra if how.checkpointing else 0)
 
@@ -414,8 +417,8 @@ def machine_memory() -> float:
 
 @cache
 def speeds(
-    size: int = 768,  # rows and columns of the matrices
-    rounds: int = 5,
+    size: int = 384,  # rows and columns of the matrices: a product takes some milliseconds
+    rounds: int = 20,
 ) -> tuple[float, float, float]:  # operations a second in 16 and 32 bits; bytes a second
     "The best of some rounds, since another program can only slow one down."
     import time

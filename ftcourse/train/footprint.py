@@ -130,8 +130,10 @@ def learning(
         return own - spared * (a.table_width or a.width)
     if part in LAYERS:
         return how.rank * sum(i + o for i, o in linears(a, part))
-    if part == "embeddings" or a.kind == "lm":
+    if part == "embeddings":
         return 0
+    if a.kind == "lm":  # a head of its own learns whole
+        return 0 if a.tied else a.vocab * a.width
     if a.family == "encoder":  # a pooler and the final norm stay as they are
         pooler = a.width * (a.width + 1) if a.model_type in POOLED and a.kind != "span" else 0
         return own - pooler
@@ -264,7 +266,8 @@ def fast_embeddings(a: Architecture, b: BatchShape, how: Strategy, used: int | N
     "Sum of the tables, norm, dropout."
     row = b.real * (a.table_width or a.width) * 4
     full = how.train == "full"
-    saved = row * full * ((a.family == "encoder") + bool(a.embedding_dropout))
+    # what enters a norm: of an encoder their own, of GPT-2 that of the first layer
+    saved = row * full * ((a.family == "encoder" or how.fast) + bool(a.embedding_dropout))
     grads = 4 * learning(a, how, "embeddings", used)
     # a table that is the head too has its gradient from there, and this one is added to it
     twice = 4 * a.vocab * a.width if full and a.kind == "lm" and a.tied else 0
@@ -284,7 +287,7 @@ def head_of(a: Architecture, b: BatchShape, how: Strategy) -> list[Block]:
     every = 0 if how.fast else b.cells * a.vocab * m
     logits, cast = asked * a.vocab, 2 * a.vocab * w if m == 2 and how.shards == 1 else 0
     grads += 4 * a.vocab * w if a.tied and how.train == "full" else 0
-    norm = 2 * (asked if how.fast else b.cells) * w * 4
+    norm = (asked if how.fast else 2 * b.cells) * w * 4
     return [
         Block("head", norm + cast, every, logits * m + every + asked * w * 4, grads),
         Block("loss", logits * 4, max(logits * m, every), logits * (4 + m), 0),
@@ -367,9 +370,8 @@ def blocks_of(a: Architecture, b: BatchShape, how: Strategy, used: int | None) -
         (fast_attention, fast_feed_forward) if how.fast else (slow_attention, slow_feed_forward)
     )
     found = [(fast_embeddings if how.fast else slow_embeddings)(a, b, how, used)]
-    for i in range(a.layers):
-        last = i == a.layers - 1
-        found += [attention(a, b, how, last), feed_forward(a, b, how, last)]
+    for last, times in ((False, a.layers - 1), (True, 1)):
+        found += [attention(a, b, how, last), feed_forward(a, b, how, last)] * times
     return found + head_of(a, b, how)
 
 
