@@ -273,3 +273,89 @@ def test_a_network_that_cannot_compute_its_layers_again_is_refused():
             pass
     with checkpointed(nn.Linear(2, 2), False):
         pass
+
+# %% nbs/toolkit/planner.ipynb #98100071
+def test_a_plan_is_a_table_with_its_assumptions():
+    import pytest
+
+    from ftcourse.core.errors import CourseError
+    from ftcourse.experiments.plan import plan
+
+    one = plan("8B", [512] * 640, card="A100-80", price=2.0)
+    many = plan("8B", [512] * 640, cards=8, card="A100-80", price=2.0)
+    assert [row.strategy.name for row in one.rows][:2] == ["full, 32 bits", "mixed precision"]
+    assert any(row.strategy.shards == 8 for row in many.rows)
+    assert not one.rows[0].fits and any(row.fits for row in many.rows)
+    assert one.rows[0].updates == 3 * 40 and many.rows[0].updates == 3 * 5
+    for row in (*one.rows, *many.rows):
+        cards = max(row.strategy.replicas, row.strategy.shards)
+        assert row.cost == pytest.approx(2.0 * cards * row.run / 3600)
+    said = str(many)
+    for word in ("peak", "sent", "cost", "utilisation=", "2 an hour", "datasheet", "upper bound"):
+        assert word in said, word
+    assert "cost" not in str(plan("8B", [512] * 640, card="L4")).splitlines()[2]
+    assert "<b>" not in plan("8B", [512] * 6, card="L4")._repr_html_().split("<table>")[0]
+    for given, words in (
+        (dict(cards=0), "cards=0"),
+        (dict(card="H101"), "choose one of T4"),
+        (dict(price=-1), "above 0"),
+        (dict(utilisation=1.5), "at most 1"),
+        (dict(epochs=True), "epochs=True"),
+    ):
+        with pytest.raises(CourseError, match=words):
+            plan("8B", [512], **given)
+    with pytest.raises(CourseError, match="whole numbers of tokens"):
+        plan("8B", [512, 0], card="L4")
+    with pytest.raises(CourseError, match="there is no model folder"):
+        plan("./nothing", [512], card="L4")
+
+# %% nbs/toolkit/planner.ipynb #98100072
+def test_lengths_of_the_data_decide():
+    import pytest
+
+    from ftcourse.core.errors import CourseError
+    from ftcourse.data.load.load import load_task
+    from ftcourse.experiments.plan import plan
+
+    task = load_task("reviews").take(64, seed=0)
+    found = plan("tiny-bert", task, card="T4")
+    assert "610,818 weights, classify; 64 rows" in found.title
+    longer = plan("tiny-bert", task, card="T4", batch_size=64)
+    assert longer.rows[0].footprint.peak > found.rows[0].footprint.peak
+    cut = plan("tiny-bert", task, card="T4", max_length=8)
+    assert cut.rows[0].footprint.activations < found.rows[0].footprint.activations
+    assert any("tiny-gpt, which cuts" in x for x in plan("1B", task, card="T4").assumptions)
+    with pytest.raises(CourseError, match="a bert reads: plan a decoder"):
+        plan("tiny-bert", load_task("world").take(8, seed=0), card="T4")
+    with pytest.raises(CourseError, match="of kind 'preference'"):
+        plan("tiny-gpt", "preferences", card="T4")
+
+# %% nbs/toolkit/planner.ipynb #98100073
+def test_bytes_between_processes_follow_the_ring():
+    from ftcourse.experiments.plan import bytes_sent
+    from ftcourse.train.footprint import Architecture
+
+    a = Architecture("bert", 1000, 64, 4, 256, 4, positions=128, types=2)
+    full = 4 * weights(a)
+    for n in (2, 8, 1024):
+        assert bytes_sent(a, Strategy(replicas=n)) == 2 * (n - 1) / n * full
+        low = Strategy(train="lora", rank=4, replicas=n)
+        assert bytes_sent(a, low) < bytes_sent(a, Strategy(replicas=n)) / 5
+        tables = 4 * (weights(a, "embeddings") + weights(a, "head"))
+        sharded = bytes_sent(a, Strategy(shards=n, fast=False))
+        assert sharded == (n - 1) / n * (3 * full - tables)
+    assert bytes_sent(a, Strategy()) == 0
+
+# %% nbs/toolkit/planner.ipynb #98100077
+def test_the_explorer_draws_what_its_controls_say():
+    from ftcourse.course.explorers.plan import explore_plan, plot_plan
+
+    figure = plot_plan("8B", "H100", 8, 4, 512)
+    texts = [t.get_text() for t in figure.axes[0].texts]
+    assert any("fits" in t for t in texts) and any("does not fit" in t for t in texts)
+    moved = explore_plan()
+    before = moved.image.value
+    moved.inputs["cards"].value = 1
+    assert moved.image.value != before
+    texts = [t.get_text() for t in moved.figure.axes[0].texts]
+    assert "one card" in texts and "offloaded" in texts
