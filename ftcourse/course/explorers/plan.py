@@ -68,7 +68,7 @@ def plan_picture():
             peaks[i].set_xdata([f.peak / most if f else 0.0] * 2)
             verdict = f and ("fits" if f.peak <= memory else "does not fit")
             text = f"peak {f.peak / GIB:,.1f} GiB, {verdict}" if f else ""
-            said[i].set(x=left + 0.01, text=text)
+            said[i].set(x=max(left, f.peak / most if f else 0.0) + 0.01, text=text)
             labels[i].set(text=strategy.name if strategy else "one card" if i > 3 else "one row")
         room.set_xdata([memory / most] * 2)
         ax.set_title(
