@@ -921,6 +921,8 @@ def build_parser() -> argparse.ArgumentParser:
     beside = (no_simple, calibrate)
     fine_tune = (data, start, rows, run_folder, split, *saved, *beside, on_bad, *form)
     tune = command(fine_tune_command, "fine-tune", *fine_tune)
+    own = (data, start, rows, *study_flags(argument), overwrite, on_bad, *form)
+    own_data = command(study_command, "study", *own)
     hardest = argument(
         "--hardest",
         type=count,
@@ -1023,7 +1025,7 @@ def build_parser() -> argparse.ArgumentParser:
         "folder", nargs="?", help="of progress files, one a person: a table of the class"
     )
     command(progress_command, "progress", people)
-    for p in (tune, score):
+    for p in (tune, score, own_data):
         add_data_flags(p)
     add_hyperparameters(tune)
     add_hyperparameters(pretrain, **PRETRAINING)
