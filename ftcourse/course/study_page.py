@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = [
-    "STYLE", "POLICY", "safe", "page_table", "picture", "short", "rows_picture", "choice_picture", "curve_picture",
-    "threshold_picture", "confusion_picture", "errors_of", "dict_table", "near_table", "study_page", "final_part",
-    "study_folder", "write_rows", "save_final", "onnx_file", "word_card", "write_study"
+    "STYLE", "POLICY", "OUTSIDE", "safe", "page_table", "picture", "short", "rows_picture", "choice_picture",
+    "curve_picture", "threshold_picture", "confusion_picture", "errors_of", "dict_table", "near_table",
+    "study_page", "final_part", "study_folder", "write_rows", "save_final", "onnx_file", "word_card", "write_study"
 ]
 
 # %% ../../nbs/toolkit/study.ipynb #26500032
@@ -90,6 +90,9 @@ def picture(figure, alt: str) -> str:
     return f'<img alt="{safe(alt)}" src="data:image/svg+xml;base64,{coded}">'
 
 # %% ../../nbs/toolkit/study.ipynb #26500034
+OUTSIDE = dict(loc="outside upper left", frameon=False, fontsize=8, ncols=3)  # of a legend
+
+
 def short(name, width: int = 24) -> str:
     "A label as a picture has room for."
     from ftcourse.metrics.report import shortened
@@ -117,8 +120,8 @@ def rows_picture(study):
             start += n
         left.set_yticks(range(len(names)), [short(x, 18) for x in names])
         left.set(xlabel="rows", ylim=(len(names) - 0.5, -0.5))
-        left.legend(frameon=False, fontsize=8)
-    right.hist(np.minimum(found.tokens, found.most * 2), 40, color=COLOURS[0])
+        fig.legend(*left.get_legend_handles_labels(), **OUTSIDE)
+    right.hist(np.minimum(found.tokens, found.most * 2), 25, color=COLOURS[0])
     right.axvline(found.most, color=COLOURS[1], ls="--")
     right.set(xlabel=f"tokens of a text (dashed: the model reads {found.most})", ylabel="rows")
     return fig
@@ -155,7 +158,7 @@ def curve_picture(study):
     ticks = [*n, *curve.ahead]
     ax.set_xticks(ticks, [f"{x:,}" for x in ticks], fontsize=8)
     ax.minorticks_off()
-    ax.legend(frameon=False, fontsize=8)
+    fig.legend(**OUTSIDE)
     return fig
 
 
@@ -182,7 +185,7 @@ def threshold_picture(study):
         ylabel="cost of a row",
         ylim=(0, None),
     )
-    ax.legend(frameon=False, fontsize=8)
+    fig.legend(**OUTSIDE)
     return fig
 
 

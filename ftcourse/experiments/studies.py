@@ -603,7 +603,7 @@ class Study:
         "What to do, a sentence each."
         best, chosen = min(self.candidates, key=lambda c: c.cost), self.chosen
         said = [
-            f"{chosen.name}: {self.unit} {chosen.cost:.3f} on rows that it had not learned from, "
+            f"Chosen is {chosen.name}: {self.unit} {chosen.cost:.3f} on rows that it had not learned from, "
             f"in {self.folds} folds."
         ]
         if best is not chosen:

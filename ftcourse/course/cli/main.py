@@ -36,6 +36,7 @@ from ...core.files import replace_file
 from ...core.hparams import HyperParams, field_type
 from ...core.settings import find_settings, settings
 from .doctor import examine, examined_text, installed
+from .study import study_command, study_flags
 
 # %% ../../../nbs/toolkit/cli.ipynb #b6e3ac9f
 # Not jsonargparse: it takes 0.15 s to import where argparse takes 0.003 s, knows neither

@@ -44,7 +44,8 @@ def study_command(options) -> dict:
     write_study(found, folder, overwrite=True)  # whether it may was asked before
     if not options.json:
         print(*(told(line, options.parser) for line in found.verdict()), sep="\n")
-        print(printable(f"report: {folder / 'report.html'}\nmodel: {folder / 'model'}"))
+        print(printable(f"report: {folder / 'report.html'}"))
+        print(printable(f"model: {folder / 'model'}"))
     return found.to_dict() | {"report": str(folder / "report.html"), "folder": str(folder)}
 
 
