@@ -603,8 +603,8 @@ class Study:
         "What to do, a sentence each."
         best, chosen = min(self.candidates, key=lambda c: c.cost), self.chosen
         said = [
-            f"Chosen is {chosen.name}: {self.unit} {chosen.cost:.3f} on rows that it had not learned from, "
-            f"in {self.folds} folds."
+            f"Chosen is {chosen.name}: {self.unit} {chosen.cost:.3f} on rows that it had not "
+            f"learned from, in {self.folds} folds."
         ]
         if best is not chosen:
             gap, low, high = chosen.gap

@@ -36,6 +36,7 @@ from ...core.files import replace_file
 from ...core.hparams import HyperParams, field_type
 from ...core.settings import find_settings, settings
 from .doctor import examine, examined_text, installed
+from .serve import DRIFT_FLAGS, SERVE_FLAGS, drift_command, serve_command
 from .study import study_command, study_flags
 
 # %% ../../../nbs/toolkit/cli.ipynb #b6e3ac9f
@@ -723,25 +724,33 @@ def push_command(options) -> dict:
 
 
 def export_command(options) -> dict:
-    "`ftcourse export MODEL --gguf FILE`: write a language model for llama.cpp."
+    "`ftcourse export MODEL --gguf FILE`: write one file for llama.cpp, or --onnx for onnxruntime."
     from ftcourse.models.adapters.lora import low_rank_layers
     from ftcourse.models.gguf import export_gguf
     from ftcourse.models.load import load_model
+    from ftcourse.models.onnx import export_onnx
 
-    file = Path(os.path.abspath(options.gguf))
-    if file.suffix.lower() != ".gguf":
-        raise CourseError(f"--gguf {options.gguf}: name a file that ends in .gguf")
+    if (options.gguf is None) == (options.onnx is None):
+        raise CourseError("say what to write, one of --gguf FILE.gguf or --onnx FILE.onnx")
+    form = "onnx" if options.gguf is None else "gguf"
+    named = getattr(options, form)
+    file = Path(os.path.abspath(named))
+    if file.suffix.lower() != f".{form}":
+        raise CourseError(f"--{form} {named}: name a file that ends in .{form}")
     if os.path.isfile(file) and not options.overwrite:
         raise CourseError(f"{file} is there already: name another file, or pass --overwrite")
     refuse_unwritable(file, "file")
     model = load_model(options.model)
     if options.merge and low_rank_layers(model):
         model = model.merged()
-    export_gguf(model, file, options.type)
-    size = os.path.getsize(file)
+    if form == "onnx":
+        export_onnx(model, file)
+    else:
+        export_gguf(model, file, options.type)
+    size, kind = os.path.getsize(file), options.type if form == "gguf" else "F32"
     if not options.json:
-        print(printable(f"{file}: {options.type}, {size:,} bytes"))
-    return {"file": str(file), "type": options.type, "bytes": size}
+        print(printable(f"{file}: {kind}, {size:,} bytes"))
+    return {"file": str(file), "type": kind, "bytes": size}
 
 
 def merge_command(options) -> dict:
@@ -998,12 +1007,13 @@ def build_parser() -> argparse.ArgumentParser:
         export_command,
         "export",
         model,
-        argument("--gguf", required=True, metavar="FILE.gguf", help="the file to write"),
+        argument("--gguf", metavar="FILE.gguf", help="the file to write, of a language model"),
+        argument("--onnx", metavar="FILE.onnx", help="the file to write, of a model of any kind"),
         argument(
             "--type",
             default="Q8_0",
             metavar="TYPE",
-            help="of the matrices: F32, F16, Q8_0, Q4_0 or Q4_1 (default Q8_0)",
+            help="of the matrices of a GGUF file: F32, F16, Q8_0, Q4_0 or Q4_1 (default Q8_0)",
         ),
         argument(
             "--merge",
@@ -1012,6 +1022,8 @@ def build_parser() -> argparse.ArgumentParser:
         ),
         overwrite,
     )
+    command(serve_command, "serve", model, *SERVE_FLAGS, on_bad, *form)
+    command(drift_command, "drift", model, *DRIFT_FLAGS, on_bad, *form)
     load = argument(
         "--load",
         action="store_true",
