@@ -490,6 +490,11 @@ def save_final(final, task, folder: Path, place: str, notes: list) -> tuple[str,
         whole.history = model.history
     whole.save(to)
     write_card(whole, task, final.report, model.info.get("hyperparameters"), to)
+    if final.arm == "frozen":
+        said = "its layers are as they were; its head is a regression on what they say of a text."
+        text = (to / "README.md").read_text(encoding="utf-8")
+        text = text.replace("0 updates; default hyperparameters.", f"No updates: {said}")
+        (to / "README.md").write_text(text, encoding="utf-8")
     files.insert(0, (place, "the model, as transformers reads it: ftcourse serve " + place))
     files += onnx_file(whole, folder, notes)
     return (to / "README.md").read_text(encoding="utf-8"), files

@@ -6,7 +6,8 @@
 __all__ = [
     "PIECE", "VALUES", "BANDS", "CROWD", "HARD", "pieces", "signature", "similarity", "NearDuplicates",
     "near_duplicates", "suspicious_labels", "fold_numbers", "scripts", "unread", "Audit", "pool_of", "place_of",
-    "label_balance", "word_probabilities", "fold_task", "audit", "look_at_labels", "without_near_leaks"
+    "label_balance", "word_probabilities", "frozen_probabilities", "fold_task", "audit", "look_at_labels",
+    "without_near_leaks"
 ]
 
 # %% ../../nbs/toolkit/study.ipynb #2650000e
@@ -20,10 +21,12 @@ from datasets import DatasetDict, concatenate_datasets
 
 from ..core.errors import CourseError, hearing, printable_lines, saying_nothing
 from ..core.tables import html_table, text_table
-from ..data.encode.texts import encode_texts
+from ..data.encode.texts import encode_task, encode_texts
 from ..data.splits import SPLITS, normalise_text, scramble, text_key
 from .baselines import split_texts
+from ..models.pooling import last_layer
 from ..train.defaults import LONGEST
+from ..train.head_start import head_inputs
 
 # %% ../../nbs/toolkit/study.ipynb #2650000f
 PIECE, VALUES, BANDS = 5, 128, 32  # letters of a piece; hash values of a text; bands of them
@@ -298,6 +301,21 @@ def word_probabilities(pool, folds: np.ndarray) -> np.ndarray:  # (rows, classes
     return found
 
 
+def frozen_probabilities(pool, folds: np.ndarray, model, most: int) -> np.ndarray:
+    "The same of logistic regression on what a model's head reads of each row."
+    from ftcourse.experiments.simple import fit_vectors
+
+    with hearing():  # that long texts are cut is counted elsewhere
+        x = head_inputs(model, encode_task(pool, "train", model.quick_tokenizer, most))
+    y, k = pool.label_ids("train"), len(pool.labels)
+    found = np.zeros((len(y), k))
+    for f in np.unique(folds):
+        held = folds == f
+        z = fit_vectors(x[~held], y[~held], "classify", k)(x[held])
+        found[held] = np.exp(z - np.logaddexp.reduce(z, 1)[:, None])
+    return found
+
+
 def fold_task(pool, learned: np.ndarray, held: np.ndarray):
     "A task that trains on some rows of a pool, and tests on others."
     rows = pool.train
@@ -310,7 +328,8 @@ def audit(
     model=None,  # a Model for it, which says what it can read; None: mini-bert
     *,
     near: float = 0.8,  # share of pieces in common from which on two texts are near-duplicates
-    labels: bool = True,  # look for labels that seem wrong, by TF-IDF in five folds
+    # look for labels that seem wrong: by the model's frozen features in five folds, or by TF-IDF
+    labels: bool = True,
     seed: int = 0,  # of the folds and hash functions
 ) -> Audit:
     """A look at rows before anything is trained. Of the test rows it reads texts, to find leaks,
@@ -376,17 +395,17 @@ def audit(
         leaks,
     )
     if labels:
-        look_at_labels(made, seed=seed)
+        look_at_labels(made, model, seed)
     return made
 
 
 def look_at_labels(
     made: Audit,  # changed in place
-    # (rows, classes) of the rows of `pool_of`, of models that have not learned from the row; None:
-    # of TF-IDF in five folds
+    model=None,  # a Model whose frozen features are asked; None: TF-IDF
+    seed: int = 0,  # of the folds
+    # (rows, classes) of the rows of `pool_of`, of models that have not learned from the row
     probabilities: np.ndarray | None = None,
-    how: str = "TF-IDF, five folds",  # what made them
-    seed: int = 0,
+    how: str = "",  # what made these
 ) -> None:
     "Write labels that look wrong into an audit, or why nobody looked for them."
     pool = pool_of(made.task)
@@ -396,12 +415,17 @@ def look_at_labels(
             f"labels that look wrong are looked for where a row has one class: this is {pool.kind}"
         )
         return
-    if min(np.bincount(y, minlength=1).max(), len(y)) < 10 or len(np.unique(y)) < 2:
+    if len(y) < 10 or len(np.unique(y)) < 2:
         made.notes.append("labels that look wrong: too few rows, or one class alone")
         return
     if probabilities is None:
         folds = fold_numbers(y, made.groups, 5, seed)
-        probabilities = word_probabilities(pool, folds)
+        seen = model is not None and last_layer(model) is not None
+        how = f"{'frozen features' if seen else 'TF-IDF'}, five folds"
+        if seen:
+            probabilities = frozen_probabilities(pool, folds, model, made.most)
+        else:
+            probabilities = word_probabilities(pool, folds)
     made.how = how
     columns = [pool.train[c] for c in pool.text]
     lines = pool.train["line"] if "line" in pool.train.column_names else [None] * len(y)

@@ -888,7 +888,7 @@ def suspect(looked: Audit, task, candidates: Sequence[Candidate]) -> None:
     probs = np.exp(z - np.logaddexp.reduce(z, 1)[:, None])
     whole = looked.task
     looked.task = task  # the rows that are left, which the outputs are of
-    look_at_labels(looked, probs, f"{best.name}, out of fold")
+    look_at_labels(looked, probabilities=probs, how=f"{best.name}, out of fold")
     looked.task = whole
     at = kept_rows(looked)
     n = len(task.train)
