@@ -349,7 +349,58 @@ def drift(quick=False):
     return found
 
 
-PARTS = {"load": load, "memory": memory, "sigterm": sigterm, "onnx": onnx, "drift": drift}
+def replay(quick=False):
+    """What later training loses of the old test rows, and what replay keeps, over five seeds.
+
+    "new topics": a model that knows four topics is trained on rows of four others. "plain reviews": one that was
+    trained on reviews of which a quarter are negated is trained on plain ones.
+    """
+    from dataclasses import replace
+
+    from ftcourse import evaluate_model, fine_tune_model, load_task
+    from ftcourse.data.replay import with_replay
+    from ftcourse.metrics.intervals import mean_interval
+
+    def only(task, classes):
+        keep = lambda rows: rows.select(np.flatnonzero(np.isin(rows["label"][:], classes)))
+        return replace(task, splits=type(task.splits)({k: keep(v) for k, v in task.splits.items()}))
+
+    topics = load_task("topics")
+    pairs = {
+        "new topics": (only(topics, range(4)), only(topics, range(4, 8)), 400, 200),
+        "plain reviews": (load_task("reviews-negation"), load_task("reviews"), 1000, 200),
+    }
+    found = []
+    for name, (old, new, n_old, n_new) in pairs.items():
+        scores = {}
+        for seed in range(1 if quick else 5):
+            before, later = old.take(n_old, seed=seed), new.take(n_new, seed=seed)
+            first = fine_tune_model("tiny-bert", before, seed=seed)
+            models = {"before": first}
+            for share in (0.0, 0.1, 0.3, 0.5):
+                models[f"replay {share:g}"] = fine_tune_model(first, with_replay(later, before, share, seed), seed=seed)
+            models["all rows from the start"] = fine_tune_model("tiny-bert", joined(later, before), seed=seed)
+            for way, model in models.items():
+                pair = [evaluate_model(model, task)["accuracy"] for task in (old, new)]
+                scores.setdefault(way, []).append(pair)
+        for way, values in scores.items():
+            on = {side: mean_interval([v[i] for v in values]) for i, side in enumerate(("old", "new"))}
+            lost = [v[0] - b[0] for v, b in zip(values, scores["before"])]
+            row = dict(case=name, way=way, **{k: [round(x, 4) for x in v] for k, v in on.items()})
+            row["old_change"] = [round(x, 4) for x in mean_interval(lost)]
+            found.append(row | {"each": values})
+            print(f"  replay: {found[-1]}", flush=True)
+    return found
+
+
+def joined(new, old):
+    "All rows of both."
+    from ftcourse.data.replay import with_replay
+
+    return with_replay(new, old, len(old.train) / (len(old.train) + len(new.train)))
+
+
+PARTS = {"load": load, "memory": memory, "sigterm": sigterm, "onnx": onnx, "drift": drift, "replay": replay}
 
 
 def written(found):
@@ -380,6 +431,14 @@ def written(found):
             for r in rows
         ]
         lines += ["### Drift", table(flat)]
+    if rows := found.get("replay"):
+        shown = lambda x: f"{x[0]:.3f} ({x[1]:.3f} to {x[2]:.3f})"
+        flat = [
+            {"later rows": r["case"], "trained on": r["way"], "old test rows": shown(r["old"])}
+            | {"new test rows": shown(r["new"]), "change on the old ones": shown(r["old_change"])}
+            for r in rows
+        ]
+        lines += ["### Later rows", table(flat)]
     return lines
 
 
