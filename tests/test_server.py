@@ -247,7 +247,8 @@ def test_sigterm_answers_what_was_accepted_and_exits_with_zero(tmp_path):
             line.request("POST", "/predict", body, {"Content-Type": "application/json"})
             accepted.wait(30)
             answer = line.getresponse()
-            answered.append((k, answer.status, len(json.loads(answer.read())["answers"])))
+            close = answer.getheader("connection", "").lower()
+            answered.append((k, answer.status, len(json.loads(answer.read())["answers"]), close))
 
         threads = [threading.Thread(target=client, args=(k,)) for k in range(8)]
         for t in threads:
@@ -257,7 +258,8 @@ def test_sigterm_answers_what_was_accepted_and_exits_with_zero(tmp_path):
         assert server.end() == 0
         for t in threads:
             t.join(30)
-        assert sorted(answered) == [(k, 200, k + 1) for k in range(8)]
+        # the last answer says that the connection ends, so that no client sends another request into it
+        assert sorted(answered) == [(k, 200, k + 1, "close") for k in range(8)]
         assert "answered 8 requests, 36 texts" in server.said()
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", server.port), timeout=5)

@@ -39,6 +39,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "unanimous_interval",
             "mean_interval",
         ],
+        "costs": ["Costs", "read_costs", "cheapest_threshold"],
         "thresholds": ["best_threshold", "choose_thresholds"],
         "evaluation": ["evaluate", "validator"],
         "report": ["Report", "Hardest"],

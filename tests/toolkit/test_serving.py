@@ -221,3 +221,36 @@ def test_batches_hold_no_more_tokens_than_they_may():
     assert all(len(p) * lengths[p].max() <= 256 for p in parts)
     assert len(parts) < 40
     assert [list(p) for p in token_batches(np.array([300, 2]), 256)] == [[1], [0]]
+
+# %% nbs/toolkit/serving.ipynb #0b00001e
+def test_an_answer_does_not_wait_for_an_acknowledgement():
+    import asyncio
+    import socket
+
+    from ftcourse.course.serving.app import listening_socket
+
+    async def no_delay(listener):
+        found = asyncio.get_running_loop().create_future()
+
+        def connected(reader, writer):
+            line = writer.get_extra_info("socket")
+            found.set_result(line.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        async with await asyncio.start_server(connected, sock=listener):
+            _, writer = await asyncio.open_connection(*listener.getsockname())
+            said = await found
+            writer.close()
+        return said
+
+    made, taken = listening_socket("127.0.0.1", 0), None
+    with pytest.raises(CourseError, match="choose another with --port"):
+        made.listen()
+        taken = listening_socket("127.0.0.1", made.getsockname()[1])
+    assert taken is None
+    found = []
+    thread = threading.Thread(target=lambda: found.append(asyncio.run(no_delay(made))))
+    thread.start()  # a notebook has a loop of its own
+    thread.join()
+    made.close()
+    assert found[0]

@@ -39,6 +39,7 @@ from ...core.settings import find_settings, settings
 from .doctor import examine, examined_text, installed
 from .plan import plan_arguments, plan_command
 from .serve import DRIFT_FLAGS, SERVE_FLAGS, drift_command, serve_command
+from .study import study_command, study_flags
 
 # %% ../../../nbs/toolkit/cli.ipynb #b6e3ac9f
 # Not jsonargparse: it takes 0.15 s to import where argparse takes 0.003 s, knows neither
@@ -941,6 +942,8 @@ def build_parser() -> argparse.ArgumentParser:
     beside = (no_simple, calibrate)
     fine_tune = (data, start, rows, run_folder, split, *saved, *beside, on_bad, *form)
     tune = command(fine_tune_command, "fine-tune", *fine_tune)
+    own = (data, start, rows, *study_flags(argument), overwrite, on_bad, *form)
+    own_data = command(study_command, "study", *own)
     hardest = argument(
         "--hardest",
         type=count,
@@ -1047,7 +1050,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     command(progress_command, "progress", people)
     planned = command(plan_command, "plan", *plan_arguments(count), on_bad, *form)
-    for p in (tune, score, planned):
+    for p in (tune, score, planned, own_data):
         add_data_flags(p)
     add_hyperparameters(tune)
     add_hyperparameters(pretrain, **PRETRAINING)

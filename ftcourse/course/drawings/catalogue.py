@@ -107,6 +107,7 @@ MODULES = (
     "preferences",
     "rewards",
     "quantised",
+    "own_data",
 )
 
 

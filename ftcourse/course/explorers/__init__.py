@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "attribution": ["show_attribution", "explore_attribution"],
         "batches": ["plot_padding", "explore_padding"],
+        "costs": ["plot_cost", "explore_cost"],
         "cures": ["plot_cures", "explore_cures"],
         "label_curves": ["plot_budget", "explore_budget"],
         "loss": ["plot_softmax", "explore_softmax"],
