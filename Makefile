@@ -9,7 +9,7 @@ JOBS ?= $(shell $(PYTHON) -c 'import os; print(min(4, len(os.sched_getaffinity(0
 LESSON ?= nbs/lessons/01_fine_tuning.ipynb
 # written by hand; the exporter formats the rest
 FORMATTED := nbs tools measure $(wildcard tests/*.py) ftcourse/course/notebooks.py ftcourse/course/story.py $(shell find ftcourse -name __init__.py)
-.PHONY: adapters story box figures chromium colab site newest help lab test lessons export assets bench real regret aims claims intervals fuzz check style format clean
+.PHONY: adapters scale story box figures chromium colab site newest help lab test lessons export assets bench real regret aims claims intervals fuzz check style format clean
 
 help:           ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -82,6 +82,9 @@ regret: $(READY)        ## what the defaults cost against a grid and other recip
 box: $(READY)           ## what the real-English encoder in the box is worth, on real data
 	$(RUN) measure/box.py
 	$(RUN) measure/distilling.py
+
+scale: $(READY)         ## past one machine, and behind a server: processes, large data, the planner, load (about an hour)
+	OMP_NUM_THREADS=1 $(RUN) measure/scale.py
 
 adapters: $(READY)      ## what low-rank updates learn and forget, by rank, rate and variant
 	OMP_NUM_THREADS=1 $(RUN) measure/adapters.py
