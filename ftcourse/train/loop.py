@@ -335,6 +335,7 @@ def train_steps(
     if cached := hp.train == "head-cached":
         refuse_uncacheable(model, batches, own_groups, loss, acc.device)
     loss = loss or default_loss(model, batches, hp)
+    optimizer = adamw(own_groups)
 
     def begin():
         try:
@@ -359,10 +360,9 @@ def train_steps(
         print_once("shard=True: there is one process, and it holds all parameters")
     elif hp.shard:
         sharding = Sharding(model, acc.device)
-        own_groups = trainable_param_groups(model, hp)
+        optimizer = adamw(trainable_param_groups(model, hp))
         held, all_of_them = parameters_held(model)
         acc.print(f"process 1 of {n} holds {held:,} of {all_of_them:,} parameters")
-    optimizer = adamw(own_groups)
     speaker = with_cached_features(model, batches.examples) if cached else model
     objective = Objective(network, loss, speaker)
     objective = acc.prepare_model(objective, evaluation_mode=sharding is not None)
