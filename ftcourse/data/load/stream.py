@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = [
-    "KEPT", "BATCH", "ENOUGH", "USUAL", "STREAM_FORMAT", "WHOLE", "STREAMED", "Line", "StreamedPart", "all_lines",
-    "plan_cut", "places_of", "Leaks", "write_streamed", "keep_file", "check_streamed", "files_of", "stamps",
-    "commit_of", "source_key", "check_stream", "check_space", "refuse_full_disk", "first_rows", "read_stream",
-    "stream_task", "read_anew", "read_index", "task_of_index"
+    "KEPT", "BATCH", "JOINED", "ENOUGH", "USUAL", "STREAM_FORMAT", "WHOLE", "STREAMED", "Line", "StreamedPart",
+    "all_lines", "plan_cut", "places_of", "Leaks", "Joined", "write_streamed", "keep_file", "check_streamed",
+    "files_of", "stamps", "commit_of", "source_key", "check_stream", "check_space", "refuse_full_disk",
+    "first_rows", "read_stream", "stream_task", "read_anew", "read_index", "task_of_index"
 ]
 
 # %% ../../../nbs/toolkit/streaming.ipynb #57ea1002
@@ -40,6 +40,7 @@ from ..task import TEXT_OF, Task
 # %% ../../../nbs/toolkit/streaming.ipynb #57ea1100
 KEPT = 10  # lines that are remembered of the rows with one label, for messages
 BATCH = 1 << 20  # characters that are held before they are written
+JOINED = 1 << 22  # bytes of a batch in the file of a split
 
 
 class Line(int):
@@ -231,6 +232,27 @@ class Leaks:
         return said
 
 # %% ../../../nbs/toolkit/streaming.ipynb #57ea1106
+class Joined:
+    "A writer of batches that are joined first: each of a file has a cost in memory when it is open."
+
+    def __init__(self, out):  # a writer of pyarrow
+        self.out, self.held, self.size = out, [], 0
+
+    def write_batch(self, batch):
+        self.held.append(batch)
+        self.size += batch.nbytes
+        if self.size >= JOINED:
+            self.flush()
+
+    def flush(self):
+        import pyarrow as pa
+
+        if self.held:
+            joined = [pa.concat_arrays(x) for x in zip(*(b.columns for b in self.held))]
+            self.out.write_batch(pa.record_batch(joined, schema=self.held[0].schema))
+        self.held, self.size = [], 0
+
+
 def write_streamed(prep: Preparation) -> tuple:  # {split: file}, {split: (labels,) rows}
     "Every row into the file of its split, named by what it holds, in one pass."
     import pyarrow as pa
@@ -250,7 +272,8 @@ def write_streamed(prep: Preparation) -> tuple:  # {split: file}, {split: (label
                         prep.temporary.append(path)
                         sink = stack.enter_context(pa.OSFile(str(path), "wb"))
                         out = stack.enter_context(pa.ipc.new_stream(sink, schema))
-                        files[target] = path, schema, out
+                        files[target] = path, schema, Joined(out)
+                        stack.callback(files[target][2].flush)
                         counts[target] = np.zeros(max(len(prep.labels), 1), np.int64)
                     rows = np.flatnonzero(to == target)
                     ids = part.ids[entries[rows]]
