@@ -7,8 +7,10 @@ pays for what is imported and made once.
 
 import argparse
 import gc
+import json
 import os
 import re
+import subprocess
 import sys
 import tempfile
 import warnings
@@ -100,7 +102,9 @@ def train(model, rows, case, updates):
         **case.get("hyper", {}),
     )
     batches = Batches(rows, case["batch"], shuffle=False, buckets=False)
-    fit(model, batches, hp)
+    better = iter(range(1000, 0, -1))  # each validation is the best so far
+    validate = (lambda model: {"loss": float(next(better))}) if case.get("validated") else None
+    fit(model, batches, hp.replace(eval_every=1), validate=validate)
     return batches
 
 
@@ -147,6 +151,7 @@ def counted(model, batches, case):
         rank=int(rank or 0),
         precision=case["precision"],
         accumulate=case["accumulate"],
+        validated=case.get("validated", False),
         **case.get("how", {}),
     )
     return max((footprint(a, b, how) for b in batch_shapes(batches, model.kind)), key=lambda f: f.peak)
@@ -222,6 +227,7 @@ def cases():
         case("BERT 22M", train="qlora-8"),
         case("BERT 22M", train="qlora-8", **AGAIN),
         case("BERT 22M", precision="bf16"),
+        case("BERT 22M", batch=2, validated=True),
         case("Llama 30M", "lm", 8, how=SLOW),
         case("Llama 30M", "lm", 8, train="lora-8", how=SLOW),
         case("Llama 30M", "lm", 8, train="qlora-8", how=SLOW),
@@ -234,26 +240,64 @@ def said(c):
     "A case in words."
     way = {"full": "full", "lora-8": "LoRA", "qlora-8": "LoRA on 4 bits"}[c["train"]]
     way += ", checkpointing" * ("hyper" in c) + ", bf16" * (c["precision"] == "bf16")
+    way += ", validated" * c.get("validated", False)
     way += f", {c['accumulate']} batches" * (c["accumulate"] > 1)
     return dict(size=c["size"], kind=c["kind"], rows=c["batch"], way=way)
+
+
+def one_by_one(todo, environment):
+    "A process with everything imported, and a child of it for each case: their results, as they come."
+    own = {k: v for k, v in os.environ.items() if k not in OWN} | environment
+    call = [sys.executable, "-W", "ignore", __file__, "--cases", json.dumps(todo)]
+    with subprocess.Popen(call, env=own, stdout=subprocess.PIPE, text=True) as running:
+        for line in running.stdout:
+            if line.startswith("{"):
+                yield json.loads(line)
+    if running.returncode:
+        raise RuntimeError("the measuring process failed")
+
+
+def in_children(todo):
+    "Fork for each case, so that its memory is its own and nothing has to be imported again."
+    import torch
+    import transformers.models.bert.modeling_bert
+    import transformers.models.gpt2.modeling_gpt2
+    import transformers.models.llama.modeling_llama  # noqa: F401
+
+    import ftcourse.experiments.plan
+    import ftcourse.recipes
+    import ftcourse.train.loop  # noqa: F401
+
+    torch.set_num_threads(1)
+    for c in todo:
+        read, write = os.pipe()
+        child = os.fork()
+        if not child:
+            try:
+                os.write(write, json.dumps(measured(c)).encode())
+            finally:
+                os._exit(0)
+        os.close(write)
+        found = os.read(read, 100_000)
+        os.close(read)
+        os.waitpid(child, 0)
+        print(found.decode(), flush=True)
 
 
 def peaks(quick=False):
     "Every case once with arrays that go back to the system at once, and some as a process is by itself."
     found, all_cases = [], cases()
-    todo = [(group, c, OWN) for group, c in (all_cases[4:8] if quick else all_cases)]
-    todo += [] if quick else [("as it is", c, {}) for group, c in all_cases if group != "other ways"]
-    for group, c, environment in todo:
-        for name in OWN:
-            os.environ.pop(name, None)
-        os.environ |= environment
-        run = alone(measured, c)
-        line = dict(group=group, **said(c), measured=run["bytes"], counted=run["counted"], at=run["at"])
-        line["ratio"] = round(run["counted"] / run["bytes"], 3)
-        print(f"  {group}: {c['size']}, {line['way']}: {line['ratio']}", flush=True)
-        found.append(line)
-    for name in OWN:
-        os.environ.pop(name, None)
+    chosen = all_cases[4:8] if quick else all_cases
+    parts = [([g for g, _ in chosen], [c for _, c in chosen], OWN)]
+    if not quick:
+        own = [c for group, c in all_cases if group != "other ways"]
+        parts.append((["as it is"] * len(own), own, {}))
+    for groups, todo, environment in parts:
+        for group, c, run in zip(groups, todo, one_by_one(todo, environment), strict=True):
+            line = dict(group=group, **said(c), measured=run["bytes"], counted=run["counted"], at=run["at"])
+            line["ratio"] = round(run["counted"] / run["bytes"], 3)
+            print(f"  {group}: {c['size']}, {line['way']}: {line['ratio']}", flush=True)
+            found.append(line)
     return found
 
 
@@ -355,7 +399,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--cases", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.cases:
+        return in_children(json.loads(options.cases))
     threads = threads_from(options)
     record = {"machine": machine(threads)} | planner(options.quick)
     record["lines"] = planner_written(record)

@@ -37,11 +37,11 @@ def stack_of(width, layers):
     return nn.Sequential(*(nn.Linear(width, width, bias=False) for _ in range(layers)))
 
 
-def counted(rank, processes, run, updates=3):
+def counted(run, updates=3):
     "Bytes of the last update, of all processes together."
     import torch.distributed as dist
 
-    for i in range(updates):
+    for _ in range(updates):
         dist.barrier()
         before = loopback_bytes()
         dist.barrier()
@@ -62,10 +62,10 @@ def work(rank, processes, file, out, width, layers):
     dist.init_process_group("gloo", init_method=f"file://{file}", rank=rank, world_size=processes)
     found = {}
     x = torch.ones(width * width)
-    found["all-reduce"] = counted(rank, processes, lambda: dist.all_reduce(x))
+    found["all-reduce"] = counted(lambda: dist.all_reduce(x))
     parts = torch.empty(processes * len(x))
-    found["all-gather"] = counted(rank, processes, lambda: dist.all_gather_into_tensor(parts, x))
-    found["reduce-scatter"] = counted(rank, processes, lambda: dist.reduce_scatter_tensor(x, parts))
+    found["all-gather"] = counted(lambda: dist.all_gather_into_tensor(parts, x))
+    found["reduce-scatter"] = counted(lambda: dist.reduce_scatter_tensor(x, parts))
     rows = torch.randn(4, width)
 
     def update(network):
@@ -75,16 +75,16 @@ def work(rank, processes, file, out, width, layers):
 
         return run
 
-    found["replicas"] = counted(rank, processes, update(DistributedDataParallel(stack_of(width, layers))))
+    found["replicas"] = counted(update(DistributedDataParallel(stack_of(width, layers))))
     network = stack_of(width, layers)
     for p in list(network.parameters())[1:]:
         p.requires_grad_(False)
-    found["replicas, one layer learns"] = counted(rank, processes, update(DistributedDataParallel(network)))
+    found["replicas, one layer learns"] = counted(update(DistributedDataParallel(network)))
     network = stack_of(width, layers)
     for layer in network:
         fully_shard(layer)
     fully_shard(network)
-    found["sharded"] = counted(rank, processes, update(network))
+    found["sharded"] = counted(update(network))
     if rank == 0:
         Path(out).write_text(json.dumps(found))
     dist.barrier()

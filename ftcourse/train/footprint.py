@@ -430,8 +430,10 @@ def footprint(
     buffers = score_bias(a, b, how)
     buffers += 0 if used is None else 4 * used * (a.table_width or a.width) + 8 * a.vocab
     buffers += learn if how.replicas > 1 else 0  # gradients once more, in the buckets of DDP
+    best = 0  # weights of the best validation so far
     if how.validated:
-        buffers += loaded if how.train == "full" else learn // n
+        best = loaded if how.train == "full" else learn // n
+        buffers += best
     layer = [sum(x.gradients for x in blocks if x.name == part) // a.layers for part in LAYERS]
     if n > 1 or how.offload:  # of layers two are whole, since the next one is fetched early
         tables, stack = gathered(a, how)
@@ -472,6 +474,8 @@ def footprint(
         kept -= entry if twice and x.name == "attention" else 0
         grads += 0 if how.accumulate > 1 else x.gradients * each
     note("step", 0)
+    if best:  # new ones are copied before the old ones go
+        note("best weights", best)
     return Footprint(
         0 if how.offload else loaded,
         round(learn * each),
