@@ -1,7 +1,7 @@
 """Past one machine, and behind a server: `make scale`.
 
-Writes measure/scale.md from the parts `scale_processes.py`, `scale_streaming.py`, `scale_planner.py`, `scale_law.py` and
-`scale_serving.py`. Each is a script of its own, which keeps what it found in a JSON file beside it. `--known` runs
+Writes measure/scale.md from the parts `scale_processes.py`, `scale_streaming.py`, `scale_planner.py`, `scale_law.py`
+and `scale_serving.py`. Each is a script of its own, which keeps what it found in a JSON file beside it. `--known` runs
 nothing and joins what there is; `--only` names the parts to run.
 """
 
@@ -10,7 +10,6 @@ import json
 import subprocess
 import sys
 
-import scale_law
 import scale_processes
 import scale_streaming
 from common import HERE, described, table, verdict

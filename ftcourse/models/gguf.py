@@ -355,7 +355,8 @@ def unpack_gguf(
         try:
             tokenizer = AutoTokenizer.from_pretrained(**where)
             config = AutoConfig.from_pretrained(**where)
-            if config.model_type == "gpt2":  # transformers 5.24 reads the positions as another field
+            # transformers 5.24 reads the positions as another field
+            if config.model_type == "gpt2":
                 config.n_positions = config.n_ctx
             packed = AutoModelForCausalLM.from_pretrained(
                 **where, config=config, dtype=torch.float32
