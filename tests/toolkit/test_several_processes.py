@@ -103,7 +103,22 @@ def test_pieces_are_read_as_whole_tensors():
         write_piece(whole, folder, "optimizer", 1, 2)  # not the main process, nothing sharded
         assert list(Pieces([folder / piece_name("optimizer", 1, 2)])) == []
 
-# %% nbs/toolkit/several_processes.ipynb #f9a048f0
+# %% nbs/toolkit/several_processes.ipynb #f5a8a9c2
+def test_what_an_optimizer_remembers_of_word_rows_fits_the_whole_table_and_back():
+    import numpy as np
+    import torch
+
+    from ftcourse.train.word_rows import fit_rows
+
+    used = lambda: np.array([1, 4])
+    rows, table, step = torch.ones(2, 3), torch.zeros(6, 3), torch.ones(5)
+    whole = fit_rows(rows, table, used)  # one process trains rows, several the whole table
+    assert whole.shape == (6, 3) and whole.sum() == 6 and whole[[1, 4]].sum() == 6
+    assert torch.equal(fit_rows(whole, rows, used), rows)
+    assert fit_rows(step, torch.zeros(5), used) is step
+    assert fit_rows(rows, rows, None) is rows
+
+# %% nbs/toolkit/several_processes.ipynb #5512b14b
 def test_what_cannot_be_shared_out_is_refused_with_a_cure():
     import pytest
     from torch import nn
@@ -118,7 +133,7 @@ def test_what_cannot_be_shared_out_is_refused_with_a_cure():
     with pytest.raises(CourseError, match="is for a Model"):
         refuse_unshardable(nn.Linear(2, 2))
 
-# %% nbs/toolkit/several_processes.ipynb #9c2602b5
+# %% nbs/toolkit/several_processes.ipynb #e5b23733
 def test_a_plan_that_a_launcher_does_not_follow_is_said():
     import os
     from unittest.mock import patch
