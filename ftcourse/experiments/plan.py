@@ -332,7 +332,8 @@ def bytes_sent(
     how: Strategy,
 ) -> float:
     "What each process sends to the others in one update; it receives as much."
-    learn = footprint(a, BatchShape(1, 1), replace(how, shards=1, replicas=1)).gradients
+    alone = replace(how, shards=1, replicas=1, offload=False)
+    learn = footprint(a, BatchShape(1, 1), alone).gradients
     if how.shards > 1:
         part = (how.shards - 1) / how.shards
         tables, stack = gathered(a, how)
@@ -639,6 +640,11 @@ def plan(
         said.append("sending and computing do not overlap, so the seconds are an upper bound")
         if rented:
             said.append("sharded weights are gathered in 16 bits, their gradients added in 32")
+    if rented:
+        said.append(
+            f"offloaded: AdamW runs on the host, whose memory moves {HOST / GIGA:g} GB/s, and a "
+            f"card reads {where.host / GIGA:g} GB/s from there"
+        )
     updates = math.ceil(epochs * math.ceil(lengths.rows / (batch_size * cards)))
     found = []
     for strategy in strategies(cards, rented, batch_size, rank, fast, lengths.validated):

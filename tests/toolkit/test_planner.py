@@ -346,6 +346,8 @@ def test_bytes_between_processes_follow_the_ring():
         tables = 4 * (weights(a, "embeddings") + weights(a, "head"))
         sharded = bytes_sent(a, Strategy(shards=n, fast=False))
         assert sharded == (n - 1) / n * (3 * full - tables)
+        moved = Strategy(shards=n, fast=False, offload=True)
+        assert bytes_sent(a, moved) == sharded  # where it lies changes nothing of that
     assert bytes_sent(a, Strategy()) == 0
 
 # %% nbs/toolkit/planner.ipynb #98100077
@@ -373,4 +375,4 @@ def test_the_plan_of_a_thousand_cards_is_bound_by_the_network():
     assert sharded.seconds > alone.seconds  # and takes longer between machines
     faster = plan("70B", [1024] * 2048, cards=1024, card="H100", network=10 * NETWORK[True]).rows
     assert faster[-2].seconds < sharded.seconds
-    assert rows["LoRA, rank 8"].sent < sharded.sent / 100
+    assert rows["LoRA, rank 8"].sent < sharded.sent / 20
