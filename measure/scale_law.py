@@ -16,10 +16,10 @@ from common import Runs, described, machine, save, stamp, table, threads_from
 from ftcourse.core.files import write_atomic
 
 SIZES = ((16, 1), (32, 1), (48, 2), (64, 2), (96, 2))  # width, layers
-TOKENS = (30_000, 90_000, 300_000, 900_000)
-SECOND_SEED = 300_000  # up to so many tokens
-RATES, TRIAL = (1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2), 100_000
-HELD_BACK = ((128, 3), 1_800_000)
+TOKENS = (30_000, 100_000, 300_000, 600_000)
+SECOND_SEED = 100_000  # up to so many tokens
+TRIED, RATES, TRIAL = SIZES[:2] + SIZES[3:4], (1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2), 100_000
+HELD_BACK = ((128, 3), 1_200_000)
 
 
 def one(job):
@@ -33,7 +33,7 @@ def one(job):
 
 
 def trial_jobs():
-    return [(width, layers, TRIAL, lr, 0) for width, layers in SIZES for lr in RATES]
+    return [(width, layers, TRIAL, lr, 0) for width, layers in TRIED for lr in RATES]
 
 
 def rounded(x):
