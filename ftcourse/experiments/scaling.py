@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = [
-    "STARTS", "decoder_rows", "counted_parameters", "nats_per_token", "scaling_run", "rate_by_width", "Law",
-    "checked_runs", "misfit", "lowest", "as_law", "fit_law", "bootstrap_laws", "middle", "Draw", "ToldRandom",
-    "ToldWriter", "choices_made"
+    "TABLES_LR", "STARTS", "decoder_rows", "counted_parameters", "nats_per_token", "table_groups", "scaling_run",
+    "rate_by_width", "Law", "checked_runs", "misfit", "lowest", "as_law", "fit_law", "bootstrap_laws", "middle",
+    "Draw", "ToldRandom", "ToldWriter", "choices_made"
 ]
 
 # %% ../../nbs/toolkit/scaling_law.ipynb #5ca10002
@@ -65,15 +65,31 @@ def nats_per_token(
     with torch.no_grad():
         return mean_loss(model.loss(b) for b in Batches(rows, 50, shuffle=False))
 
-# %% ../../nbs/toolkit/scaling_law.ipynb #5ca10006
+# %% ../../nbs/toolkit/scaling_law.ipynb #5ca10007
+TABLES_LR = 0.04  # of the tables of words and positions, at its peak
+
+
+def table_groups(network, lr: float) -> list[dict]:
+    "Parameter groups for AdamW: the tables with their own rate, and the rest."
+    groups = [], []
+    for name, p in network.named_parameters():
+        groups["wte" in name or "wpe" in name].append(p)
+    rest, tables = groups
+    same = dict(weight_decay=0.01, betas=(0.9, 0.98))
+    return [
+        dict(params=tables, scale=TABLES_LR / lr, **same),
+        dict(params=rest, scale=1.0, **same),
+    ]
+
+# %% ../../nbs/toolkit/scaling_law.ipynb #5ca10008
 def scaling_run(
     width: int,  # one attention head for every 32
     layers: int,
     tokens: int,  # that are read, each once
-    lr: float,  # at its peak
+    lr: float,  # of the layers, at its peak
     seed: int = 0,  # of the weights, the text and its order
-    held_out: int = 50_000,  # tokens that the loss is measured on; the same in all runs
-    batch_size: int = 8,  # documents
+    held_out: int = 20_000,  # tokens that the loss is measured on; the same in all runs
+    batch_size: int = 4,  # documents
 ) -> dict:  # what was run, its parameters, its loss in nats a token, its seconds
     """Train a decoder from random weights, and measure it on text that no run has read.
 
@@ -84,13 +100,15 @@ def scaling_run(
     from ftcourse.data.batches import Batches
     from ftcourse.models.pretraining.start import new_model
     from ftcourse.models.pretraining.tokenizers import shipped_tokenizer
-    from ftcourse.train.loop import fit
+    from ftcourse.train.loop import train_steps
 
     tokenizer, start = shipped_tokenizer("clm"), time.process_time()
     model = new_model(tokenizer, "clm", layers=layers, hidden=width, seed=seed)
+    model.network.get_input_embeddings().weight.data *= 5
     rows = decoder_rows(tokenizer, tokens, seed)
     hp = HyperParams(lr=lr, epochs=1, batch_size=batch_size, seed=seed, precision="no")
-    updates = len(fit(model, Batches(rows, batch_size, seed=seed), hp).steps)
+    groups, batches = table_groups(model.network, lr), Batches(rows, batch_size, seed=seed)
+    updates = sum(1 for _ in train_steps(model, batches, hp, groups=groups))
     every, inner = counted_parameters(model.network)
     read = int(rows.supervised.sum())
     return {
@@ -107,7 +125,7 @@ def scaling_run(
         "seconds": time.process_time() - start,
     }
 
-# %% ../../nbs/toolkit/scaling_law.ipynb #5ca10009
+# %% ../../nbs/toolkit/scaling_law.ipynb #5ca1000b
 def rate_by_width(
     trials: Sequence[dict],  # runs of equal length; each with width, lr and loss
 ) -> tuple[float, float]:  # factor, power: lr = factor * width ** power
@@ -129,7 +147,7 @@ def rate_by_width(
     power, start = np.polyfit(np.log(list(best)), list(best.values()), 1)
     return float(np.exp(start)), float(power)
 
-# %% ../../nbs/toolkit/scaling_law.ipynb #5ca1000c
+# %% ../../nbs/toolkit/scaling_law.ipynb #5ca1000e
 @dataclass(frozen=True)
 class Law:
     "`loss = E + A / parameters**alpha + B / tokens**beta`, in nats a token."
@@ -156,7 +174,7 @@ class Law:
         tokens = compute / 6 / parameters
         return parameters, tokens, float(self.loss(parameters, tokens))
 
-# %% ../../nbs/toolkit/scaling_law.ipynb #5ca1000e
+# %% ../../nbs/toolkit/scaling_law.ipynb #5ca10010
 def checked_runs(
     runs: Sequence[dict],
     size: str,
@@ -223,7 +241,7 @@ def as_law(x: np.ndarray) -> Law:
     a, alpha, b, beta, e = x
     return Law(*(float(v) for v in (np.exp(e), np.exp(a), np.exp(b), alpha, beta)))
 
-# %% ../../nbs/toolkit/scaling_law.ipynb #5ca1000f
+# %% ../../nbs/toolkit/scaling_law.ipynb #5ca10011
 def fit_law(
     runs: Sequence[dict],  # each with parameters (or what `size` says), tokens and loss
     size: str = "parameters",  # or "non-embedding"
@@ -235,7 +253,7 @@ def fit_law(
     """
     return as_law(lowest(checked_runs(runs, size), STARTS, delta)[0])
 
-# %% ../../nbs/toolkit/scaling_law.ipynb #5ca10014
+# %% ../../nbs/toolkit/scaling_law.ipynb #5ca10016
 def bootstrap_laws(
     runs: Sequence[dict],
     size: str = "parameters",
@@ -262,7 +280,7 @@ def middle(
     low, high = np.quantile(np.asarray(values, float), [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
-# %% ../../nbs/toolkit/scaling_law.ipynb #5ca10017
+# %% ../../nbs/toolkit/scaling_law.ipynb #5ca10019
 class Draw(float):
     "A number from [0, 1) that remembers what is known of it: the interval it was told to lie in."
 
@@ -305,7 +323,7 @@ class ToldRandom(random.Random):
         left = list(items)
         return [left.pop(int(super(ToldRandom, self).random() * len(left))) for _ in range(k)]
 
-# %% ../../nbs/toolkit/scaling_law.ipynb #5ca10018
+# %% ../../nbs/toolkit/scaling_law.ipynb #5ca1001a
 class ToldWriter(Writer):
     "A writer that counts a choice among equal items as what it says: which value, not which place."
 
