@@ -14,6 +14,8 @@ import sys
 from collections.abc import Iterator
 from contextvars import ContextVar
 
+from .processes import is_main
+
 # %% ../../nbs/toolkit/settings.ipynb #c54fbdf7
 UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -46,11 +48,15 @@ def warn(
     # as in `warnings.warn`; None: the line outside this package from which it was called
     stacklevel: int | None = None,
 ) -> None:
-    "What `warnings.warn` does; inside `hearing` the text is kept there instead."
+    """What `warnings.warn` does; inside `hearing` the text is kept there instead. Of several
+    processes the main one warns.
+    """
     import warnings
 
     text = printable_lines(text)
     heard = _heard.get()
+    if heard is None and not is_main():
+        return
     if heard is None:
         warnings.warn(text, stacklevel=1 + (stacklevel or _level_outside(sys._getframe(1))))
     elif text not in heard:
@@ -98,9 +104,9 @@ def print_once(
     line: str,
     about=None,  # what the line is on, where the same can be said in other figures; None: the line
 ) -> None:
-    "Print a line once per process, however often what it reports is repeated."
+    "Print a line once, however often what it reports is repeated, and in the main process alone."
     line = printable(line)
     about = about or line
-    if about not in _printed and not _silent.get():
+    if about not in _printed and not _silent.get() and is_main():
         _printed.add(about)
         print(line)

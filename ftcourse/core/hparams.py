@@ -150,6 +150,12 @@ class HyperParams:
         "and no without one",
         choices=("auto", "no", "bf16", "fp16"),
     )
+    shard: bool = option(
+        False,
+        "of several processes none holds all parameters: each has a share of them, of their "
+        "gradients and of what the optimizer remembers",
+        kinds=("classify", "multilabel", "regress", "span", "lm", "instructions"),
+    )
     supervise: str = option(
         "completion",
         "what of an instruction is learned: the completion, or all of its tokens",
@@ -245,6 +251,15 @@ def refuse_contradictions(hp: HyperParams) -> None:
             "layer_decay changes nothing when only the head is trained: leave it at 1, or "
             "train='full'"
         )
+    if hp.shard and (hp.train == "head-cached" or (hp.train or "").startswith("qlora")):
+        raise CourseError(
+            f"shard=True and train={hp.train!r}: layers that are computed once, or kept in 4 "
+            "bits, are not shared out. Use train='head' or 'lora-8', or leave shard out"
+        )
+    if hp.shard and hp.packing:
+        raise CourseError("shard=True and packing=True do not go together yet: leave one out")
+    if hp.shard and hp.precision == "fp16":
+        raise CourseError("shard=True and precision='fp16': use 'bf16' or 'no'")
     if hp.warmup >= 1 and hp.warmup != int(hp.warmup):
         raise CourseError(
             f"warmup={hp.warmup}: from 1 on it counts updates, so write a whole number; for a "

@@ -24,6 +24,7 @@ from ..core import __version__
 from ..core.errors import CourseError, print_once, printable
 from ..core.files import replace_folder
 from ..core.hparams import shown
+from ..core.processes import is_main
 from ..data.encode.examples import check_token_ids
 from ..data.load.columns import label_places
 from .adapters.folders import is_adapter, write_adapter
@@ -80,6 +81,8 @@ class Model(Answers):
         "Whether the newly initialised head is still as it was made."
         name, made = self._fresh or (None, None)
         now = dict(self.quick_network.named_parameters()).get(name)  # none beside an update
+        if hasattr(now, "full_tensor"):  # shared out among processes, which all ask
+            now = now.full_tensor()
         return now is not None and torch.equal(now.cpu(), made.cpu())
 
     def to(self, device):
@@ -343,11 +346,14 @@ def save(
     """Write a plain Hugging Face folder and ftcourse.json; of a model with low-rank updates an
     adapter's folder, as PEFT reads it. `M.merged().save(folder)` writes one model.
 
-    It appears whole or not at all. Raises `CourseError` for a folder that holds something else.
+    It appears whole or not at all. Of several processes the main one writes, and the others go on
+    at once. Raises `CourseError` for a folder that holds something else.
     """
     if not str(folder).strip():
         raise CourseError("name a folder to save the model in: an empty name is none")
     folder = Path(folder).absolute()
+    if not is_main():
+        return folder
     if folder.is_file():
         raise CourseError(f"{folder} is a file: name a folder to save the model in")
     if folder.is_dir() and any(folder.iterdir()) and not _holds_model(folder):

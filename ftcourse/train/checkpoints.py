@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = [
-    "checkpoints_to_keep", "Run", "as_run", "run_path", "read_state", "explain_writing", "hashes", "named_weights",
-    "changing_weights", "copy_weights"
+    "checkpoints_to_keep", "Run", "as_run", "run_path", "read_state", "explain_writing", "tensor_files", "hashes",
+    "named_weights", "changing_weights", "copy_weights"
 ]
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #6bc26c45
@@ -27,8 +27,11 @@ from torch import Tensor
 
 from ..core.errors import CourseError, warn
 from ..core.files import file_digest, replace_folder, write_atomic
+from ..core.processes import process_count, process_index
 from ..models.adapters.lora import low_rank_layers
 from .history import History, Step, scores_text
+from .processes import agreed, on_main
+from .sharding import Pieces, like, piece_name, write_piece
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #e3730783
 def checkpoints_to_keep(
@@ -59,10 +62,14 @@ class Run:
         info: Mapping | None = None,
         # seconds between checkpoints; one is also written at each validation, and when you stop
         save_every: float = 30.0,
+        # whether the checkpoints of a sharded network have a file for each process; False: its
+        # parts are gathered, and the files are those of any other run
+        pieces: bool = True,
     ):
         self.folder = run_path(folder)
         self.info = dict(info or {})
         self.save_every = save_every
+        self.pieces = pieces
         self._log = None
         self._lock = None
         self._whole = set()  # checkpoints that were compared with their hashes
@@ -230,6 +237,10 @@ def begin(
     call = json.loads(json.dumps({**self.info, **call}))
     if config:
         old, new = _flat(config["call"]), _flat(call)
+        # as runs were begun before format 3: an update took as many batches as processes
+        if old.get("processes") == 1:
+            del old["processes"]
+        old.pop("words", None)
         known = lambda k: "format" in config or k.partition(".")[0] not in _SINCE_2
         differ = [
             f"{k} {old.get(k, 'absent')} → {new.get(k, 'absent')}"
@@ -244,7 +255,7 @@ def begin(
     with explain_writing(self.folder):
         if not config:
             (self.folder / "checkpoints").mkdir(parents=True, exist_ok=True)
-            text = json.dumps({"format": 2, "call": call, "notes": notes}, indent=1)
+            text = json.dumps({"format": 3, "call": call, "notes": notes}, indent=1)
             write_atomic(self.folder / "config.json", text + "\n")
         self._set_damaged_aside()
         for left in (self.folder / "checkpoints").glob(".*"):
@@ -326,21 +337,68 @@ def save(
                 new / f"{name}.safetensors",
                 {"format": "pt"},
             )
-        text = json.dumps({**state, "sha256": hashes(new, state)})
-        (new / "state.json").write_text(text, encoding="utf-8")
+        _write_state(new, state)
     self._whole.discard(target.name)
     with explain_writing(target):
         self._prune(keep)
     return target
 
 
+def _write_state(folder: Path, state: dict) -> None:
+    "Write state.json, with the hashes of the files that are there."
+    text = json.dumps({**state, "sha256": hashes(folder, state)})
+    (folder / "state.json").write_text(text, encoding="utf-8")
+
+
+@patch
+def save_pieces(
+    self: Run,
+    weights: Mapping[str, Tensor],  # parameters and buffers by name, sharded ones among them
+    optimizer: Mapping[str, Tensor],
+    state: dict,  # as for `save`
+    keep: int = 2,
+) -> Path:
+    """Write a checkpoint of which each process writes what it holds, wholly or not at all.
+
+    All processes must call it. An error of one is raised in all.
+    """
+    i, n = process_index(), process_count()
+    target, state = self.path(state["step"]), {**state, "pieces": n}
+
+    def begin():
+        if self._log:
+            os.fsync(self._log.fileno())
+        return str(whole.enter_context(replace_folder(target)))
+
+    with contextlib.ExitStack() as whole, explain_writing(target):
+        new, problem = Path(on_main(begin)), None
+        try:
+            for name, tensors in (("model", weights), ("optimizer", optimizer)):
+                write_piece(tensors, new, name, i, n)
+        except (OSError, SafetensorError) as e:
+            problem = f"{new} cannot be written ({e})"
+        agreed(problem)
+        on_main(lambda: _write_state(new, state))
+    self._whole.discard(target.name)
+    on_main(lambda: self._prune(keep))
+    return target
+
+
+def tensor_files(
+    state: Mapping,  # of a checkpoint
+) -> dict[str, list[str]]:
+    "The files that hold the weights, and those that hold the optimizer's state."
+    n = state.get("pieces", 1)
+    return {name: [piece_name(name, i, n) for i in range(n)] for name in ("model", "optimizer")}
+
+
 def hashes(
     folder: Path,  # of a checkpoint
     state: Mapping,
     known: Mapping | None = None,  # hashes of its files as they were written; default: as they are
-) -> dict:  # of the two files of tensors; and of their hashes and the state together
+) -> dict:  # of the files of tensors; and of their hashes and the state together
     "What binds weights, optimizer and state of one step together."
-    names = ("model.safetensors", "optimizer.safetensors")
+    names = [name for files in tensor_files(state).values() for name in files]
     found = {name: file_digest(folder / name) for name in names}
     files = [(known or found).get(name) for name in names]
     text = json.dumps([files, {k: v for k, v in state.items() if k != "sha256"}], sort_keys=True)
@@ -427,29 +485,40 @@ def load(
     if wrong := self.damage(found):
         raise CourseError(f"{wrong}: restore it, or delete {self.folder} and train anew")
     if folder is None:
-        steps = self.history().steps[: state["step"]]
-        if [s.n for s in steps] != list(range(1, state["step"] + 1)):
-            raise CourseError(
-                f"{self.folder / 'history.jsonl'} does not hold steps 1 to {state['step']}, which "
-                f"{found.name} stands on: restore it, or delete the folder"
-            )
-        path, text = self.folder / "history.jsonl", History(steps).to_json()
-        if path.read_text(encoding="utf-8") != text:
-            if self._log:
-                self._log.close()
-                self._log = None
-            with explain_writing(path):
-                write_atomic(path, text)
+        self.cut_back()
     tensors = []
-    for name in ("model.safetensors", "optimizer.safetensors"):
+    for names in tensor_files(state).values():
+        files = [found / name for name in names]
         try:
-            tensors.append(load_file(found / name))
+            tensors.append(load_file(files[0]) if len(files) == 1 else Pieces(files))
         except (OSError, SafetensorError) as e:
             raise CourseError(
-                f"{found / name} cannot be read ({e}): restore it, or move {found.name} out of "
+                f"{files[0]} cannot be read ({e}): restore it, or move {found.name} out of "
                 f"{found.parent}, and the same call goes on from the checkpoint before it"
             ) from None
     return *tensors, state
+
+
+@patch
+def cut_back(self: Run) -> None:
+    """Drop the steps of history.jsonl that came after the newest checkpoint. Raises `CourseError`
+    where some before it are missing.
+    """
+    found = self.newest()
+    step = read_state(found)["step"]
+    steps = self.history().steps[:step]
+    if [s.n for s in steps] != list(range(1, step + 1)):
+        raise CourseError(
+            f"{self.folder / 'history.jsonl'} does not hold steps 1 to {step}, which "
+            f"{found.name} stands on: restore it, or delete the folder"
+        )
+    path, text = self.folder / "history.jsonl", History(steps).to_json()
+    if path.read_text(encoding="utf-8") != text:
+        if self._log:
+            self._log.close()
+            self._log = None
+        with explain_writing(path):
+            write_atomic(path, text)
 
 
 @patch
@@ -501,4 +570,4 @@ def copy_weights(
             f"{'differ' if len(odd) > 1 else 'differs'}"
         )
     for name, t in own.items():
-        t.copy_(weights[name])
+        t.copy_(like(weights[name], t))

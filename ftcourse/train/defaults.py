@@ -83,7 +83,6 @@ def choose(
     hp: HyperParams,
     model,  # a Model, or any module
     batches=None,  # of the training rows; None, or without a length: epochs stay as they are
-    processes: int = 1,
 ) -> HyperParams:
     "The same choices, with a value for each that was left open."
     chosen = {}
@@ -102,7 +101,7 @@ def choose(
         chosen["train"] = "layers" if says_meanings(model) and hp.layer_decay == 1 else "full"
     # with max_steps the run is that long, and epochs are nobody's business
     if hp.epochs is None and not hp.max_steps and hasattr(batches, "__len__") and len(batches):
-        per_epoch = math.ceil(len(batches) / (hp.accumulate * processes))
+        per_epoch = math.ceil(len(batches) / hp.accumulate)
         updates = max(3 * per_epoch, updates_for(rows_of(batches, hp), model))
         chosen["epochs"] = float(math.ceil(updates / per_epoch))
     return hp.replace(**chosen) if chosen else hp

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "seeded_update", "endless_batches", "Loop", "train_steps", "run_loop", "BestWeights", "fit"
+    "seeded_update", "endless_batches", "Loop", "train_steps", "run_loop", "driven", "BestWeights", "fit"
 ]
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #50b22540
@@ -23,8 +23,9 @@ from accelerate import Accelerator
 from fastcore.basics import patch
 from torch import nn
 
-from ..core.errors import CourseError
+from ..core.errors import CourseError, print_once
 from ..core.hparams import HyperParams
+from ..core.processes import is_main
 from .cached_features import refuse_uncacheable, with_cached_features
 from .checkpoints import Run, as_run, changing_weights, copy_weights
 from .defaults import choose, rate_for
@@ -37,8 +38,22 @@ from .optimizer import (
     optimizer_tensors,
     trainable_param_groups,
 )
+from .processes import LostProcess, explaining_loss, on_main
 from .schedule import check_warmup, learning_rate, planned_steps, warn_unlearned
-from .update import Objective, accelerator_for, default_loss, local_batches, update
+from .sharding import (
+    Sharding,
+    parameters_held,
+    refuse_unshardable,
+    whole_tensor,
+)
+from .update import (
+    NotFinite,
+    Objective,
+    accelerator_for,
+    default_loss,
+    local_batches,
+    update,
+)
 from .word_rows import WordRows, word_rows
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #ed3b3d73
@@ -72,7 +87,7 @@ def seeded_update(
 # %% ../../nbs/lessons/07_training_loop.ipynb #9291d265
 def endless_batches(
     batches,  # Batches, or any iterable
-    size: int,  # batches of an update, over all processes
+    size: int,  # batches of an update, of all processes together
     epoch: int = 0,  # where to begin
     position: int = 0,  # batches of that epoch which are done
 ) -> Iterator[tuple]:  # (batches of one update, epoch, position after them)
@@ -108,6 +123,7 @@ class Loop:
     run: Run | None
     validate: Callable | None
     words: WordRows | None = None  # rows of the word table that are trained instead of all
+    sharding: Sharding | None = None  # of the network's parameters among processes
     epoch: int = 0
     position: int = 0
     per_epoch: int | None = None
@@ -151,7 +167,7 @@ def advance(self: Loop, stream: Iterator) -> Step:
     passed = epoch + (position / self.per_epoch if self.per_epoch else 0)
     self.done = n >= self.total
     due = self.validation_due(n)
-    scores = finite_scores(self.validate(self.model)) if due and self.validate else None
+    scores = finite_scores(self.validated()) if due and self.validate else None
     tokens = sum(getattr(b, "tokens", 0) for b in micro)
     step = Step(n, passed, value, count, rate, norm, tokens, seconds, scores)
     self.history.steps.append(step)
@@ -159,9 +175,26 @@ def advance(self: Loop, stream: Iterator) -> Step:
     if self.run and self.acc.is_main_process:
         self.run.record(step)
     self.whole = True
-    if self.run and (due or self.done or time.monotonic() - self.saved_at >= self.run.save_every):
+    if self.run and (due or self.done or on_main(self.save_due)):
         self.save(finished=self.done)
     return step
+
+
+@patch
+def save_due(self: Loop) -> bool:
+    "Whether the last checkpoint was long ago. Clocks differ, so one process decides for all."
+    return time.monotonic() - self.saved_at >= self.run.save_every
+
+
+@patch
+def validated(self: Loop) -> dict:
+    """Scores of the validation, the same in every process. One computes them; where the parameters
+    are sharded all must help.
+    """
+    if self.sharding is None:
+        return on_main(lambda: self.validate(self.model))
+    scores = self.validate(self.model)
+    return on_main(lambda: scores)
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #54c00936
 @patch
@@ -175,7 +208,11 @@ def validation_due(self: Loop, n: int) -> bool:
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #f5cd6c55
 @patch
-def save(self: Loop, finished: bool = False) -> None:
+def save(
+    self: Loop,
+    finished: bool = False,
+    alone: bool = False,  # after an error of this process: the others are elsewhere
+) -> None:
     "Write a checkpoint of where the run is."
     scores, scaler = self.history.steps[-1].validation, self.acc.scaler
     state = dict(
@@ -186,25 +223,40 @@ def save(self: Loop, finished: bool = False) -> None:
         rank=rank(scores or {}),
         scaler=scaler and scaler.state_dict(),
     )
-    if self.acc.is_main_process:
-        self.run.save(
-            changing_weights(self.network), optimizer_tensors(self.optimizer), state, self.hp.keep
-        )
-    self.acc.wait_for_everyone()
+    tensors = changing_weights(self.network), optimizer_tensors(self.optimizer)
+    main = self.acc.is_main_process
+    if alone:
+        if main and not self.sharding:
+            self.run.save(*tensors, state, self.hp.keep)
+        return
+    if self.sharding and self.run.pieces:
+        self.run.save_pieces(*tensors, state, self.hp.keep)
+    else:
+        if self.sharding:  # gathered in turn, and kept by the one that writes
+            tensors = [
+                {k: w.cpu() for k, t in of.items() if (w := whole_tensor(t)) is not None and main}
+                for of in tensors
+            ]
+        on_main(lambda: self.run.save(*tensors, state, self.hp.keep))
     self.saved, self.saved_at = self.n, time.monotonic()
 
 
 @patch
-def resume(self: Loop) -> None:
+def resume(
+    self: Loop,
+    batches,  # of the run
+) -> None:
     "Go to the newest checkpoint, if there is one."
     self.saved_at = time.monotonic()
-    if self.run is None or self.run.newest() is None:
+    if self.run is None or on_main(lambda: self.run.newest() is None):
         return
+    on_main(self.run.cut_back)  # by one process, before the others read
     weights, tensors, state = self.run.load()
     copy_weights(self.network, weights)
     if self.words:
         self.words.read()
-    load_optimizer_tensors(self.optimizer, tensors)
+    used = (lambda: np.unique(batches.examples.ids)) if hasattr(batches, "examples") else None
+    load_optimizer_tensors(self.optimizer, tensors, used)
     if self.acc.scaler and state["scaler"]:
         self.acc.scaler.load_state_dict(state["scaler"])
     self.history = self.run.history()
@@ -253,8 +305,10 @@ def train_steps(
     run = as_run(run)
     network = model if isinstance(model, nn.Module) else model.quick_network
     acc = accelerator_for(hp.precision)
-    hp = choose(hp, model, batches, acc.num_processes)
-    total = total or planned_steps(batches, hp, acc.num_processes)
+    if hp.shard:
+        refuse_unshardable(model, groups, acc.mixed_precision)
+    hp = choose(hp, model, batches)
+    total = total or planned_steps(batches, hp)
     if hp.patience and not validate:
         raise CourseError(
             "patience counts validations, and there are none: give validate=, or a validation split"
@@ -263,42 +317,53 @@ def train_steps(
     if hp.head_start == "regression" and getattr(model, "untrained", False):
         start_head(model, getattr(batches, "examples", None), hp.class_weights == "balanced")
     if (n := acc.num_processes) > 1:
-        acc.print(
-            f"{n} processes: an update takes {hp.accumulate * n} batches, {hp.accumulate} of each, "
-            f"and the run has {total} updates"
-        )
+        acc.print(f"{n} processes share the rows of each update; the run has {total:,} updates")
     call = {
         "loss": function_fingerprint(loss, "the model's own"),
         "validation": function_fingerprint(validate, "none"),
         "groups": groups_fingerprint(network, groups),
-        "processes": acc.num_processes,
     }
+    # how the work is divided changes no result
+    chosen = {k: v for k, v in asdict(hp).items() if k != "shard"}
     own_groups = groups or trainable_param_groups(model, hp)
     # a loss or groups of the caller's may hold the word table itself, and float16 goes another way
     plain = not (loss or groups or isinstance(model, nn.Module) or n > 1)
     plain = plain and acc.device.type == "cpu" and acc.mixed_precision in ("no", "bf16")
     words = word_rows(model, batches, own_groups) if plain else None
-    call["words"] = len(words.used) if words else "all"
     if cached := hp.train == "head-cached":
         refuse_uncacheable(model, batches, own_groups, loss, acc.device)
     loss = loss or default_loss(model, batches, hp)
-    optimizer = adamw(own_groups)
-    if run and acc.is_main_process:
+
+    def begin():
         try:
             run.lock()
             run.begin(
-                {"hyperparameters": asdict(hp), "total": total, **call}
+                {"hyperparameters": chosen, "total": total, **call}
                 | run_fingerprint(network, batches, getattr(model, "info", {}).get("computed", ())),
                 torch=torch.__version__,
                 device=str(acc.device),
                 threads=torch.get_num_threads(),
+                processes=n,
             )
         except BaseException:
             run.close()  # an error that a notebook keeps would keep the lock too
             raise
-    acc.wait_for_everyone()
+
+    if run:
+        with explaining_loss(n, lambda: 0, run.folder):
+            on_main(begin)
+    sharding = None
+    if hp.shard and n == 1:
+        print_once("shard=True: there is one process, and it holds all parameters")
+    elif hp.shard:
+        sharding = Sharding(model, acc.device)
+        own_groups = trainable_param_groups(model, hp)
+        held, all_of_them = parameters_held(model)
+        acc.print(f"process 1 of {n} holds {held:,} of {all_of_them:,} parameters")
+    optimizer = adamw(own_groups)
     speaker = with_cached_features(model, batches.examples) if cached else model
-    objective = acc.prepare_model(Objective(network, loss, speaker))
+    objective = Objective(network, loss, speaker)
+    objective = acc.prepare_model(objective, evaluation_mode=sharding is not None)
     if acc.scaler:  # its steps may be skipped; else the optimizer steps by itself
         optimizer = acc.prepare_optimizer(optimizer)
     return run_loop(
@@ -313,6 +378,7 @@ def train_steps(
             run,
             validate,
             words,
+            sharding,
             per_epoch=len(batches) if hasattr(batches, "__len__") else None,
         ),
         batches,
@@ -321,28 +387,41 @@ def train_steps(
 # %% ../../nbs/lessons/07_training_loop.ipynb #6fa184b3
 def run_loop(loop: Loop, batches: Iterable) -> Iterator[Step]:
     "Drive a loop to its end, or until the consumer stops."
+    folder = loop.run.folder if loop.run else None
+    with explaining_loss(loop.acc.num_processes, lambda: loop.n, folder):
+        yield from driven(loop, batches)
+
+
+def driven(loop: Loop, batches: Iterable) -> Iterator[Step]:
+    "The same, whatever becomes of the other processes."
     was_training = loop.network.training
+    alone = False
     try:
-        loop.resume()
+        loop.resume(batches)
     except BaseException:
         if loop.run:
             loop.run.close()
         raise
-    stream = endless_batches(
-        batches, loop.hp.accumulate * loop.acc.num_processes, loop.epoch, loop.position
-    )
+    stream = endless_batches(batches, loop.hp.accumulate, loop.epoch, loop.position)
     try:
         while not loop.done:
             with seeded_update(loop.hp.seed, loop.n + 1, loop.acc.process_index):
                 step = loop.advance(stream)
             yield step
+    except (GeneratorExit, NotFinite):  # every process stops here
+        raise
+    except BaseException:
+        alone = loop.acc.num_processes > 1
+        raise
     finally:  # a break, an error, Jupyter's stop button: what is whole is saved
         try:
             if loop.run and loop.whole and loop.n > loop.saved:
-                loop.save()
+                loop.save(alone=alone)
         finally:
             if loop.run:
                 loop.run.close()
+            if loop.sharding and not alone:
+                loop.sharding.undo()
             loop.network.train(was_training)
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #005b7bbe
@@ -415,9 +494,9 @@ def fit(
     for step in train_steps(model, batches, hp, loss=loss, total=total, run=run, validate=validate):
         history.steps.append(step)
         best.update(history)
-        if callable(progress):
+        if callable(progress) and is_main():
             progress(step)
-        elif progress and (step.validation or step.n % 10 == 0):
+        elif progress and is_main() and (step.validation or step.n % 10 == 0):
             print(
                 (
                     f"step {step.n}  epoch {step.epoch:.2f}  loss {step.loss:.4f}  "

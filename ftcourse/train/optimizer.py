@@ -48,11 +48,15 @@ def layerwise_param_groups(
     ]
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #108a687e
+from collections.abc import Callable, Mapping
+
 import torch
 from torch import Tensor, nn
 
 from ..core.errors import CourseError
 from ..core.hparams import HyperParams
+from .sharding import like
+from .word_rows import fit_rows
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #63136435
 def trainable_param_groups(
@@ -100,12 +104,19 @@ def optimizer_tensors(optimizer) -> dict[str, Tensor]:
     }
 
 
-def load_optimizer_tensors(optimizer, tensors: dict[str, Tensor]) -> None:
-    "Take back what `optimizer_tensors` gave."
+def load_optimizer_tensors(
+    optimizer,
+    tensors: Mapping[str, Tensor],  # as `optimizer_tensors` gave them
+    used: Callable | None = None,  # () -> rows of the word table that occur: see `word_rows`
+) -> None:
+    "Take back the state of an optimizer, whether or not it is sharded now, or was."
+    params = [p for g in optimizer.param_groups for p in g["params"]]
     state = {}
     for name, t in tensors.items():
         i, key = name.split(".", 1)
-        state.setdefault(int(i), {})[key] = t
+        p = params[int(i)]
+        t = fit_rows(t, p, used) if t.ndim else t
+        state.setdefault(int(i), {})[key] = like(t, p) if t.ndim else t
     optimizer.load_state_dict(
         {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
     )

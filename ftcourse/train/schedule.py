@@ -59,8 +59,8 @@ def check_warmup(hp: HyperParams, total: int) -> float:
     return peak
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #341ca3db
-def planned_steps(batches, hp: HyperParams, processes: int = 1) -> int:
-    """Updates of the run.
+def planned_steps(batches, hp: HyperParams) -> int:
+    """Updates of the run, whatever the number of processes.
 
     Raises `CourseError` for batches without a length where `max_steps` does not say.
     """
@@ -71,7 +71,7 @@ def planned_steps(batches, hp: HyperParams, processes: int = 1) -> int:
             raise CourseError("epochs=None: train_steps and fit choose it; here write a number")
         if hp.epochs is None:
             return hp.max_steps
-        planned = math.ceil(hp.epochs * math.ceil(len(batches) / (hp.accumulate * processes)))
+        planned = math.ceil(hp.epochs * math.ceil(len(batches) / hp.accumulate))
         return max(1, min(planned, hp.max_steps or planned))
     if hp.max_steps:
         return hp.max_steps

@@ -11,17 +11,20 @@ __all__ = [
 # %% ../../nbs/lessons/07_training_loop.ipynb #6b4bc909
 import contextlib
 import math
-import os
 from collections.abc import Callable
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs, GradScalerKwargs
 from accelerate.state import AcceleratorState
+from accelerate.utils import InitProcessGroupKwargs
 from torch import Tensor, nn
 
 from ..core.errors import CourseError, warn
 from ..core.hparams import HyperParams
+from ..core.processes import process_count
 from .hardware import cost_text, graphics_card, precision_for, product_cost
+from .processes import patience, refuse_launch, say_idle, shares_cards, share_of
+from .sharding import local_part, sharded
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #1995c367
 class NotFinite(CourseError):
@@ -112,10 +115,14 @@ def update(
             "out, or raise max_length if their answers were cut off"
         )
     acc.unscale_gradients()
-    grads = [p.grad for g in optimizer.param_groups for p in g["params"] if p.grad is not None]
+    params = [p for g in optimizer.param_groups for p in g["params"] if p.grad is not None]
+    grads = [local_part(p.grad) for p in params]
     # several processes: their gradients were averaged, so undo that; then divide, once
     factor = acc.num_processes / count
-    norm = torch.stack(torch._foreach_norm(grads)).norm() * factor if grads else torch.zeros(())
+    norm = torch.stack(torch._foreach_norm(grads)).norm() if grads else torch.zeros(())
+    if any(map(sharded, params)):  # each process has a share of every gradient
+        norm = acc.reduce(norm.to(widest_float(norm.device)).square(), "sum").sqrt().float()
+    norm = norm * factor
     mean = torch.as_tensor(total / count, dtype=norm.dtype, device=norm.device)
     value, norm = torch.stack([mean, norm]).tolist()  # the one wait for the device
     # fp16: the scaler skips this step and halves its scale
@@ -138,15 +145,19 @@ def accelerator_for(
         precision = precision_for(graphics_card())
     if AcceleratorState._shared_state and AcceleratorState().mixed_precision != precision:
         AcceleratorState._reset_state()
-    started = os.environ.get("WORLD_SIZE", "1")
-    started = int(started) if started.isdecimal() else 1
+    started = process_count()
+    refuse_launch()
     options = [
         DistributedDataParallelKwargs(find_unused_parameters=True),
         GradScalerKwargs(init_scale=2.0**12),
+        InitProcessGroupKwargs(timeout=patience()),
     ]
     try:
         acc = Accelerator(
-            mixed_precision=precision, gradient_accumulation_steps=1, kwargs_handlers=options
+            mixed_precision=precision,
+            gradient_accumulation_steps=1,
+            kwargs_handlers=options,
+            cpu=started > 1 and not shares_cards(),
         )
     except ValueError as e:
         if started > 1:
@@ -159,9 +170,8 @@ def accelerator_for(
         ) from e
     if started > acc.num_processes:
         raise CourseError(
-            f"{started} processes were started, and they do not train together: on CPUs set "
-            "ACCELERATE_USE_CPU=true, with graphics cards start no more processes than there are "
-            "cards, and without either unset WORLD_SIZE"
+            f"{started} processes were started, and they do not train together: start them with "
+            "torchrun, with graphics cards no more than there are cards, or unset WORLD_SIZE"
         )
     if precision != "no" and acc.device.type == "cpu" and product_cost(precision) > 1:
         warn(f"{cost_text(precision)}: precision='no' is faster here", stacklevel=3)
@@ -213,9 +223,8 @@ def in_unit(
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #03a1bb33
 def local_batches(micro: list, acc: Accelerator) -> list[tuple]:
-    """(batch, weight) for this process, on its device.
-
-    One that would have none repeats a batch with weight 0, for all must take part.
-    """
-    mine = [(b, 1) for b in micro[acc.process_index :: acc.num_processes]] or [(micro[0], 0)]
+    "(batch, weight) for this process, on its device: see `share_of`."
+    if acc.num_processes > 1:
+        say_idle(micro, acc.num_processes)
+    mine = share_of(micro, acc.process_index, acc.num_processes)
     return [(b.to(acc.device) if hasattr(b, "to") else b, weight) for b, weight in mine]

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "WORTHWHILE", "WordRows", "word_rows"
+    "WORTHWHILE", "WordRows", "word_rows", "fit_rows"
 ]
 
 # %% ../../nbs/toolkit/fast_forward.ipynb #19ad7f24
@@ -100,3 +100,22 @@ def word_rows(
     found = WordRows(table, used.astype(np.int64))
     group["params"] = [found.rows if p is table else p for p in group["params"]]
     return found
+
+
+def fit_rows(
+    t: Tensor,  # what an optimizer remembers of the table, or of its rows
+    p: Tensor,  # the table or its rows, as they are trained now
+    used,  # () -> the rows' numbers, in ascending order; None: nothing is known of them
+) -> Tensor:  # in the shape of `p`
+    """State of the whole table from that of its rows, or the other way round.
+
+    Rows that do not occur have no gradient, so their state is zero.
+    """
+    if used is None or t.shape == p.shape or t.ndim != 2 or t.shape[1:] != p.shape[1:]:
+        return t
+    rows = torch.as_tensor(used())
+    if len(t) == len(rows):
+        whole = t.new_zeros(p.shape)
+        whole[rows] = t
+        return whole
+    return t[rows] if len(p) == len(rows) else t
