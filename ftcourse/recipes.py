@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = [
-    "WRITERS", "batches_of", "validation_of", "fit_max_length", "RunSetup", "writer_module", "refuse_other_kinds",
-    "adapt", "set_up", "refuse_one_class", "rewarded", "fine_tune_model", "evaluate_model", "train_model"
+    "ENOUGH_TO_CHOOSE", "WRITERS", "MANY_LETTERS", "batches_of", "validation_of", "fit_max_length", "RunSetup",
+    "writer_module", "refuse_other_kinds", "adapt", "set_up", "refuse_one_class", "rewarded", "fine_tune_model",
+    "evaluate_model", "texts_to_learn", "train_model"
 ]
 
 # %% ../nbs/lessons/01_fine_tuning.ipynb #65d7b4ab
@@ -24,6 +25,11 @@ def batches_of(
     from ftcourse.data.batches import Batches
     from ftcourse.data.encode.texts import encode_task
 
+    if task.streamed and hp.train == "head-cached":
+        raise CourseError(
+            "train='head-cached' keeps a vector for each training row in memory, and this task is "
+            "streamed. Take train='head', or load it without stream="
+        )
     rows = encode_task(task, "train", tokenizer, hp.max_length)
     return Batches(
         rows,
@@ -35,6 +41,9 @@ def batches_of(
     )
 
 # %% ../nbs/lessons/01_fine_tuning.ipynb #90d7c2be
+ENOUGH_TO_CHOOSE = 10_000  # rows that tell one checkpoint from another; a streamed task may have more
+
+
 def validation_of(
     task,  # a Task
     tokenizer,  # of the model
@@ -51,9 +60,11 @@ def validation_of(
 
     if "validation" not in task.splits:
         return None
-    only = replace(task, splits=type(task.splits)(train=task.validation)).take(
-        min(len(task.train), len(task.validation)), seed=seed
-    )
+    n = min(len(task.train), len(task.validation))
+    if task.streamed and n > ENOUGH_TO_CHOOSE:
+        n = ENOUGH_TO_CHOOSE
+        print_once(f"{task.name}: validated on {n:,} rows of {len(task.validation):,}")
+    only = replace(task, splits=type(task.splits)(train=task.validation)).take(n, seed=seed)
     return validator(encode_task(only, "train", tokenizer, hp.max_length), metrics=task.metrics)
 
 # %% ../nbs/lessons/01_fine_tuning.ipynb #c0ffee80
@@ -325,6 +336,25 @@ def evaluate_model(
     return evaluate(model, task, split=split, rows=rows, batch_size=batch_size, on_bad=on_bad)
 
 # %% ../nbs/lessons/01_fine_tuning.ipynb #d31319c8
+MANY_LETTERS = 20_000_000  # of text: more of it hardly changes a vocabulary of 2,000 tokens
+
+
+def texts_to_learn(
+    task,  # a Task of kind lm
+):  # iterable of str
+    "The texts that a vocabulary is learned from: of a streamed task about `MANY_LETTERS`."
+    texts = task.train[task.text[0]]
+    if not task.streamed:
+        return texts
+    few = task.train.select(range(0, len(task.train), max(1, len(task.train) // 100)))
+    mean = sum(map(len, few[task.text[0]])) / len(few)
+    step = max(1, round(len(task.train) * mean / MANY_LETTERS))
+    if step == 1:
+        return texts
+    print_once(f"{task.name}: the vocabulary is learned from one text in {step:,}")
+    return task.train.select(range(0, len(task.train), step))[task.text[0]]
+
+
 def train_model(
     # "world" (built in), a text file, a folder of them, a hub id, a Dataset or a Task of kind lm
     D_pre,
@@ -367,7 +397,7 @@ def train_model(
         tokenizer = (
             shipped_tokenizer(objective)
             if getattr(D_pre, "source", D_pre) == "world"
-            else new_tokenizer(task.train[task.text[0]], objective)
+            else new_tokenizer(texts_to_learn(task), objective)
         )
     model = new_model(
         tokenizer, objective, layers=layers, hidden=hidden, max_length=hp.max_length, seed=hp.seed

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = [
-    "TELLS", "group_by_length", "pad", "Batch", "packed", "padded_index", "check_whole", "length_by_class",
-    "length_tells", "Batches", "ignore_unlabelled"
+    "TELLS", "BLOCK", "group_by_length", "pad", "Batch", "packed", "padded_index", "check_whole", "length_by_class",
+    "length_tells", "ShuffledBlocks", "Batches", "ignore_unlabelled"
 ]
 
 # %% ../../nbs/lessons/04_batches.ipynb #85ecc0b5
@@ -143,13 +143,40 @@ def length_by_class(
 
 def length_tells(
     examples: Examples,
+    every: int = 1,  # look at one example in so many
 ) -> bool:
     "Whether batches of like length would be batches of one class, or of rows without a label."
     if examples.labels is None or examples.kind != "classify" or examples.labels.ndim > 1:
         return False
-    lengths, known = examples.lengths, examples.labels >= 0
-    found = length_by_class(lengths[known], examples.labels[known]), length_by_class(lengths, known)
+    lengths, labels = examples.lengths[::every], examples.labels[::every]
+    known = labels >= 0
+    found = length_by_class(lengths[known], labels[known]), length_by_class(lengths, known)
     return max(found) >= TELLS
+
+# %% ../../nbs/lessons/04_batches.ipynb #57ea0002
+BLOCK = 1 << 9  # neighbours that move together, before a window of many blocks is shuffled
+
+
+class ShuffledBlocks:
+    "Positions of examples with blocks of neighbours in a random order."
+
+    def __init__(
+        self,
+        n: int,  # examples
+        seed,  # as for `numpy.random.default_rng`
+    ):
+        self.n = n
+        self.blocks = np.random.default_rng(seed).permutation(-(-n // BLOCK))
+        sizes = np.minimum(BLOCK, n - self.blocks * BLOCK)
+        self.ends = np.cumsum(sizes)  # where each block ends in the new order
+
+    def positions(self, first: int, stop: int) -> np.ndarray:  # (stop - first,)
+        "Which examples stand at some places of the new order."
+        i, j = np.searchsorted(self.ends, [first, stop - 1], side="right")
+        which = self.blocks[i : j + 1]
+        runs = [np.arange(b * BLOCK, min((b + 1) * BLOCK, self.n)) for b in which]
+        begin = first - (self.ends[i - 1] if i else 0)
+        return np.concatenate(runs)[begin : begin + stop - first]
 
 # %% ../../nbs/lessons/04_batches.ipynb #3cf60f2a
 class Batches:
@@ -167,6 +194,8 @@ class Batches:
         buckets: bool | None = None,
         pad_id: int | None = None,  # default: the examples' own
         pad_side: str | None = None,  # "right" or "left"; default: the examples' own
+        # examples that are put in order together; None: all, or as many as stored examples say
+        window: int | None = None,
     ):
         check_whole(
             "batch_size", batch_size, 1, "a batch holds a whole number of examples, one at least"
@@ -195,8 +224,15 @@ class Batches:
                 f"pad_side={self.pad_side!r}: padding goes to the \"right\" or to the \"left\""
             )
         self.lengths = self.examples.lengths
-        self.labels = ignore_unlabelled(self.examples)
-        self.grouped = self.shuffle and self.buckets and not length_tells(self.examples)
+        window = window or getattr(self.examples, "window", None)
+        if window is not None:
+            check_whole("window", window, 1, "so many examples are put in order together")
+            window = max(1, window // self.batch_size) * self.batch_size
+        # None: all examples are one window, as are those of data in memory
+        self.window = window if window and window < len(self.lengths) else None
+        self.labels = None if self.window else ignore_unlabelled(self.examples)
+        every = -(-len(self.lengths) // self.window) if self.window else 1
+        self.grouped = self.shuffle and self.buckets and not length_tells(self.examples, every)
 
     def __len__(self):
         return -(-len(self.lengths) // self.batch_size)
@@ -207,11 +243,12 @@ class Batches:
 # %% ../../nbs/lessons/04_batches.ipynb #767b0447
 def ignore_unlabelled(
     examples: Examples,
+    index=slice(None),  # positions of some of them
 ) -> np.ndarray | None:
     "Labels, with -100, which every loss leaves out, where a class is not known."
-    labels = examples.labels
-    if labels is None:
+    if examples.labels is None:
         return None
+    labels = examples.labels[index]
     if examples.kind == "regress":
         return labels.astype(np.float32)  # as the network's outputs; not every device has 64 bits
     return np.where(labels < 0, -100, labels).astype(labels.dtype)
@@ -223,13 +260,43 @@ def order(
     k: int = 0,  # epoch
 ) -> list[np.ndarray]:  # positions of examples, one array per batch
     "Which examples each batch of epoch `k` holds. A smaller batch is a random one, and comes last."
+    return list(self.order_from(k))
+
+
+@patch
+def order_from(
+    self: Batches,
+    k: int = 0,  # epoch
+    start: int = 0,  # batches to leave out
+) -> Iterator[np.ndarray]:  # positions of examples, one array per batch
+    "The same from batch `start` on, a window at a time: no more than a window is in memory."
     n, size = len(self.lengths), self.batch_size
+    if self.window is None:
+        yield from self.order_within(np.arange(n), [self.seed, k])[start:]
+        return
+    blocks = ShuffledBlocks(n, [self.seed, k, 0]) if self.shuffle else None
+    per_window = self.window // size
+    for w in range(start // per_window, -(-n // self.window)):
+        first, stop = w * self.window, min((w + 1) * self.window, n)
+        here = blocks.positions(first, stop) if blocks else np.arange(first, stop)
+        batches = self.order_within(here, [self.seed, k, w + 1])
+        yield from batches[max(0, start - w * per_window) :]
+
+
+@patch
+def order_within(
+    self: Batches,
+    here: np.ndarray,  # positions of the examples that are put in order together
+    seed: list,  # of this order
+) -> list[np.ndarray]:  # positions of examples, one array per batch
+    "Batches of some examples. A smaller batch is a random one, and comes last."
+    n, size = len(here), self.batch_size
     if not self.shuffle:
-        order = np.argsort(self.lengths, kind="stable") if self.buckets else np.arange(n)
+        order = here[np.argsort(self.lengths[here], kind="stable")] if self.buckets else here
         return np.split(order, range(size, n, size))
-    rng = np.random.default_rng([self.seed, k])
+    rng = np.random.default_rng(seed)
     full = n // size
-    order, rest = np.split(rng.permutation(n), [full * size])
+    order, rest = np.split(here[rng.permutation(n)], [full * size])
     if self.grouped and full:
         order = group_by_length(order, self.lengths, size)
     batches = list(order.reshape(full, size)[rng.permutation(full)])
@@ -251,7 +318,7 @@ def batch(
         if flat is not None:
             return torch.from_numpy(np.where(mask, flat[where], gap).astype(dtype, copy=False))
 
-    labels = None if self.labels is None else self.labels[index]
+    labels = ignore_unlabelled(e, index) if self.labels is None else self.labels[index]
     if labels is not None and e.kind == "span" and self.pad_side == "left":
         # places of tokens move with the text
         labels = np.where(labels < 0, labels, labels + (lengths.max() - lengths)[:, None])
@@ -278,7 +345,7 @@ def epoch(
     check_whole("start", start, 0, "batches are counted from 0")
     if start > len(self):
         raise CourseError(f"epoch {k} cannot start at batch {start}: it has {len(self)}")
-    return map(self.batch, self.order(int(k))[int(start) :])
+    return map(self.batch, self.order_from(int(k), int(start)))
 
 
 @patch
@@ -287,5 +354,5 @@ def padding(
     k: int = 0,  # epoch
 ) -> float:  # fraction of all positions
     "How much of epoch `k` is padding."
-    cells = sum(int(self.lengths[i].max()) * len(i) for i in self.order(k))
+    cells = sum(int(self.lengths[i].max()) * len(i) for i in self.order_from(k))
     return 1 - int(self.lengths.sum()) / max(cells, 1)

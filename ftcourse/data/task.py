@@ -82,6 +82,7 @@ class Task:
     # whether there are no other labels than `labels`: they were given, or train fixes them; False:
     # they are those that the rows to score have
     declared: bool = True
+    streamed: bool = False  # its rows were read in a stream, and what is made of them stays on disk
 
     def split(self, name: str):
         "The Dataset of a split. Raises `CourseError` saying why there is none."

@@ -24,7 +24,11 @@ def arrays_hash(arrays: Iterable[np.ndarray]) -> str:
     "Hash of arrays: their types, shapes and values."
     h = hashlib.sha256()
     for a in arrays:
-        h.update(f"{a.dtype}{a.shape}".encode() + np.ascontiguousarray(a).tobytes())
+        h.update(f"{a.dtype}{a.shape}".encode())
+        for start in range(0, len(a), 1 << 20) if a.ndim else ():  # an array on disk may be large
+            h.update(np.ascontiguousarray(a[start : start + (1 << 20)]).tobytes())
+        if not a.ndim:
+            h.update(a.tobytes())
     return h.hexdigest()[:12]
 
 
@@ -59,6 +63,8 @@ def run_fingerprint(
         }
         if found["order"]["shuffle"] and hasattr(batches, "grouped"):
             found["order"]["buckets"] = batches.grouped  # False where the length tells the class
+        if getattr(batches, "window", None):
+            found["order"]["window"] = batches.window
     return found
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #f1e9a004

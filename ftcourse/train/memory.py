@@ -10,6 +10,8 @@ __all__ = [
 # %% ../../nbs/toolkit/hardware.ipynb #98d85b89
 import math
 
+import numpy as np
+
 from ..core.errors import warn
 from ..core.hparams import HyperParams
 from .hardware import GraphicsCard, graphics_card, rows_at_once
@@ -30,7 +32,11 @@ def attempt_of(
 
     def attempt(n):
         acc = accelerator_for(hp.precision)
-        longest = sorted(range(len(batches.examples)), key=lambda i: -len(batches.examples[i].ids))
+        examples = batches.examples
+        if hasattr(examples, "lengths"):
+            longest = np.argsort(-np.asarray(examples.lengths), kind="stable")
+        else:
+            longest = sorted(range(len(examples)), key=lambda i: -len(examples[i].ids))
         objective = acc.prepare_model(
             Objective(model.quick_network, loss or default_loss(model, batches, hp), model)
         )

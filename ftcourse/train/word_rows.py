@@ -94,7 +94,9 @@ def word_rows(
     group = next((g for g in groups if any(p is table for p in g["params"])), None)
     if group is None:
         return None
-    used = np.unique(batches.examples.ids)
+    ids = batches.examples.ids  # on disk, they are read a part at a time
+    parts = [np.unique(ids[i : i + (1 << 22)]) for i in range(0, len(ids), 1 << 22)]
+    used = np.unique(np.concatenate(parts))
     if (len(table) - len(used)) * table.shape[1] < WORTHWHILE:
         return None
     found = WordRows(table, used.astype(np.int64))

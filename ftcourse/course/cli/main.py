@@ -36,6 +36,7 @@ from ...core.files import replace_file
 from ...core.hparams import HyperParams, field_type
 from ...core.settings import find_settings, settings
 from .doctor import examine, examined_text, installed
+from .plan import plan_arguments, plan_command
 
 # %% ../../../nbs/toolkit/cli.ipynb #b6e3ac9f
 # Not jsonargparse: it takes 0.15 s to import where argparse takes 0.003 s, knows neither
@@ -1023,7 +1024,8 @@ def build_parser() -> argparse.ArgumentParser:
         "folder", nargs="?", help="of progress files, one a person: a table of the class"
     )
     command(progress_command, "progress", people)
-    for p in (tune, score):
+    planned = command(plan_command, "plan", *plan_arguments(count), on_bad, *form)
+    for p in (tune, score, planned):
         add_data_flags(p)
     add_hyperparameters(tune)
     add_hyperparameters(pretrain, **PRETRAINING)

@@ -129,7 +129,7 @@ def select(
 ) -> Examples:
     "The examples at `index`. What is counted (cut, unknown, …) stays that of the whole."
     index = np.asarray(index, np.int64).reshape(-1)
-    lengths = self.lengths[index]
+    lengths = self.bounds[index + 1] - self.bounds[index]
     bounds = np.concatenate([[0], np.cumsum(lengths)])
     where = np.arange(bounds[-1]) + np.repeat(self.bounds[index] - bounds[:-1], lengths)
     flat = {

@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = [
-    "name_rows", "encoding_notes", "encode", "encode_texts", "encode_task"
+    "name_rows", "encoding_notes", "text_columns", "encode", "encode_texts", "encode_task"
 ]
 
 # %% ../../../nbs/lessons/03_tokens.ipynb #dbdd216e
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 import numpy as np
 
@@ -22,7 +23,7 @@ def name_rows(
     rows,  # row numbers
 ) -> str:
     "The first few of many rows, for a message."
-    rows = list(rows)
+    rows = list(islice(rows, 9))  # of millions on disk the others are not read
     return f"row{'s' * (len(rows) > 1)} {', '.join(map(str, rows[:8]))}{' …' * (len(rows) > 8)}"
 
 
@@ -33,7 +34,8 @@ def encoding_notes(
 ) -> list[str]:  # sentences
     "What somebody who trains on these examples should know."
     e = examples
-    n = f"{len(np.unique(examples.rows)):,} rows of {name}"
+    on_disk = hasattr(e, "folder")
+    n = f"{e.n_rows if on_disk else len(np.unique(e.rows)):,} rows of {name}"
     said = []
     if e.cut and e.kind not in ("lm", "span"):
         said.append(
@@ -51,7 +53,7 @@ def encoding_notes(
             f"{len(e.empty):,} of {n} are empty ({name_rows(e.empty)}): nothing can be learned "
             "from them"
         )
-    if alike := look_alikes(e):
+    if alike := [] if on_disk else look_alikes(e):
         i, j = alike[0]
         texts = [" | ".join(e.original(k)) for k in (i, j)]
         said.append(
@@ -60,7 +62,8 @@ def encoding_notes(
             f"{texts[1]!r}"
         )
     end = tokenizer.sep_token_id if tokenizer.mask_token_id is not None else tokenizer.eos_token_id
-    if e.kind == "lm" and len(e) and not ends_in(e, end).any():
+    some = e.select(range(min(len(e), 10_000))) if on_disk else e
+    if e.kind == "lm" and len(e) and not ends_in(some, end).any():
         said.append(
             f"no row of {name} ends in an end token: a model trained on it does not learn to "
             "stop. Set tokenizer.eos_token"
@@ -68,6 +71,20 @@ def encoding_notes(
     return said
 
 # %% ../../../nbs/lessons/03_tokens.ipynb #93ce826f
+def text_columns(kind: str, text, on_bad: str) -> tuple:
+    "The text columns as a tuple. Raises `CourseError` where the kind takes another number of them."
+    text = (text,) if isinstance(text, str) else tuple(text)
+    for what, value, allowed in (("kind", kind, KINDS), ("on_bad", on_bad, ("error", "skip"))):
+        if value not in allowed:
+            raise CourseError(f"there is no {what}={value!r}: choose {', '.join(allowed)}")
+    if len(text) not in {"span": (2,), "lm": (1,)}.get(kind, (1, 2)):
+        raise CourseError(
+            f"kind {kind!r} cannot use the text columns {text}: span takes (question, context), "
+            "lm takes one, the others one or two"
+        )
+    return text
+
+
 def encode(
     dataset,  # a `Dataset` or a list of dicts; text columns hold str
     tokenizer,  # any fast Hugging Face tokenizer
@@ -92,15 +109,7 @@ def encode(
 
     Raises `CourseError`; warns of rows that were cut, are empty, or became alike.
     """
-    text = (text,) if isinstance(text, str) else tuple(text)
-    for what, value, allowed in (("kind", kind, KINDS), ("on_bad", on_bad, ("error", "skip"))):
-        if value not in allowed:
-            raise CourseError(f"there is no {what}={value!r}: choose {', '.join(allowed)}")
-    if len(text) not in {"span": (2,), "lm": (1,)}.get(kind, (1, 2)):
-        raise CourseError(
-            f"kind {kind!r} cannot use the text columns {text}: span takes (question, context), "
-            "lm takes one, the others one or two"
-        )
+    text = text_columns(kind, text, on_bad)
     plan = make_plan(
         tokenizer, kind, len(text) == 2, max_length, labels, name, overlap, split_special_tokens
     )
@@ -176,6 +185,10 @@ def encode_task(
         raise CourseError(f"{task.name} has no split {split!r}: it has {', '.join(task.splits)}")
     if getattr(task, "encoder", None):
         return task.encoder(task, split, tokenizer, max_length)
+    if task.streamed:
+        from ftcourse.data.encode.stored import store_task
+
+        return store_task(task, split, tokenizer, max_length, **others)
     return encode(
         task.splits[split],
         tokenizer,

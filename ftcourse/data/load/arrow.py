@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "BATCH", "Part", "free_name", "features_of", "rows_of_split", "even_batches", "write_splits"
+    "BATCH", "Part", "free_name", "features_of", "rows_of_split", "columns_of_split", "even_batches", "write_splits"
 ]
 
 # %% ../../../nbs/toolkit/prepare.ipynb #ed741182
@@ -24,6 +24,8 @@ class Part:
     """One piece while it is prepared: texts and line numbers go to a file; twelve bytes per row,
     the key and the code of the label, stay in memory.
     """
+
+    weights = None  # rows that each element of `codes` stands for; None: one
 
     def __init__(self, piece, folder, n_texts, keyed=None):  # how many of its texts are the key
         import pyarrow as pa
@@ -75,6 +77,21 @@ class Part:
         self.sink.close()
         self.keys = np.frombuffer(self.keys or b"", np.uint64)
         self.codes = np.frombuffer(self.codes or b"", np.int32)
+
+    def count(
+        self,
+        which: np.ndarray,  # bool, as long as `codes`
+    ) -> int:
+        "How many rows some elements of `codes` stand for."
+        return int(which.sum() if self.weights is None else self.weights[which].sum())
+
+    def first_lines(
+        self,
+        which: np.ndarray,  # bool, as long as `codes`
+        n: int = 10,
+    ) -> list[int]:
+        "The lines of the first of those rows."
+        return self.lines(np.flatnonzero(which)[:n])
 
     def batches(self):
         "What was written, a batch at a time."
@@ -136,26 +153,33 @@ def rows_of_split(prep, p, target, schema):
         rows = np.flatnonzero(p.to[start : start + len(batch)] == target)
         at = rows + start
         start += len(batch)
-        if not len(rows):
-            continue
-        batch = batch.take(pa.array(rows))
-        columns = [batch.column(i) for i in range(len(prep.text))]
-        if target < 0:
-            columns.append(pa.array([p.piece.split or p.piece.name] * len(rows)))
-        elif prep.kind == "classify":
-            columns.append(pa.array(p.ids[at]))
-        elif prep.kind == "regress":
-            columns.append(pa.array(values[at]))
-        elif prep.kind == "multilabel":
-            rows = prep.vectors[p.ids[at]]
-            ends = np.arange(len(rows) + 1, dtype=np.int32) * rows.shape[1]
-            columns.append(pa.ListArray.from_arrays(ends, rows.ravel()))
-        elif prep.kind == "span":
-            answers = [json.loads(a) for a in batch.column("answers").to_pylist()]
-            columns.append(pa.array(answers, schema.field(prep.label).type))
-        columns.append(batch.column("line"))
-        columns = [c.cast(f.type) for c, f in zip(columns, schema)]
-        yield pa.record_batch(columns, schema=schema)
+        if len(rows):
+            numbers = values[at] if len(values) else None
+            batch = batch.take(pa.array(rows))
+            yield columns_of_split(prep, p, batch, p.ids[at], numbers, target, schema)
+
+
+def columns_of_split(prep, p, batch, ids, values, target, schema):
+    "Rows that were read, with their labels, as the columns of the Dataset of a split."
+    import pyarrow as pa
+
+    columns = [batch.column(i) for i in range(len(prep.text))]
+    if target < 0:
+        columns.append(pa.array([p.piece.split or p.piece.name] * len(batch)))
+    elif prep.kind == "classify":
+        columns.append(pa.array(ids))
+    elif prep.kind == "regress":
+        columns.append(pa.array(values))
+    elif prep.kind == "multilabel":
+        rows = prep.vectors[ids]
+        ends = np.arange(len(rows) + 1, dtype=np.int32) * rows.shape[1]
+        columns.append(pa.ListArray.from_arrays(ends, rows.ravel()))
+    elif prep.kind == "span":
+        answers = [json.loads(a) for a in batch.column("answers").to_pylist()]
+        columns.append(pa.array(answers, schema.field(prep.label).type))
+    columns.append(batch.column("line"))
+    columns = [c.cast(f.type) for c, f in zip(columns, schema)]
+    return pa.record_batch(columns, schema=schema)
 
 
 def even_batches(batches, n_texts):

@@ -39,24 +39,22 @@ def map_splits(prep, given, test):
 # %% ../../../nbs/toolkit/prepare.ipynb #4dadd79e
 def set_apart_unlabelled(prep, p, name):
     "Say which rows have no label; a split that has none at all cannot be scored."
-    alone = np.flatnonzero(p.ids == -1)
-    if not len(alone):
+    n = p.count(p.ids == -1)
+    if not n:
         return
-    rows = f"row{'s' * (len(alone) > 1)}"
-    if len(alone) < len(p.ids):
-        lines = ", ".join(map(str, p.lines(alone[:10])))
-        where = f"{p.piece.unit} {lines}{', …' * (len(alone) > 10)}"
-        prep.notes.append(
-            f"{p.piece.name}: {len(alone)} {rows} without a label set apart ({where})"
-        )
+    rows = f"row{'s' * (n > 1)}"
+    if (p.ids != -1).any():
+        lines = ", ".join(map(str, p.first_lines(p.ids == -1)))
+        where = f"{p.piece.unit} {lines}{', …' * (n > 10)}"
+        prep.notes.append(f"{p.piece.name}: {n} {rows} without a label set apart ({where})")
         return
     prep.notes.append(
-        f"{p.piece.name}: no labels ({len(alone):,} {rows}, each -1 or missing): set apart in "
+        f"{p.piece.name}: no labels ({n:,} {rows}, each -1 or missing): set apart in "
         "task.unlabelled"
     )
     for s in [name] if name else SPLITS:
         prep.hidden[s] = (
-            f"the {s} split of {prep.src.name} cannot be scored: it has no labels ({len(alone):,} "
+            f"the {s} split of {prep.src.name} cannot be scored: it has no labels ({n:,} "
             f"{rows}, each -1 or missing, as GLUE hides those of its test). Score the validation "
             'split, or load with test="validation" to make that the test; the rows are in '
             "task.unlabelled and can be predicted"
@@ -166,6 +164,7 @@ def assign_splits(
     seed: int,
     validation: float | None,  # fraction; None: by the number of rows
     test,  # fraction, or the name of a split
+    cut=cut_splits,  # what cuts test and validation off
 ) -> None:
     """Give every row its split (`part.to`): 0, 1, 2 for train, validation, test; -1 for unlabelled;
     -2 for left out.
@@ -199,7 +198,7 @@ def assign_splits(
         has_test = given - {"train"} or isinstance(test, str)
         labelled = any(bool(((p.to == 2) & (p.ids >= 0)).any()) for p in prep.parts)
         scored = only != "validation" and (labelled or not has_test)
-        cut_splits(prep, to_cut, (0 if has_test else test, validation), seed, scored)
+        cut(prep, to_cut, (0 if has_test else test, validation), seed, scored)
     if only and given:
         del prep.notes[before:]
         for p in prep.parts:

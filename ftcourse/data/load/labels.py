@@ -87,6 +87,7 @@ class Preparation:
     written: dict = field(default_factory=dict)
     hint: str = ""  # the cure, where train has one class alone
     temporary: list = field(default_factory=list)
+    part: type = Part  # what a piece becomes while it is prepared
 
     def clean(self):
         for part in self.parts:
@@ -254,7 +255,7 @@ def read_piece(prep, piece, rows, head, found):
     "Read one piece into a `Part`; what is wrong with a row is added to `found`."
     # a prompt stays in one split, whatever answers it has
     keyed = 1 if prep.kind in TEXT_OF else None
-    part = Part(piece, prep.folder, len(prep.text), keyed)
+    part = prep.part(piece, prep.folder, len(prep.text), keyed)
     prep.parts.append(part)
     lost = [c for c in prep.text if not any(c in row for row in head)]
     if lost:
@@ -756,7 +757,7 @@ def multilabel_ids(prep, counts):
     if by_columns:
         prep.label = "labels"
     elif () in prep.codes:
-        n = sum(int((p.codes == prep.codes[()]).sum()) for p in prep.parts)
+        n = sum(p.count(p.codes == prep.codes[()]) for p in prep.parts)
         if n:
             prep.notes.append(
                 f"{n:,} row{'s' * (n > 1)} with an empty list: read as having none of the classes. "
@@ -769,7 +770,9 @@ def multilabel_ids(prep, counts):
 def refuse_unseen_labels(prep, p, said):
     "A class that train does not have is a problem of its rows: train fixes the labels."
     rows = np.flatnonzero((p.ids == -2) & (p.codes >= 0))
-    count = Counter(p.codes[i] for i in rows)
+    count = Counter()
+    for i in rows:
+        count[p.codes[i]] += 1 if p.weights is None else int(p.weights[i])
     known = "of train"
     cure = "Correct it, or move some rows with this label to train"
     if prep.wanted:
@@ -811,7 +814,9 @@ def count_codes(prep, parts):
     "How many rows of some parts have each value of the label column."
     counts = np.zeros(len(prep.codes) + 1, int)  # the first: of rows without a label
     for p in parts:
-        counts += np.bincount(p.codes[p.codes > -2] + 1, minlength=len(counts))
+        known = p.codes > -2
+        weights = None if p.weights is None else p.weights[known]
+        counts += np.bincount(p.codes[known] + 1, weights, len(counts)).astype(int)
     return counts[1:]
 
 

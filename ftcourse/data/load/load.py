@@ -162,6 +162,8 @@ def load_task(
     quoted=None,  # whether quotes enclose fields
     pattern=None,  # regular expression for each line
     encoding=None,  # of text files, such as "cp1252" or "latin-1"; UTF-8 where none says otherwise
+    # for data larger than memory: rows and tokens stay on disk; a number: so many rows of each split
+    stream=False,
 ) -> Task:
     """Load a task.
 
@@ -192,6 +194,12 @@ def load_task(
             "already. Leave it out"
         )
     how = {"columns": columns or positions, "sep": sep, "quoted": quoted, "pattern": pattern}
+    if stream is not False:
+        from ftcourse.data.load.stream import stream_task
+
+        asked = dict(text=text, label=label, kind=kind, labels=labels)
+        with reading_as(encoding):
+            return stream_task(source, how, asked, stream, on_bad, split, revision, cut)
     with reading_as(encoding):
         src = open_source(source, how, revision, seed)
         if kind in TEXT_OF:

@@ -520,8 +520,12 @@ def offline_if_unreachable():
         constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE = before
 
 # %% ../../../nbs/toolkit/sources.ipynb #8503f7ea
-def source_from_hub(name: str, revision) -> Source:
-    "`owner/name`, `owner/name:configuration`, `…@revision`."
+def source_from_hub(
+    name: str,  # `owner/name`, `owner/name:configuration`, `…@revision`
+    revision,
+    streaming: bool = False,  # rows come as they are read, and no file is downloaded first
+) -> Source:
+    "A data set of the hub. Raises `CourseError` where it cannot be had."
     import datasets
 
     found = re.fullmatch(
@@ -530,7 +534,7 @@ def source_from_hub(name: str, revision) -> Source:
     repo, config, revision = found["repo"], found["config"], revision or found["revision"]
     try:
         with offline_if_unreachable():
-            data = datasets.load_dataset(repo, config, revision=revision)
+            data = datasets.load_dataset(repo, config, revision=revision, streaming=streaming)
     except Exception as e:
         why = " ".join(str(e).split())[:300]
         raise CourseError(
@@ -631,6 +635,7 @@ def open_source(
     how: dict,  # columns, sep, quoted, pattern: see `read_rows`
     revision=None,
     seed: int = 0,
+    streaming: bool = False,  # of a hub data set: see `source_from_hub`
 ) -> Source:
     "The pieces of a source. Raises `CourseError` when nothing of that name or kind can be had."
     here = (
@@ -674,7 +679,7 @@ def open_source(
         return Source(str(source), [piece], kind=kind, notes=notes)
     hub = re.fullmatch(r"[\w-][\w.-]*/[\w.-]+(:[\w.-]+)?(@[\w.-]+)?", str(source))
     if hub and path.suffix.lower() not in FORMATS and not path.parent.is_dir():
-        return source_from_hub(str(source), revision)
+        return source_from_hub(str(source), revision, streaming)
     raise CourseError(
         f"there is no file, folder or built-in data set {str(source)!r}. {suggest_name(path)}"
         f"Built in are {', '.join(builtin_names())}, and the tasks "
