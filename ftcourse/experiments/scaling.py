@@ -6,10 +6,11 @@
 __all__ = [
     "TABLES_LR", "STARTS", "decoder_rows", "counted_parameters", "nats_per_token", "table_groups", "scaling_run",
     "rate_by_width", "Law", "checked_runs", "misfit", "lowest", "as_law", "fit_law", "bootstrap_laws", "middle",
-    "Draw", "ToldRandom", "ToldWriter", "choices_made"
+    "shipped_scaling", "Draw", "ToldRandom", "ToldWriter", "choices_made"
 ]
 
 # %% ../../nbs/toolkit/scaling_law.ipynb #5ca10002
+import json
 import math
 import random
 import time
@@ -20,6 +21,7 @@ from itertools import product
 import numpy as np
 
 from ..core.errors import CourseError
+from ..core.settings import assets
 from ..data.world.generator import Writer, document, documents
 
 # %% ../../nbs/toolkit/scaling_law.ipynb #5ca10004
@@ -281,6 +283,13 @@ def middle(
     return float(low), float(high)
 
 # %% ../../nbs/toolkit/scaling_law.ipynb #5ca10019
+def shipped_scaling() -> dict:
+    """What `measure/scale_law.py` found: `runs`, `laws` with their intervals, the run that was
+    `held back`, its `check`, and the `entropy bound` of the text in nats a token.
+    """
+    return json.loads((assets() / "scaling.json").read_text(encoding="utf-8"))
+
+# %% ../../nbs/toolkit/scaling_law.ipynb #5ca1001c
 class Draw(float):
     "A number from [0, 1) that remembers what is known of it: the interval it was told to lie in."
 
@@ -323,7 +332,7 @@ class ToldRandom(random.Random):
         left = list(items)
         return [left.pop(int(super(ToldRandom, self).random() * len(left))) for _ in range(k)]
 
-# %% ../../nbs/toolkit/scaling_law.ipynb #5ca1001a
+# %% ../../nbs/toolkit/scaling_law.ipynb #5ca1001d
 class ToldWriter(Writer):
     "A writer that counts a choice among equal items as what it says: which value, not which place."
 

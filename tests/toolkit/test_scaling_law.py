@@ -5,6 +5,7 @@ from ftcourse.experiments.scaling import fit_law
 from ftcourse.experiments.scaling import middle
 from ftcourse.experiments.scaling import rate_by_width
 from ftcourse.experiments.scaling import scaling_run
+from ftcourse.experiments.scaling import shipped_scaling
 
 # %% nbs/toolkit/scaling_law.ipynb #5ca10009
 def test_a_run_counts_its_parameters_tokens_and_compute_and_learns():
@@ -116,3 +117,16 @@ def test_the_spread_of_the_fits_holds_what_the_fit_says():
     assert 0 < high - low < 0.3
     again = bootstrap_laws(runs, n=60)
     assert again == laws
+
+# %% nbs/toolkit/scaling_law.ipynb #5ca1001a
+def test_what_ships_is_what_the_law_says_of_its_runs():
+    found = shipped_scaling()
+    assert len(found["runs"]) >= 12
+    compute = [r["compute"] for r in found["runs"]]
+    assert max(compute) / min(compute) > 100
+    assert found["held back"]["compute"] > 3 * max(compute)
+    law = fit_law(found["runs"])
+    told = found["check"]["parameters"]["foretold"]
+    last = found["held back"]
+    assert abs(float(law.loss(last["parameters"], last["tokens"])) - told[0]) < 0.01
+    assert told[1] <= told[0] <= told[2]
