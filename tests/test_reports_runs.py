@@ -158,7 +158,7 @@ def test_a_run_of_before_the_format_goes_on_and_an_interrupted_beginning_too(tmp
     half(tmp_path / "old")
     config = json.loads((tmp_path / "old/config.json").read_text())
     config.pop("format")
-    for name in ("loss", "validation", "groups", "processes"):
+    for name in ("loss", "validation", "groups"):
         config["call"].pop(name)
     (tmp_path / "old/config.json").write_text(json.dumps(config))
     for file in (tmp_path / "old/checkpoints").glob("*/state.json"):
@@ -636,11 +636,20 @@ def test_processes_that_do_not_find_each_other_are_refused():
     assert "2 processes were started" in as_one_of_two()
 
 
-def test_another_number_of_processes_is_named(tmp_path):
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_run_whose_updates_took_batches_of_several_processes_does_not_go_on_with_others(tmp_path, processes):
+    """Before format 3 of config.json an update took a batch of each process. Now it takes the same rows, whatever
+    their number, and which number it was is noted only."""
     half(tmp_path / "r")
     file = tmp_path / "r/config.json"
-    file.write_text(file.read_text().replace('"processes": 1', '"processes": 2'))
-    with pytest.raises(CourseError, match="processes 2 → 1"):
+    config = json.loads(file.read_text())
+    assert config["notes"]["processes"] == 1
+    config["format"], config["call"]["processes"], config["call"]["words"] = 2, processes, "all"
+    file.write_text(json.dumps(config))
+    if processes == 1:
+        assert go(tmp_path / "r")[0] == undisturbed()
+        return
+    with pytest.raises(CourseError, match="batches of an update 2 → 1"):
         go(tmp_path / "r")
 
 

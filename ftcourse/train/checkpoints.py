@@ -237,10 +237,11 @@ def begin(
     call = json.loads(json.dumps({**self.info, **call}))
     if config:
         old, new = _flat(config["call"]), _flat(call)
-        # as runs were begun before format 3: an update took as many batches as processes
-        if old.get("processes") == 1:
-            del old["processes"]
         old.pop("words", None)
+        if (n := old.pop("processes", 1)) != 1:  # before format 3 an update took batches of each
+            for call_of, times in ((old, n), (new, 1)):
+                each = call_of.get("hyperparameters.accumulate", 1)
+                call_of["batches of an update"] = times * each
         known = lambda k: "format" in config or k.partition(".")[0] not in _SINCE_2
         differ = [
             f"{k} {old.get(k, 'absent')} → {new.get(k, 'absent')}"

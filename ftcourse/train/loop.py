@@ -38,7 +38,7 @@ from .optimizer import (
     optimizer_tensors,
     trainable_param_groups,
 )
-from .processes import LostProcess, explaining_loss, on_main
+from .processes import explaining_loss, on_main, undisturbed
 from .schedule import check_warmup, learning_rate, planned_steps, warn_unlearned
 from .sharding import (
     Sharding,
@@ -416,7 +416,8 @@ def driven(loop: Loop, batches: Iterable) -> Iterator[Step]:
     finally:  # a break, an error, Jupyter's stop button: what is whole is saved
         try:
             if loop.run and loop.whole and loop.n > loop.saved:
-                loop.save(alone=alone)
+                with undisturbed(alone):
+                    loop.save(alone=alone)
         finally:
             if loop.run:
                 loop.run.close()

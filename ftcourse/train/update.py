@@ -23,7 +23,7 @@ from ..core.errors import CourseError, warn
 from ..core.hparams import HyperParams
 from ..core.processes import process_count
 from .hardware import cost_text, graphics_card, precision_for, product_cost
-from .processes import patience, refuse_launch, say_idle, shares_cards, share_of
+from .processes import patience, refuse_launch, say_idle, share_of, shares_cards
 from .sharding import local_part, sharded
 
 # %% ../../nbs/lessons/07_training_loop.ipynb #1995c367

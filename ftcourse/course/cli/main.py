@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "PRETRAINING", "WRITING", "SPOKEN", "add_hyperparameters", "number_or_none", "hyperparameters",
+    "PRETRAINING", "WRITING", "SPOKEN", "TOGETHER", "add_hyperparameters", "number_or_none", "hyperparameters",
     "profile_default", "count", "add_data_flags", "sign", "labels_flag", "column_flags", "read_task",
     "progress_bar", "model_folder", "refuse_unwritable", "refuse_unscorable", "encoder_for", "fine_tune_command",
     "refuse_calibrating", "calibrate_or_say", "calibration_hint", "simple_beside", "evaluate_command",
@@ -12,8 +12,8 @@ __all__ = [
     "write_predictions", "texts_of", "rows_of_file", "text_columns", "usable_rows", "lines_of_input",
     "generate_command", "pretrain_command", "push_command", "export_command", "merge_command", "doctor_command",
     "lessons_folder", "lab_command", "lesson_file", "lessons_command", "progress_command", "argument", "Parser",
-    "build_parser", "replace_unencodable", "LastingStream", "in_flags", "told", "parse", "main", "as_json",
-    "run_command"
+    "build_parser", "replace_unencodable", "LastingStream", "in_flags", "told", "parse", "main", "leave_processes",
+    "error_stream", "as_json", "run_command"
 ]
 
 # %% ../../../nbs/toolkit/cli.ipynb #55912ca9
@@ -34,6 +34,7 @@ from ...core import __version__
 from ...core.errors import UNSEEN, CourseError, printable, printable_lines
 from ...core.files import replace_file
 from ...core.hparams import HyperParams, field_type
+from ...core.processes import is_main, process_index
 from ...core.settings import find_settings, settings
 from .doctor import examine, examined_text, installed
 from .plan import plan_arguments, plan_command
@@ -177,8 +178,11 @@ def read_task(options, source, model=None):
 @contextlib.contextmanager
 def progress_bar():  # gives what `fit` takes as progress
     """A bar on a terminal, with the time left, the loss and the newest scores; elsewhere, as in a
-    log, a line every ten updates.
+    log, a line every ten updates. Of several processes the main one shows it.
     """
+    if not is_main():
+        yield False
+        return
     if not sys.stderr.isatty():
         yield True
         return
@@ -316,6 +320,8 @@ def fine_tune_command(options) -> dict:
             progress=show,
             **given,
         )
+    if not is_main():  # what follows is done once
+        return {}
     calibrated = calibrate_or_say(model, task, options) if options.calibrate else None
     folder = model.save(out)
     print(printable(f"saved in {folder}; now it is scored"), file=sys.stderr)
@@ -873,7 +879,11 @@ def build_parser() -> argparse.ArgumentParser:
     )
     rows = argument("--rows", type=count, metavar="N", help="use so many rows (default: all)")
     run_folder = argument(
-        "--run", metavar="FOLDER", help="run folder: the same command goes on where it stopped"
+        "--run",
+        "--run-folder",  # torchrun takes --run for an option of its own, cut short
+        metavar="FOLDER",
+        help="run folder: the same command goes on where it stopped (under torchrun write "
+        "--run-folder)",
     )
     out = argument(
         "--out",
@@ -1137,22 +1147,53 @@ def main(
     import warnings
 
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # of its collectives
     replace_unencodable()
     out, err = (stream and LastingStream(stream) for stream in (sys.stdout, sys.stderr))
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    nowhere = None if is_main() else open(os.devnull, "w")
+    with contextlib.redirect_stdout(nowhere or out), contextlib.redirect_stderr(nowhere or err):
         try:
             options = parse(arguments)
             warnings.formatwarning = lambda message, category, *place, **line: (
                 f"{category.__name__}: {told(message, options.parser)}\n"
             )
-            code = run_command(options)
+            if is_main() or options.do in TOGETHER:
+                code = run_command(options)
+            else:  # one process is enough
+                code = 0
         finally:
+            leave_processes()
             for stream in filter(None, (out, err)):
                 stream.flush()
     if out and out.failed and not isinstance(out.failed, BrokenPipeError):
         print(f"ftcourse: the output could not be written ({out.failed.strerror})", file=sys.stderr)
         return code or 1
     return code
+
+
+TOGETHER = (fine_tune_command, pretrain_command)  # what several processes do together
+
+
+def leave_processes() -> None:
+    "Close the connections to the other processes, where there are any."
+    torch = sys.modules.get("torch")
+    if torch and torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
+def error_stream(error: CourseError):
+    """Where a process says what went wrong: nowhere, if the main one says the same. It may not,
+    where this process is on another machine, or where they had begun to train.
+    """
+    if is_main():
+        return sys.stderr
+    torch = sys.modules.get("torch")
+    trained = torch and torch.distributed.is_available() and torch.distributed.is_initialized()
+    if trained:
+        from ftcourse.train.processes import SharedError
+
+        return sys.stderr if isinstance(error, SharedError) else sys.__stderr__
+    return sys.__stderr__ if os.environ.get("LOCAL_RANK") == "0" else sys.stderr
 
 
 def as_json(
@@ -1172,7 +1213,8 @@ def run_command(options) -> int:  # exit code
         with contextlib.redirect_stdout(sys.stderr) if options.json else contextlib.nullcontext():
             result = options.do(options)
     except CourseError as e:
-        print(f"ftcourse: {told(e, options.parser)}", file=sys.stderr)
+        which = "" if is_main() else f"process {process_index()}: "
+        print(f"ftcourse: {which}{told(e, options.parser)}", file=error_stream(e))
         return 1
     except OSError as e:  # a disk, a name or a permission that no check foresaw
         place = f"{e.filename}: " if e.filename else ""
