@@ -41,7 +41,8 @@ def batches_of(
     )
 
 # %% ../nbs/lessons/01_fine_tuning.ipynb #90d7c2be
-ENOUGH_TO_CHOOSE = 10_000  # rows that tell one checkpoint from another; a streamed task may have more
+# validation rows that tell one checkpoint from another; a streamed task may have many more
+ENOUGH_TO_CHOOSE = 10_000
 
 
 def validation_of(

@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "texts": ["encode", "encode_texts", "encode_task"],
         "examples": ["Example", "Examples"],
+        "stored": ["StoredExamples", "store_examples", "store_task"],
         "show": ["Tokens", "show_tokens", "UnkReport", "unk_report"],
         "chat": ["encode_chat", "plain_chat", "templated_chat"],
         "spans": ["Span", "Answer", "decode", "best_null_threshold"],

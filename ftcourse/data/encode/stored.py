@@ -75,15 +75,20 @@ class Numbers(Sequence):
 
 @dataclass(eq=False, repr=False)
 class StoredExamples(Examples):
-    """Examples whose arrays lie in a folder and are mapped into memory: reading one reads its bytes.
+    """Examples whose arrays lie in a folder and are mapped into memory.
 
-    They can be used as `Examples` are; `select` copies what it takes into memory.
+    Reading an example reads its bytes. They can be used as `Examples` are; `select` copies what it
+    takes into memory.
     """
 
     folder: Path | None = None
     sizes: np.ndarray | None = None  # (examples,) int32 tokens
     n_rows: int = 0  # rows of the split that gave at least one example
-    window: int = WINDOW  # examples that `Batches` puts in order together
+    window: int | None = None  # examples that `Batches` puts in order together; None: `WINDOW`
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.window = self.window or WINDOW
 
     @property
     def lengths(self):
@@ -321,7 +326,8 @@ def refuse_broken(process, log: Path) -> None:
     if code < 0:
         why = f" by signal {-code}, as where memory runs out"
     raise CourseError(
-        f"a process that tokenises ended{why}. Call it again, with processes=1 where memory is short"
+        f"a process that tokenises ended{why}. Call it again; where memory is short, call "
+        "store_task(…, processes=1) before"
     )
 
 # %% ../../../nbs/toolkit/streaming.ipynb #57ea1307
@@ -348,7 +354,9 @@ def content_of(
 
 
 def own_file(dataset, indexed: bool = False) -> Path | None:
-    "The Arrow file of a Dataset that `load_task` wrote; None for another, or where rows are picked."
+    """The Arrow file of a Dataset that `load_task` wrote; None for another, and for one whose rows
+    are picked, unless `indexed`.
+    """
     files = [Path(f["filename"]) for f in getattr(dataset, "cache_files", ())]
     if len(files) != 1 or not re.fullmatch(r"[0-9a-f]{32}\.arrow", files[0].name):
         return None

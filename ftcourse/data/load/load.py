@@ -162,7 +162,8 @@ def load_task(
     quoted=None,  # whether quotes enclose fields
     pattern=None,  # regular expression for each line
     encoding=None,  # of text files, such as "cp1252" or "latin-1"; UTF-8 where none says otherwise
-    # for data larger than memory: rows and tokens stay on disk; a number: so many rows of each split
+    # for data larger than memory: rows and tokens stay on disk; a number: the first rows of each
+    # split
     stream=False,
 ) -> Task:
     """Load a task.

@@ -534,7 +534,8 @@ def source_from_hub(
     repo, config, revision = found["repo"], found["config"], revision or found["revision"]
     try:
         with offline_if_unreachable():
-            data = datasets.load_dataset(repo, config, revision=revision, streaming=streaming)
+            more = {"streaming": True} if streaming else {}
+            data = datasets.load_dataset(repo, config, revision=revision, **more)
     except Exception as e:
         why = " ".join(str(e).split())[:300]
         raise CourseError(

@@ -100,15 +100,27 @@ def bad_inputs(folder):
         ("json.jsonl", "".join(json.dumps(r) + "\n" for r in rows) + "{broken\n[1]\n" + half + "\n", {}),
         ("score.csv", f"text,score\n{csv.replace('pos', '1.5').replace('neg', '2')}x,many\n", {"kind": "regress"}),
         ("given.csv", f"text,label\n{csv}strange,maybe\nalso,maybe\n", {"labels": ["neg", "pos"]}),
-        ("lists.jsonl", "".join(json.dumps(r | {"label": [r["label"]]}) + "\n" for r in rows)
-         + '{"text": "x", "label": ["pos", null]}\n', {"kind": "multilabel"}),
-        ("spans.jsonl", json.dumps({"question": "who?", "context": "Ada was.",
-                                    "answers": {"text": ["Ada"], "answer_start": [0]}}) + "\n"
-         + json.dumps({"question": "who?", "context": "Bob was.",
-                       "answers": {"text": ["Eve"], "answer_start": [0]}}) + "\n", {"kind": "span"}),
-        ("flags.jsonl", "".join(json.dumps({"text": r["text"], "label": [0, 1, i % 2]}) + "\n"
-                                for i, r in enumerate(rows)) + '{"text": "z", "label": [0, 7]}\n'
-         + '{"text": "y", "label": [0, 7]}\n', {"kind": "multilabel"}),
+        (
+            "lists.jsonl",
+            "".join(json.dumps(r | {"label": [r["label"]]}) + "\n" for r in rows)
+            + '{"text": "x", "label": ["pos", null]}\n',
+            {"kind": "multilabel"},
+        ),
+        (
+            "spans.jsonl",
+            json.dumps({"question": "who?", "context": "Ada was.", "answers": {"text": ["Ada"], "answer_start": [0]}})
+            + "\n"
+            + json.dumps({"question": "who?", "context": "Bob was.", "answers": {"text": ["Eve"], "answer_start": [0]}})
+            + "\n",
+            {"kind": "span"},
+        ),
+        (
+            "flags.jsonl",
+            "".join(json.dumps({"text": r["text"], "label": [0, 1, i % 2]}) + "\n" for i, r in enumerate(rows))
+            + '{"text": "z", "label": [0, 7]}\n'
+            + '{"text": "y", "label": [0, 7]}\n',
+            {"kind": "multilabel"},
+        ),
     ):
         (folder / name).write_bytes(text.encode("utf-8", "surrogatepass"))
         yield folder / name, how
@@ -516,9 +528,7 @@ def test_training_on_stored_examples_is_training_in_memory_bit_by_bit(tmp_path):
 def test_pretraining_on_stored_examples_is_pretraining_in_memory_bit_by_bit(tmp_path, objective):
     task = load_task(write(tmp_path / "a.txt", table(120)), stream=True)
     how = dict(objective=objective, layers=1, hidden=32, batch_size=8, max_length=24, max_steps=6)
-    steps = [
-        [s.loss for s in train_model(t, **how).history.steps] for t in (task, replace(task, streamed=False))
-    ]
+    steps = [[s.loss for s in train_model(t, **how).history.steps] for t in (task, replace(task, streamed=False))]
     assert steps[0] == steps[1]
 
 
@@ -528,7 +538,6 @@ def test_a_run_over_windows_goes_on_where_it_was_bit_by_bit(tmp_path, monkeypatc
     from ftcourse.recipes import set_up
     from ftcourse.train.loop import fit, train_steps
 
-    monkeypatch.setattr(StoredExamples, "window", 40)
     monkeypatch.setattr(stored, "WINDOW", 40)
     task = load_task(write(tmp_path / "a.csv", table(160)), stream=True)
 
