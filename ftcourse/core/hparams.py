@@ -111,6 +111,11 @@ class HyperParams:
     accumulate: int = option(
         1, "batches whose gradients are added up before one update", 1, 65_536, "log"
     )
+    checkpointing: bool = option(
+        False,
+        "keep only what enters each layer, and compute the rest again for the gradients: less "
+        "memory, about a third more time, the same numbers",
+    )
     label_smoothing: float = option(
         0.0, "share of the probability that is spread over all labels", 0.0, 0.99
     )

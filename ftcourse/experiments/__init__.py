@@ -15,6 +15,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "overfitting": ["Gap", "gap", "memorised", "long_run"],
         "cures": ["CURES", "Cures", "try_cures", "shipped_cures"],
         "attribution": ["Attribution", "attribute", "removal_curves"],
+        "plan": ["Plan", "CARDS"],
         "probing": ["fit_probe", "cka"],
         "tiny_models": ["pretrain", "heldout_loss", "mood_probe"],
     },

@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = [
     "NAMED", "TERA", "GIGA", "NVIDIA", "A100", "T4", "CARDS", "MACHINE", "NETWORK", "UTILISATION", "HOST",
-    "architecture_of", "read_model", "Lengths", "lengths_of", "batch_shapes", "read_data", "check_numbers",
-    "speed_said", "update_flops", "bytes_sent", "Card", "this_machine", "machine_memory", "speeds", "strategies",
-    "PlanRow", "Plan", "size_text", "time_text", "plan"
+    "architecture_of", "named_architecture", "read_model", "Lengths", "lengths_of", "batch_shapes", "read_data",
+    "check_numbers", "speed_said", "update_flops", "bytes_sent", "Card", "this_machine", "machine_memory", "speeds",
+    "strategies", "PlanRow", "Plan", "size_text", "time_text", "plan"
 ]
 
 # %% ../../nbs/toolkit/planner.ipynb #98100021
@@ -83,6 +83,17 @@ NAMED = {  # as their config.json says; the first three are those of lesson 20
 }
 
 
+def named_architecture(
+    name: str,  # a key of NAMED
+    kind: str = "lm",
+    outputs: int = 2,
+) -> Architecture:
+    "A Llama of a published size."
+    s = NAMED[name]
+    sizes = (s.vocab, s.width, s.layers, s.inner, s.heads, s.kv_heads)
+    return Architecture("llama", *sizes, tied=s.tied, kind=kind, outputs=outputs)
+
+
 def read_model(
     name,  # a built-in name, a folder, a hub id, a key of NAMED, or an Architecture
 ) -> tuple:  # (kind, outputs) -> Architecture; tokenizer, None for a size alone; positions or None
@@ -92,10 +103,7 @@ def read_model(
     if isinstance(name, Architecture):
         return (lambda kind, outputs: replace(name, kind=kind, outputs=outputs)), None, None
     if isinstance(name, str) and name in NAMED:
-        s = NAMED[name]
-        sizes = (s.vocab, s.width, s.layers, s.inner, s.heads, s.kv_heads)
-        a = Architecture("llama", *sizes, tied=s.tied)
-        return (lambda kind, outputs: replace(a, kind=kind, outputs=outputs)), None, None
+        return partial(named_architecture, name), None, None
     from ftcourse.core.machine import reachable
     from ftcourse.models.hub import explain_errors, find_model
     from ftcourse.models.load import read_checkpoint
@@ -312,6 +320,9 @@ def update_flops(
         head = 2.0 * b.rows * (pooler + a.outputs * a.width)
     forward = stack + attention
     backward = (2 if how.train == "full" else 1) * stack + 2 * attention + 2 * extra
+    if how.train != "full":  # nothing below the first layer learns, so its input has no gradient
+        first = linears(a, "attention")[:-1]
+        backward -= tokens * sum(2 * i * o + 2 * low * i for i, o in first)
     top = (3 if how.train == "full" else 2) * head
     return forward + extra + backward + top + (forward + extra if how.checkpointing else 0)
 
@@ -414,8 +425,8 @@ def machine_memory() -> float:
 
 @cache
 def speeds(
-    size: int = 768,  # rows and columns of the matrices
-    rounds: int = 5,
+    size: int = 384,  # rows and columns of the matrices: a product takes some milliseconds
+    rounds: int = 20,
 ) -> tuple[float, float, float]:  # operations a second in 16 and 32 bits; bytes a second
     "The best of some rounds, since another program can only slow one down."
     import time

@@ -130,8 +130,10 @@ def learning(
         return own - spared * (a.table_width or a.width)
     if part in LAYERS:
         return how.rank * sum(i + o for i, o in linears(a, part))
-    if part == "embeddings" or a.kind == "lm":
+    if part == "embeddings":
         return 0
+    if a.kind == "lm":  # a head of its own learns whole
+        return 0 if a.tied else a.vocab * a.width
     if a.family == "encoder":  # a pooler and the final norm stay as they are
         pooler = a.width * (a.width + 1) if a.model_type in POOLED and a.kind != "span" else 0
         return own - pooler
@@ -264,7 +266,8 @@ def fast_embeddings(a: Architecture, b: BatchShape, how: Strategy, used: int | N
     "Sum of the tables, norm, dropout."
     row = b.real * (a.table_width or a.width) * 4
     full = how.train == "full"
-    saved = row * full * ((a.family == "encoder") + bool(a.embedding_dropout))
+    # what enters a norm: of an encoder their own, of GPT-2 that of the first layer
+    saved = row * full * ((a.family == "encoder" or how.fast) + bool(a.embedding_dropout))
     grads = 4 * learning(a, how, "embeddings", used)
     # a table that is the head too has its gradient from there, and this one is added to it
     twice = 4 * a.vocab * a.width if full and a.kind == "lm" and a.tied else 0
@@ -284,7 +287,7 @@ def head_of(a: Architecture, b: BatchShape, how: Strategy) -> list[Block]:
     every = 0 if how.fast else b.cells * a.vocab * m
     logits, cast = asked * a.vocab, 2 * a.vocab * w if m == 2 and how.shards == 1 else 0
     grads += 4 * a.vocab * w if a.tied and how.train == "full" else 0
-    norm = 2 * (asked if how.fast else b.cells) * w * 4
+    norm = (asked if how.fast else 2 * b.cells) * w * 4
     return [
         Block("head", norm + cast, every, logits * m + every + asked * w * 4, grads),
         Block("loss", logits * 4, max(logits * m, every), logits * (4 + m), 0),
@@ -367,9 +370,8 @@ def blocks_of(a: Architecture, b: BatchShape, how: Strategy, used: int | None) -
         (fast_attention, fast_feed_forward) if how.fast else (slow_attention, slow_feed_forward)
     )
     found = [(fast_embeddings if how.fast else slow_embeddings)(a, b, how, used)]
-    for i in range(a.layers):
-        last = i == a.layers - 1
-        found += [attention(a, b, how, last), feed_forward(a, b, how, last)]
+    for last, times in ((False, a.layers - 1), (True, 1)):
+        found += [attention(a, b, how, last), feed_forward(a, b, how, last)] * times
     return found + head_of(a, b, how)
 
 
@@ -428,8 +430,10 @@ def footprint(
     buffers = score_bias(a, b, how)
     buffers += 0 if used is None else 4 * used * (a.table_width or a.width) + 8 * a.vocab
     buffers += learn if how.replicas > 1 else 0  # gradients once more, in the buckets of DDP
+    best = 0  # weights of the best validation so far
     if how.validated:
-        buffers += loaded if how.train == "full" else learn // n
+        best = loaded if how.train == "full" else learn // n
+        buffers += best
     layer = [sum(x.gradients for x in blocks if x.name == part) // a.layers for part in LAYERS]
     if n > 1 or how.offload:  # of layers two are whole, since the next one is fetched early
         tables, stack = gathered(a, how)
@@ -438,29 +442,31 @@ def footprint(
     if how.offload:
         held, host = 0, held + learn // n
     fixed, each = held + buffers, 0 if how.offload else 1 / n
-    kept, moments = sum(x.copies for x in blocks), []
+    lean = how.checkpointing and how.fast  # copies of weights are made again as well
+    kept, moments = 0 if lean else sum(x.copies for x in blocks), []
     grads = learn * each if how.accumulate > 1 else 0
     # layers that are computed again keep what enters them
     entry = (b.real if how.fast else b.cells) * a.width * 4
     again = [how.checkpointing and x.name in LAYERS for x in blocks]
     # copies that autocast makes are gone when forward ends, unless something keeps them
-    recast = how.checkpointing and how.precision == "bf16" and not how.fast
+    recast = lean or how.checkpointing and how.precision == "bf16"
 
     def note(name, more):
         moments.append((name, round(fixed + kept + grads + more)))
 
     for x, twice in zip(blocks, again):
-        note(f"forward, {x.name}", x.saved + x.forward)
+        note(f"forward, {x.name}", x.saved + x.forward + x.copies * lean)
         kept += (entry if x.name == "attention" else 0) if twice else x.saved
     most = kept
-    kept -= sum(x.copies for x in blocks) * recast
+    kept -= sum(x.copies for x in blocks) * (recast and not lean)
     for i in range(len(blocks) - 1, -1, -1):
         x, twice = blocks[i], again[i]
         if twice and x.name == "feed-forward":  # the layer is computed again
             below = blocks[i - 1]
-            note("forward again, attention", below.saved + below.forward)
-            note("forward again, feed-forward", below.saved + x.saved + x.forward)
-            kept += below.saved + x.saved + (below.copies + x.copies) * recast
+            copies = (below.copies + x.copies) * recast
+            note("forward again, attention", below.saved + below.forward + copies)
+            note("forward again, feed-forward", below.saved + x.saved + x.forward + copies)
+            kept += below.saved + x.saved + copies
         # of what is sharded, the gradient of a whole layer is there until it is handed out
         own = sum(layer) if (n > 1 or how.offload) and x.name in LAYERS else x.gradients
         note(f"backward, {x.name}", x.backward + own)
@@ -468,6 +474,8 @@ def footprint(
         kept -= entry if twice and x.name == "attention" else 0
         grads += 0 if how.accumulate > 1 else x.gradients * each
     note("step", 0)
+    if best:  # new ones are copied before the old ones go
+        note("best weights", best)
     return Footprint(
         0 if how.offload else loaded,
         round(learn * each),

@@ -27,6 +27,7 @@ from ..core.errors import CourseError, print_once
 from ..core.hparams import HyperParams
 from ..core.processes import is_main
 from .cached_features import refuse_uncacheable, with_cached_features
+from .checkpointing import checkpointed
 from .checkpoints import Run, as_run, changing_weights, copy_weights
 from .defaults import choose, rate_for
 from .fingerprint import function_fingerprint, groups_fingerprint, run_fingerprint
@@ -154,7 +155,8 @@ def advance(self: Loop, stream: Iterator) -> Step:
         f"step {n}, epoch {epoch + 1}"
         + f", rows {', '.join(rows[:64])}{', …' * (len(rows) > 64)}" * bool(rows)
     )
-    with self.words.standing_in(self.model.core) if self.words else contextlib.nullcontext():
+    rows_alone = self.words.standing_in(self.model.core) if self.words else contextlib.nullcontext()
+    with rows_alone, checkpointed(self.model, hp.checkpointing):
         value, count, norm = update(
             self.objective, local_batches(micro, self.acc), self.optimizer, hp, self.acc, where, n
         )

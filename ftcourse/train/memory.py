@@ -28,6 +28,7 @@ def attempt_of(
     """
     import torch
 
+    from ftcourse.train.checkpointing import checkpointed
     from ftcourse.train.update import Objective, accelerator_for, default_loss
 
     def attempt(n):
@@ -48,7 +49,8 @@ def attempt_of(
             if p.requires_grad
         ]
         try:
-            acc.backward(objective(batch)[0])
+            with checkpointed(model, hp.checkpointing):
+                acc.backward(objective(batch)[0])
         finally:
             model.quick_network.zero_grad(set_to_none=True)
 

@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "loss": ["plot_softmax", "explore_softmax"],
         "preferences": ["plot_preference", "explore_preference"],
         "memory_budget": ["plot_memory", "explore_memory"],
+        "plan": ["plot_plan", "explore_plan"],
         "sampling": ["plot_sampling", "explore_sampling"],
         "schedule": ["plot_schedule", "explore_schedule"],
         "scores": ["plot_calibration", "explore_calibration", "plot_threshold", "explore_threshold"],

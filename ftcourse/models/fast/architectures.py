@@ -155,14 +155,20 @@ class Bert:
             getattr(self.base, "embeddings_project", None),
         )
 
+    def stack(self) -> nn.ModuleList:
+        "The modules of the layers."
+        return self.base.encoder.layer
+
+    def layer(self, m: nn.Module) -> Layer:
+        a, o = m.attention.self, m.attention.output
+        up, down = m.intermediate.dense, m.output.dense
+        inner = (a.query, a.key, a.value)
+        own = {"in": inner, "out": (o.dense,), "up": (up,), "down": (down,)}
+        dropouts = (a.dropout.p, o.dropout.p, m.output.dropout.p)
+        return layer_of(own, o.LayerNorm, m.output.LayerNorm, *dropouts)
+
     def layers(self) -> Iterator[Layer]:
-        for m in self.base.encoder.layer:
-            a, o = m.attention.self, m.attention.output
-            up, down = m.intermediate.dense, m.output.dense
-            inner = (a.query, a.key, a.value)
-            own = {"in": inner, "out": (o.dense,), "up": (up,), "down": (down,)}
-            dropouts = (a.dropout.p, o.dropout.p, m.output.dropout.p)
-            yield layer_of(own, o.LayerNorm, m.output.LayerNorm, *dropouts)
+        return map(self.layer, self.stack())
 
     def head(
         self,
@@ -203,13 +209,15 @@ class DistilBert(Bert):
         e = self.base.embeddings
         return Embeddings(e.word_embeddings, e.position_embeddings, None, e.LayerNorm, e.dropout.p)
 
-    def layers(self):
-        for m in self.base.transformer.layer:
-            a, up, down = m.attention, m.ffn.lin1, m.ffn.lin2
-            inner = (a.q_lin, a.k_lin, a.v_lin)
-            own = {"in": inner, "out": (a.out_lin,), "up": (up,), "down": (down,)}
-            dropouts = (a.dropout.p, 0.0, m.ffn.dropout.p)
-            yield layer_of(own, m.sa_layer_norm, m.output_layer_norm, *dropouts)
+    def stack(self):
+        return self.base.transformer.layer
+
+    def layer(self, m):
+        a, up, down = m.attention, m.ffn.lin1, m.ffn.lin2
+        inner = (a.q_lin, a.k_lin, a.v_lin)
+        own = {"in": inner, "out": (a.out_lin,), "up": (up,), "down": (down,)}
+        dropouts = (a.dropout.p, 0.0, m.ffn.dropout.p)
+        return layer_of(own, m.sa_layer_norm, m.output_layer_norm, *dropouts)
 
     def head(self, x):
         net = self.network
@@ -241,13 +249,15 @@ class Gpt2(Bert):
     def embeddings(self):
         return Embeddings(self.base.wte, self.base.wpe, None, None, self.base.drop.p)
 
-    def layers(self):
-        for m in self.base.h:
-            a, up, down = m.attn, m.mlp.c_fc, m.mlp.c_proj
-            own = {"in": (a.c_attn,), "out": (a.c_proj,), "up": (up,), "down": (down,)}
-            dropouts = (a.attn_dropout.p, a.resid_dropout.p, m.mlp.dropout.p)
-            how = dict(transposed=True, before=True, gelu="tanh")
-            yield layer_of(own, m.ln_1, m.ln_2, *dropouts, **how)
+    def stack(self):
+        return self.base.h
+
+    def layer(self, m):
+        a, up, down = m.attn, m.mlp.c_fc, m.mlp.c_proj
+        own = {"in": (a.c_attn,), "out": (a.c_proj,), "up": (up,), "down": (down,)}
+        dropouts = (a.attn_dropout.p, a.resid_dropout.p, m.mlp.dropout.p)
+        how = dict(transposed=True, before=True, gelu="tanh")
+        return layer_of(own, m.ln_1, m.ln_2, *dropouts, **how)
 
     def head(self, x):
         net = self.network

@@ -9,6 +9,7 @@ __all__ = [
 
 # %% ../../../nbs/toolkit/fast_forward.ipynb #8e279bd3
 import math
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import torch
@@ -17,6 +18,25 @@ from torch import Tensor
 # %% ../../../nbs/toolkit/fast_forward.ipynb #e506f998
 class Dropper:
     "Dropout masks of one forward pass, seeded by torch's generator."
+
+    def replayed(self) -> tuple:  # contexts of a forward pass, and of the same once more
+        "As torch's `checkpoint` takes them: the second draws the masks of the first."
+        begun = self.generator and self.generator.bit_generator.state
+
+        @contextmanager
+        def again():
+            now = self.generator
+            # one that is not made yet is made by the first mask, from torch's generator, which
+            # torch has put back
+            self.generator = begun and np.random.Generator(np.random.SFC64())
+            if begun:
+                self.generator.bit_generator.state = begun
+            try:
+                yield
+            finally:
+                self.generator = now
+
+        return nullcontext(), again()
 
     def __init__(self):
         self.generator = None  # made when the first mask is drawn

@@ -37,6 +37,7 @@ class FastNetwork:
         # whether it gives the same; None: not looked at yet. A plain network was proven before
         self.proven = getattr(network, "proven", None)
         self.words = None  # a table that stands in for the network's own: (ids) -> (tokens, width)
+        self.checkpointing = False  # keep what enters each layer, and compute the rest again
 
     def serves(
         self,
@@ -129,10 +130,11 @@ def states(
     dtype = product_type()
     with torch.autocast("cpu", enabled=False):
         x = self.embed(real(ids), real(place), types, dropper)
-        heads, layers = self.family.heads, list(self.family.layers())
+        heads, stack = self.family.heads, self.family.stack()
         bias = score_bias(mask, heads, self.family.causal)
-        for i, w in enumerate(layers):
-            last, w = i == len(layers) - 1, w.to(dtype)
+
+        def layer(x, m, last):
+            w = self.family.layer(m).to(dtype)
             layout = Layout(
                 batch,
                 length,
@@ -158,7 +160,17 @@ def states(
             low, ab = w.low_in_output()
             matrices = (w.w_up, w.b_up, w.w_down, w.b_down)
             x = FeedForward.apply(n, x, *matrices, dropper, p, w.gelu, low, *ab)
-            x = x if w.before else w.output_norm(x)
+            return x if w.before else w.output_norm(x)
+
+        for i, m in enumerate(stack):
+            last = i == len(stack) - 1
+            if self.checkpointing and torch.is_grad_enabled():
+                from torch.utils.checkpoint import checkpoint
+
+                how = dict(use_reentrant=False, context_fn=dropper.replayed)
+                x = checkpoint(layer, x, m, last, **how)
+            else:
+                x = layer(x, m, last)
     return x
 
 
