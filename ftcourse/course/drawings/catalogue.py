@@ -38,12 +38,14 @@ PARTS = {
         "Preferences",
         "Rewards",
     ),
+    "Onward": ("Scaling up",),
 }
 ABOUT = {
     "Foundations": ("every part,", "built by hand"),
     "Tasks": ("what it is", "used for"),
     "Limits": ("what it can", "and cannot"),
     "Today": ("large models,", "in miniature"),
+    "Onward": ("beyond", "a lesson"),
 }
 STATIONS = {
     n: (title, part)
@@ -71,28 +73,29 @@ def course_map(
         title = f"You are in lesson {here:02}"
         alt += f" You are in lesson {here:02}, {STATIONS[here][0]}."
     d = Drawing("map" if here is None else f"map.{here:02}", title, alt, width=760)
-    columns, w, h, gap, left, y = 5, 110, 44, 14, 132, 46
+    columns, w, h, gap, left, y = 5, 110, 40, 14, 132, 46
+    step = h + 16  # from one row of a part to the next
     before = None
     for part, titles in PARTS.items():
         rows = -(-len(titles) // columns)
         numbers = [n for n, (_, p) in STATIONS.items() if p == part]
-        d.group(12, y, 736, rows * (h + 22) + 2)
-        d.text(24, y + 18, part, size=13, bold=True)
+        d.group(12, y, 736, rows * step + 2)
+        d.text(24, y + 16, part, size=13, bold=True)
         for i, line in enumerate(ABOUT[part]):
-            d.text(24, y + 37 + 16 * i, line, size=12, quiet=True)
+            d.text(24, y + 34 + 15 * i, line, size=12, quiet=True)
         for i, n in enumerate(numbers):
             x = left + i % columns * (w + gap)
-            top = y + 12 + i // columns * (h + 22)
+            top = y + 12 + i // columns * step
             on = n == here
             kind = "mark" if on else "plain" if here and n < here else "data"
             number = f"{n:02}: here" if on else f"{n:02}"
             station = d.box(x, top, w, h, number, STATIONS[n][0], kind=kind, edge=3 if on else 1)
             if before:
                 # a new row begins below the end of the one before; a new part, between the frames
-                via = None if i % columns else top - (11 if i else 17)
+                via = None if i % columns else top - (8 if i else 18)
                 d.arrow(before, station, sides="rl" if i % columns else "bt", via=via)
             before = station
-        y += rows * (h + 22) + 14
+        y += rows * step + 14
     return d
 
 # %% ../../../nbs/toolkit/drawings_map.ipynb #b969c257
@@ -108,6 +111,7 @@ MODULES = (
     "rewards",
     "quantised",
     "own_data",
+    "scaling",
 )
 
 

@@ -8,7 +8,7 @@ __all__ = [
     "pools", "Writer", "Slots", "full_name", "city_name", "choose_topic", "with_article", "sentence",
     "opinion_word", "adjective", "noun_phrase", "opinion", "consequence", "passage", "answer_for", "question",
     "review_row", "topic_row", "pair_row", "fact_row", "BuiltIn", "in_split", "distinct_rows", "generate",
-    "review_document", "factual_document", "topical_document", "documents"
+    "review_document", "factual_document", "topical_document", "document", "documents"
 ]
 
 # %% ../../../nbs/toolkit/world.ipynb #fb667232
@@ -491,6 +491,18 @@ def topical_document(w: Writer) -> str:
     return " ".join(sentence(w.say("topical")) for _ in range(w.pick((3, 4, 5))))
 
 # %% ../../../nbs/toolkit/world.ipynb #0e6a0328
+def document(
+    w: Writer,
+    mix: tuple = (0.65, 0.20),  # shares of reviews and of facts; the rest is talk on a topic
+) -> str:
+    "One document of the pretraining text."
+    w.forget()
+    share = w.random()
+    if share < mix[0]:
+        return review_document(w)
+    return factual_document(w) if share < sum(mix) else topical_document(w)
+
+
 def documents(
     n: int,  # how many
     seed: int = 0,  # another seed is a fresh draw
@@ -499,11 +511,4 @@ def documents(
     "The pretraining text: no label, no sentence form and no name of any test split."
     w = Writer(random.Random(f"documents/{seed}"), "documents")
     for _ in range(n):
-        w.forget()
-        share = w.random()
-        if share < mix[0]:
-            yield review_document(w)
-        elif share < sum(mix):
-            yield factual_document(w)
-        else:
-            yield topical_document(w)
+        yield document(w, mix)
