@@ -7,7 +7,7 @@ __all__ = [
     "PREVIEW", "SORTED", "previews", "sent_again", "Planted", "write_export", "out_of_fold"
 ]
 
-# %% ../../nbs/lessons/26_your_own_data.ipynb #26a00044
+# %% ../../nbs/lessons/26_your_own_data.ipynb #26a00041
 import csv
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ from ..data.load.load import load_task
 from .audit import fold_numbers
 from .simple import fit_vectors
 
-# %% ../../nbs/lessons/26_your_own_data.ipynb #26a00045
+# %% ../../nbs/lessons/26_your_own_data.ipynb #26a00042
 PREVIEW = 100  # letters of a message that a mail program shows
 SORTED = ("complaint", "praise")
 
@@ -42,7 +42,7 @@ def sent_again(text: str, rng) -> str:
     gone = int(rng.integers(1, len(text) - 1))
     return text[:gone] + text[gone + 1 :]
 
-# %% ../../nbs/lessons/26_your_own_data.ipynb #26a00046
+# %% ../../nbs/lessons/26_your_own_data.ipynb #26a00043
 @dataclass
 class Planted:
     "What is true of a messy export."

@@ -9,10 +9,10 @@ __all__ = [
     "suspicious_with", "usual_of"
 ]
 
-# %% ../../../nbs/lessons/26_your_own_data.ipynb #26a00049
+# %% ../../../nbs/lessons/26_your_own_data.ipynb #26a00046
 from ..practice.exercises import Exercise
 
-# %% ../../../nbs/lessons/26_your_own_data.ipynb #26a0004a
+# %% ../../../nbs/lessons/26_your_own_data.ipynb #26a00047
 def cheapest(p, costs):
     # what an answer costs is averaged over what may be true
     expected = [sum(p[t] * costs[t][g] for t in range(len(p))) for g in range(len(p))]
@@ -39,7 +39,7 @@ def some_costs(random):
 
 EX1_COSTS = [[0, 1, 1], [8, 0, 1], [1, 2, 0]]
 
-# %% ../../../nbs/lessons/26_your_own_data.ipynb #26a0004b
+# %% ../../../nbs/lessons/26_your_own_data.ipynb #26a00048
 ex1 = Exercise(
     "26.1",
     "cheapest",
@@ -81,7 +81,7 @@ ex1 = Exercise(
     ],
 )
 
-# %% ../../../nbs/lessons/26_your_own_data.ipynb #26a0004c
+# %% ../../../nbs/lessons/26_your_own_data.ipynb #26a00049
 ORDER = ("train", "validation", "test")
 
 
@@ -163,7 +163,7 @@ ex2 = Exercise(
     ],
 )
 
-# %% ../../../nbs/lessons/26_your_own_data.ipynb #26a0004d
+# %% ../../../nbs/lessons/26_your_own_data.ipynb #26a0004a
 def suspicious(p, labels):
     # each class has a mean of its own: a class that the model is rarely sure of needs less
     one = [x for x, y in zip(p, labels) if y == 1]
@@ -219,7 +219,7 @@ def usual_of(p, labels):
     zero = [100 - x for x, y in zip(p, labels) if y == 0]
     return [sum(zero) / len(zero), sum(one) / len(one)]
 
-# %% ../../../nbs/lessons/26_your_own_data.ipynb #26a0004e
+# %% ../../../nbs/lessons/26_your_own_data.ipynb #26a0004b
 ex3 = Exercise(
     "26.3",
     "suspicious",
