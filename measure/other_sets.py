@@ -131,10 +131,11 @@ def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options(p)
     p.add_argument("--seeds", type=int, default=5, help="at most so many")
+    p.add_argument("--models", nargs="*", help="run these only; the page keeps what is known of the others")
     args = p.parse_args()
     threads_from(args)
     done = Runs("other_sets", one, key, fresh=args.fresh)
-    jobs = [job for job in jobs_of() if job.seed < args.seeds]
+    jobs = [j for j in jobs_of() if j.seed < args.seeds and (not args.models or j.model in args.models)]
     done.make("other_sets", jobs, lambda job, r: f"{time.strftime('%H:%M')} {job} {r['scores']}", 1, args.known)
     done |= {job: done.kept[key(job)] for job in jobs_of() if key(job) in done.kept}
     record = {"machine": machine(args.threads)}

@@ -74,6 +74,18 @@ def bounded(arms):
     return 1 - mean(arms["defaults"]) <= AIM_MEAN
 
 
+def goes_with_gain(cells, regrets):
+    "Spearman's rho of regret and of what the best arm gains over the frozen vectors; None for fewer than 5 cells."
+    from scipy.stats import spearmanr
+
+    pairs = []
+    for cell, value in regrets.items():
+        if "frozen" in cells[cell]:
+            n = min(len(runs) for arm, runs in cells[cell].items() if arm in ("defaults", "frozen", *GRID))
+            pairs.append((value, value + mean(cells[cell]["defaults"][:n]) - mean(cells[cell]["frozen"][:n])))
+    return float(spearmanr(*zip(*pairs)).statistic) if len(pairs) >= 5 else None
+
+
 def far_behind(versus):
     "Single runs that are more than `AIM_RUN` behind, of how many, by cell."
     found = {f"{model}, {task} {n}": sum(low < -AIM_RUN for low in lows) for _, model, task, n, _, lows in versus}
@@ -114,6 +126,17 @@ def written(record, done):
         said.append(
             f"Mean regret {m:.3f} over {len(regrets)} cells: aim {AIM_MEAN} {met(m <= AIM_MEAN)}. Worst {value:.3f} "
             f"({worst[0]}, {worst[1]} with {worst[2]} labels): aim {AIM_WORST} {met(value <= AIM_WORST)}."
+        )
+    if (found := goes_with_gain(cells, regrets)) is not None:
+        said.append(
+            f"Rank correlation of the regret with what the best arm gains over the frozen vectors: {found:.2f} over "
+            f"{len(regrets)} cells."
+            + (
+                " The regret is largest where the frozen vectors say little of the task. A likely reason: a head that "
+                "begins as a regression gets a low rate, which keeps what the vectors say, and with it the network "
+                "learns too slowly what they do not say."
+            )
+            * (found > 0.5)
         )
     if bounds:
         said.append(

@@ -43,6 +43,15 @@ def test_the_page_says_what_is_behind_and_by_how_much():
     assert "CPU seconds ÷ SetFit's: 0.25 on average over 1 cells (aim .5 met)." in text
 
 
+def test_regret_is_set_beside_what_is_gained_over_the_frozen_vectors():
+    cell = lambda frozen, best: {"frozen": runs(frozen), "defaults": runs(0.6), "twice the rate": runs(best)}
+    cells = {n: cell(0.6 - n / 100, 0.6 + n / 100) for n in range(5)}
+    regrets = {n: regret.regret(arms)[0] for n, arms in cells.items()}
+    assert regret.goes_with_gain(cells, regrets) == pytest.approx(1)
+    fewer = {n: regrets[n] for n in range(4)}
+    assert regret.goes_with_gain(cells, fewer) is None
+
+
 def test_an_arm_changes_one_choice():
     task = few_labels.rows_of("reviews", 16, 0)
     change = {arm: few_labels.changes(arm, "tiny-bert", task, 0) for arm in ("defaults", *regret.GRID)}
