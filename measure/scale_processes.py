@@ -3,7 +3,7 @@
 Every arm makes the same updates of the same 22M BERT in a fresh set of processes with one thread each; the rounds go
 through the arms in turns. Beside the seconds of an update stand what must not change (losses) and what is shared out
 (parameters that a process holds, memory of the process with the most, bytes of a checkpoint's largest file).
-`python measure/scale_processes.py` writes scale_processes.json beside this file.
+`python measure/scale_processes.py [22M [ROUNDS]]` writes scale_processes.json beside this file.
 """
 
 import json
@@ -62,14 +62,14 @@ def work(folder, shard, size):
 
 
 def scale_processes(size="22M", rounds=ROUNDS, arms=ARMS):
-    "All arms in turns -> [{processes, sharded, seconds: [of an update, a round each], …}]."
+    "All arms in turns, `rounds` times -> [{processes, sharded, seconds: [of an update, a round each], …}]."
     from ftcourse.core.processes import launch
 
     found = [dict(processes=n, sharded=shard, seconds=[], peak=[]) for n, shard in arms]
-    for _ in range(rounds):
+    for _ in range(int(rounds)):
         for arm in found:
             with tempfile.TemporaryDirectory() as temp:
-                call = [__file__, temp, int(arm["sharded"]), size]
+                call = [__file__, "work", temp, int(arm["sharded"]), size]
                 launch(call, processes=arm["processes"], PYTHONPATH=os.pathsep.join(filter(None, sys.path)))
                 each = [json.loads(p.read_text()) for p in sorted(Path(temp).glob("found-*.json"))]
                 files = Path(temp).glob("run/checkpoints/*/*.safetensors")
@@ -104,11 +104,16 @@ def scale_processes_rows(found):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 2:
-        work(Path(sys.argv[1]), bool(int(sys.argv[2])), sys.argv[3])
+    if sys.argv[1:2] == ["work"]:
+        work(Path(sys.argv[2]), bool(int(sys.argv[3])), sys.argv[4])
     else:
         from common import described, machine, table
 
-        made = {"machine": machine(1), "arms": scale_processes(*sys.argv[1:])}
+        load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None  # seconds need an idle machine
+        made = {"machine": machine(1), "load": load, "arms": scale_processes(*sys.argv[1:])}
         FILE.write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
-        print(described(made["machine"]), table(scale_processes_rows(made["arms"])), sep="\n\n")
+        print(
+            f"{described(made['machine'])} Load at the start: {load}.",
+            table(scale_processes_rows(made["arms"])),
+            sep="\n\n",
+        )

@@ -39,7 +39,8 @@ def attempt_of(
         else:
             longest = sorted(range(len(examples)), key=lambda i: -len(examples[i].ids))
         objective = acc.prepare_model(
-            Objective(model.quick_network, loss or default_loss(model, batches, hp), model)
+            Objective(model.quick_network, loss or default_loss(model, batches, hp), model),
+            evaluation_mode=True,  # by itself: another process may run out of memory, or not
         )
         batch = next(iter(resized(batches, n, longest[:n]))).to(acc.device)
         remembered = [  # noqa: F841  held until the gradients are there
@@ -86,10 +87,13 @@ def shrink_to_memory(
 
     Says what it changed.
     """
+    from ftcourse.train.processes import least_of_all
+
     here = graphics_card() if here is ... else here
     if here is None:
         return batches, hp
     rows = rows_at_once(attempt or attempt_of(model, batches, hp, loss), hp.batch_size)
+    rows = least_of_all(rows)  # of several processes: they make the same batches
     if rows == hp.batch_size:
         return batches, hp
     pieces = math.ceil(hp.batch_size / rows)

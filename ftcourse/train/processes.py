@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = [
     "PATIENCE", "part_of_batch", "share_of", "refuse_launch", "shares_cards", "say_idle", "patience", "SharedError",
-    "on_main", "agreed", "LostProcess", "is_loss", "lost_text", "explaining_loss", "undisturbed"
+    "on_main", "least_of_all", "agreed", "LostProcess", "is_loss", "lost_text", "explaining_loss", "undisturbed"
 ]
 
 # %% ../../nbs/toolkit/several_processes.ipynb #0204e5c5
@@ -158,6 +158,17 @@ def on_main(
     if found[1] is not None:
         raise SharedError(found[1])
     return found[0]
+
+
+def least_of_all(
+    number: int,  # of this process
+) -> int:
+    "The least of the numbers that the processes give."
+    numbers = [number]
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        numbers = [number] * torch.distributed.get_world_size()
+        torch.distributed.all_gather_object(numbers, number)
+    return min(numbers)
 
 
 def agreed(
