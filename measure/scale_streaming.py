@@ -244,13 +244,14 @@ def main() -> None:
             continue
         folder = Path(tempfile.mkdtemp(prefix="streaming_scale_"))
         try:
-            known.append(measured(size, tokenizer, folder))
+            found = measured(size, tokenizer, folder)
+            known.append(found)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         known.sort(key=lambda r: (r["tokenizer"] != "words", r["bytes"]))
         said = {"machine": machine(1), "aims": AIMS, "slope": slope(known), "sizes": known}
         write_atomic(RESULT, json.dumps(said, indent=1) + "\n")
-        print(json.dumps(known[-1]), flush=True)
+        print(json.dumps(found), flush=True)
     print(f"slope {slope(known):.2%} of the text's growth; busy {min(r['busy'] for r in known):.0%}")
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from hub import Hub, without_proxies
 
-from ftcourse import fine_tune_model, load_model, train_model
+from ftcourse import evaluate_model, fine_tune_model, load_model, train_model
 from ftcourse.core.errors import CourseError
 from ftcourse.core.files import file_digest
 from ftcourse.data import BadRows, Batches, Examples, encode_task, load_task
@@ -274,6 +274,45 @@ def test_a_source_is_known_again_by_what_it_holds(tmp_path, monkeypatch):
     assert len(read) == 3
 
 
+def test_rows_without_a_label_columns_of_splits_and_dev_splits_are_read_as_in_memory(tmp_path):
+    rows = table(300)
+    gaps = [r | {"label": "" if i % 9 == 0 else r["label"]} for i, r in enumerate(rows)]
+    column = [r | {"split": ("train", "dev", "test")[min(i % 6, 2)]} for i, r in enumerate(rows)]
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    write(folder / "train.csv", rows[:200])
+    write(folder / "dev.csv", rows[200:])
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    write(hidden / "train.csv", [r | {"label": i % 2} for i, r in enumerate(rows[:200])])
+    write(hidden / "test.csv", [r | {"label": -1} for r in rows[200:]])
+    for source, how in (
+        (write(tmp_path / "gaps.csv", gaps), {"split": "train"}),
+        (write(tmp_path / "column.csv", column), {}),
+        (folder, {"validation": 0}),
+        (folder, {"test": "validation", "validation": 0}),
+        (hidden, {"validation": 0}),
+    ):
+        loaded, streamed = load_task(source, **how), load_task(source, stream=True, **how)
+        assert list(streamed.splits) == list(loaded.splits), source
+        for s in loaded.splits:
+            assert rows_of(streamed, s) == rows_of(loaded, s), (source, s)
+        assert streamed.hidden == loaded.hidden
+        assert [n for n in streamed.notes if not n.startswith("streamed")] == loaded.notes
+        apart = [[] if t.unlabelled is None else t.unlabelled.to_list() for t in (streamed, loaded)]
+        assert apart[0] == apart[1], source
+
+
+def test_what_is_no_file_is_streamed_too():
+    from datasets import Dataset
+
+    rows = Dataset.from_list(table(200))
+    task = load_task(rows, split="train", stream=True)
+    assert task.train["text"][:] == load_task(rows, split="train").train["text"][:]
+    built_in = load_task("reviews", stream=True)
+    assert rows_of(built_in, "test") == rows_of(load_task("reviews"), "test")
+
+
 # ---- tokens on disk
 
 KINDS = {
@@ -514,13 +553,14 @@ def test_rows_sorted_by_label_are_mixed_although_no_window_holds_them_all():
 
 @pytest.mark.filterwarnings("ignore")
 def test_training_on_stored_examples_is_training_in_memory_bit_by_bit(tmp_path):
-    file = write(tmp_path / "a.csv", table(160))
-    task = load_task(file, stream=True)
+    task = load_task(write(tmp_path / "a.csv", table(160)), stream=True)
     runs = [fine_tune_model("tiny-bert", t, **RUN) for t in (task, replace(task, streamed=False))]
     steps = [[(s.loss, s.grad_norm) for s in M.history.steps] for M in runs]
     assert steps[0] == steps[1]
     a, b = (M.network.state_dict() for M in runs)
     assert all((a[k] == b[k]).all() for k in a)
+    mine, other = (evaluate_model(runs[0], t) for t in (task, replace(task, streamed=False)))
+    assert (mine.scores, mine.rows) == (other.scores, other.rows)
 
 
 @pytest.mark.filterwarnings("ignore")

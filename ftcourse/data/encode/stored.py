@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = [
-    "WINDOW", "SHARD", "WORTH", "FORMAT", "ARRAYS", "NAME", "RowSizes", "Numbers", "StoredExamples", "arrays_of",
-    "encode_shard", "places_of_batches", "read_places", "shards_of", "plan_as_json", "plan_from_json", "work",
-    "usable_cores", "start_worker", "in_processes", "refuse_broken", "content_of", "own_file", "plan_key",
-    "open_stored", "mapped", "join_shards", "write_stored", "store_examples", "read_stored", "store_task"
+    "WINDOW", "SHARD", "LARGE", "WORTH", "FORMAT", "ARRAYS", "NAME", "RowSizes", "Numbers", "StoredExamples",
+    "arrays_of", "encode_shard", "places_of_batches", "read_places", "shards_of", "plan_as_json", "plan_from_json",
+    "work", "usable_cores", "start_worker", "in_processes", "refuse_broken", "content_of", "own_file", "plan_key",
+    "open_stored", "mapped", "join_shards", "write_stored", "store_examples", "say_large", "read_stored",
+    "store_task"
 ]
 
 # %% ../../../nbs/toolkit/streaming.ipynb #57ea1201
@@ -27,7 +28,8 @@ from queue import Queue
 
 import numpy as np
 
-from ...core.errors import CourseError, warn
+from ...core import __version__
+from ...core.errors import CourseError, print_once, warn
 from ...core.files import replace_folder
 from ...core.settings import cache_folder
 from .examples import Examples
@@ -37,6 +39,7 @@ from .tokenize import CHUNK, Plan, encode_chunk, make_plan, read_chunks
 # %% ../../../nbs/toolkit/streaming.ipynb #57ea1300
 WINDOW = 1 << 16  # examples that are put in order together: see `Batches`
 SHARD = 1 << 24  # bytes of a split that a process tokenises in one go
+LARGE = 1 << 27  # bytes of a split from which on it is said that tokenising takes a while
 WORTH = 1 << 23  # bytes of a split from which on more than one process pays
 FORMAT = 1  # of the folders that are written here
 
@@ -372,8 +375,11 @@ def own_file(dataset, indexed: bool = False) -> Path | None:
 
 def plan_key(plan: Plan, content: str, more) -> str:
     "The name of a folder: a hash of what its arrays depend on."
+    import tokenizers
+
+    made_by = [FORMAT, __version__, tokenizers.__version__]
     known = plan_as_json(plan) | {"name": None}
-    said = json.dumps([FORMAT, known, content, more], sort_keys=True)
+    said = json.dumps([made_by, known, content, more], sort_keys=True)
     return blake2b(said.encode(), digest_size=16).hexdigest()
 
 
@@ -525,12 +531,25 @@ def store_examples(
     kept = home / plan_key(plan, content_of(dataset, columns), [text, label])
     with FileLock(f"{kept}.lock"):
         if open_stored(kept) is None:
+            processes = processes or usable_cores()
+            say_large(dataset, name, processes, kept)
             try:
-                write_stored(kept, plan, dataset, text, label, processes or usable_cores())
+                write_stored(kept, plan, dataset, text, label, processes)
             except OSError as e:
                 refuse_full_disk(e, home)
                 raise
     return read_stored(kept, tokenizer, plan, dataset, text, on_bad, name)
+
+
+def say_large(dataset, name: str, processes: int, folder: Path) -> None:
+    "Say that tokenising takes a while, where it does."
+    file = own_file(dataset)
+    size = file.stat().st_size if file else 0
+    if size >= LARGE:
+        print_once(
+            f"{name}: {size / 1e9:.1f} GB are tokenised once, in {processes} "
+            f"process{'es' * (processes > 1)}, into {folder}"
+        )
 
 
 NAME = "\x1ename\x1e"  # stands for the name of the data in messages that are stored

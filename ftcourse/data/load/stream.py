@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = [
-    "KEPT", "BATCH", "JOINED", "ENOUGH", "USUAL", "STREAM_FORMAT", "WHOLE", "STREAMED", "Line", "StreamedPart",
-    "all_lines", "plan_cut", "places_of", "Leaks", "Joined", "write_streamed", "keep_file", "check_streamed",
-    "files_of", "stamps", "commit_of", "source_key", "check_stream", "check_space", "refuse_full_disk",
-    "first_rows", "read_stream", "stream_task", "read_anew", "read_index", "task_of_index"
+    "KEPT", "BATCH", "JOINED", "ENOUGH", "USUAL", "STREAM_FORMAT", "LARGE", "WHOLE", "STREAMED", "Line",
+    "StreamedPart", "all_lines", "plan_cut", "places_of", "Leaks", "Joined", "write_streamed", "keep_file",
+    "check_streamed", "files_of", "stamps", "commit_of", "source_key", "check_stream", "check_space",
+    "refuse_full_disk", "first_rows", "read_stream", "stream_task", "read_anew", "read_index", "task_of_index"
 ]
 
 # %% ../../../nbs/toolkit/streaming.ipynb #57ea1002
@@ -25,7 +25,8 @@ from uuid import uuid4
 
 import numpy as np
 
-from ...core.errors import CourseError
+from ...core import __version__
+from ...core.errors import CourseError, print_once
 from ...core.files import file_digest, write_atomic
 from .arrow import Part, columns_of_split, features_of
 from .assign import ENOUGH_TO_VALIDATE, assign_splits
@@ -233,7 +234,7 @@ class Leaks:
 
 # %% ../../../nbs/toolkit/streaming.ipynb #57ea1106
 class Joined:
-    "A writer of batches that are joined first: each of a file has a cost in memory when it is open."
+    "A writer of batches that joins small ones: each costs memory when the file is open."
 
     def __init__(self, out):  # a writer of pyarrow
         self.out, self.held, self.size = out, [], 0
@@ -324,6 +325,7 @@ def check_streamed(prep: Preparation, counts: dict) -> None:
 
 # %% ../../../nbs/toolkit/streaming.ipynb #57ea1108
 STREAM_FORMAT = 1
+LARGE = 1 << 27  # bytes of a source from which on it is said that reading takes a while
 WHOLE = 1 << 26  # bytes of a file that is read whole, from which on it is refused
 
 
@@ -342,6 +344,7 @@ def files_of(source) -> list[Path] | None:
 
 
 def stamps(files: list[Path]) -> list:
+    "Sizes and times of files, which change when they are written."
     return [(f.stat().st_size, f.stat().st_mtime_ns) for f in files]
 
 
@@ -370,7 +373,8 @@ def source_key(source, files, settings, revision) -> str | None:
     if held is None:
         return None
     named = {k: str(v) for k, v in source.items()} if isinstance(source, dict) else str(source)
-    said = json.dumps([STREAM_FORMAT, held, named, settings], sort_keys=True, default=repr)
+    made_by = [STREAM_FORMAT, __version__]
+    said = json.dumps([made_by, held, named, settings], sort_keys=True, default=repr)
     return blake2b(said.encode(), digest_size=16).hexdigest()
 
 # %% ../../../nbs/toolkit/streaming.ipynb #57ea1109
@@ -471,6 +475,9 @@ def stream_task(
     with FileLock(home / f"{key or uuid4().hex}.lock") as lock:
         known = key and read_index(home / f"{key}.json")
         if not known:
+            size = sum(f.stat().st_size for f in files or ())
+            if size >= LARGE:
+                print_once(f"{source}: {size / 1e9:.1f} GB are read once, into {data_cache()}")
             open_it = lambda: open_source(source, how, revision, cut[0], streaming=True)
             folder = home / f"{key or uuid4().hex}.rows"
             known = read_anew(open_it, files, asked, limit, on_bad, split, cut, folder)
