@@ -11,7 +11,6 @@ __all__ = [
 
 # %% ../../../nbs/toolkit/serving.ipynb #0b000003
 import asyncio
-import json
 import logging
 import re
 import time
