@@ -15,7 +15,7 @@ __all__ = [
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from datasets import DatasetDict
