@@ -312,6 +312,13 @@ def test_a_decoder_writes_and_pairs_and_spans_are_answered():
         assert [status for status, _ in said] == [200] * 24
         p = [both.probabilities([tuple(row) if isinstance(row, list) else row])[0, 0] for row in rows]
         assert np.allclose([a["answers"][0]["probabilities"]["bad"] for _, a in said], p, atol=1e-5)
+    from ftcourse.course.serving import Limits
+
+    with serving(both, Limits(seconds=0.2)) as url:  # a client that does not send what it announced
+        head = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 50\r\n"
+        with socket.create_connection(("127.0.0.1", int(url.rsplit(":", 1)[1])), timeout=30) as line:
+            line.sendall(head + b"\r\n{")
+            assert b"408" in line.recv(65536)[:30]
     measured = trained(head="regress")
     with serving(measured) as url:
         said = post(url, "/predict", {"texts": ["a soup", "b"]})[1]["answers"]

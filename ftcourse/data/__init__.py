@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "task": ["KINDS", "Task"],
+        "replay": ["with_replay"],
         "problems": ["Problem", "BadRows"],
         "load.load": ["load_task", "as_task"],
         "encode.texts": ["encode_task", "encode_texts"],

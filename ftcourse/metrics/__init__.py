@@ -44,5 +44,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "evaluation": ["evaluate", "validator"],
         "report": ["Report", "Hardest"],
         "comparison": ["Comparison", "compare"],
+        "drift": ["Drift", "DriftRows", "drift_rows", "compare_rows"],
     },
 )

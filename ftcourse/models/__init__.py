@@ -12,5 +12,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "by_hand": ["attention", "split_heads", "encoder_block", "decoder_block"],
         "hub": ["shipped_models", "find_model"],
         "gguf": ["export_gguf"],
+        "onnx": ["export_onnx", "run_onnx"],
     },
 )

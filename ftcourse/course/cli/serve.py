@@ -7,7 +7,7 @@ __all__ = [
     "SERVED", "SERVE_FLAGS", "DRIFT_FLAGS", "limit_flag", "reference_texts", "serve_command", "drift_command"
 ]
 
-# %% ../../../nbs/toolkit/serving.ipynb #0b000020
+# %% ../../../nbs/toolkit/serving.ipynb #0b000021
 import sys
 from dataclasses import fields
 

@@ -4,14 +4,16 @@
 
 # %% auto #0
 __all__ = [
-    "LOOPBACK", "log", "SAFE", "HOST", "serving_package", "Meters", "body_of", "make_app", "Counted", "Watch",
-    "watcher", "listening_socket", "hosts_for", "make_server", "serve", "counted", "serving"
+    "LOOPBACK", "log", "SAFE", "HOST", "OTHER_HOST", "serving_package", "Meters", "body_of", "make_app",
+    "host_allowed", "Counted", "Watch", "watcher", "listening_socket", "hosts_for", "make_server", "serve",
+    "counted", "serving"
 ]
 
 # %% ../../../nbs/toolkit/serving.ipynb #0b000003
 import asyncio
 import json
 import logging
+import re
 import time
 from collections.abc import Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -117,7 +119,6 @@ def make_app(
     from starlette.applications import Starlette
     from starlette.exceptions import HTTPException
     from starlette.middleware import Middleware
-    from starlette.middleware.trustedhost import TrustedHostMiddleware
     from starlette.requests import ClientDisconnect
     from starlette.responses import HTMLResponse, JSONResponse, Response
     from starlette.routing import Route
@@ -204,7 +205,6 @@ def make_app(
             404: f"there is no {request.url.path[:60]!r} here: {paths}",
             405: f"{request.method} is not meant here: {paths}",
         }
-        # starlette refuses a Host header in plain text, and everything else comes here
         return JSONResponse({"error": said.get(e.status_code, e.detail)}, e.status_code, e.headers)
 
     def safe(endpoint):
@@ -239,10 +239,8 @@ def make_app(
     ]
     handlers = {Refused: refused, HTTPException: other}
     known = frozenset(route.path for route in routes)
-    middleware = [
-        Middleware(Counted, meters=meters, known=known, ending=lambda: app.state.ending()),
-        Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False),
-    ]
+    own = dict(meters=meters, known=known, ending=lambda: app.state.ending(), hosts=hosts)
+    middleware = [Middleware(Counted, **own)]
     app = Starlette(
         routes=routes, exception_handlers=handlers, middleware=middleware, lifespan=lifespan
     )
@@ -259,50 +257,60 @@ SAFE = {  # headers of every answer
 }
 
 
-class Counted:
-    "Middleware: counts and times every answer, gives it its headers, and refuses in JSON."
+HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\s:/@\[\]]+)(:[0-9]{1,5})?", re.I)  # its name, its port
+OTHER_HOST = (
+    "the Host header names another machine: ask for 127.0.0.1 or localhost, or start the server "
+    "with --allow-host NAME"
+)
 
-    def __init__(self, app, meters, known, ending):
-        self.app, self.meters, self.known, self.ending = app, meters, known, ending
+
+def host_allowed(
+    headers,  # (name, value) pairs of bytes
+    hosts: tuple[str, ...],  # "*": any
+) -> bool:
+    """Whether a request is meant for this server. A page of the web can make a browser ask a server
+    of this machine, under a name of its own that leads here (DNS rebinding).
+
+    Not Starlette's TrustedHostMiddleware: until 1.0 it knows no address such as [::1], and it
+    refuses without JSON.
+    """
+    found = [value.decode("latin-1") for name, value in headers if name == b"host"]
+    match = HOST.fullmatch(found[0]) if len(found) == 1 else None
+    return "*" in hosts or bool(match) and match[1].lower() in map(str.lower, hosts)
+
+
+class Counted:
+    "Middleware: refuses other hosts, counts and times every answer, and gives it its headers."
+
+    def __init__(self, app, meters, known, ending, hosts):
+        self.app, self.meters, self.known = app, meters, known
+        self.ending, self.hosts = ending, hosts
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         began, status = time.perf_counter(), 500
-        foreign = False
 
         async def marked(message):
-            nonlocal status, foreign
+            nonlocal status
             if message["type"] == "http.response.start":
-                status, headers = message["status"], list(message.get("headers", ()))
-                plain = any(k == b"content-type" and v[:10] == b"text/plain" for k, v in headers)
-                foreign = status == 400 and plain  # a Host header, which Starlette refuses
-                if foreign:
-                    body = json.dumps({"error": HOST}).encode()
-                    headers = [(b"content-type", b"application/json")]
-                    headers += [(b"content-length", str(len(body)).encode())]
-                    message = {**message, "headers": [*headers, *SAFE.items()]}
-                    await send(message)
-                    return await send({"type": "http.response.body", "body": body})
+                status, headers = message["status"], [*message.get("headers", ()), *SAFE.items()]
                 if self.ending():  # so that the client does not send another one here
                     headers.append((b"connection", b"close"))
-                message = {**message, "headers": [*headers, *SAFE.items()]}
-            elif foreign:
-                return
+                message = {**message, "headers": headers}
             await send(message)
 
         try:
-            await self.app(scope, receive, marked)
+            if host_allowed(scope["headers"], self.hosts):
+                await self.app(scope, receive, marked)
+            else:
+                from starlette.responses import JSONResponse
+
+                await JSONResponse({"error": OTHER_HOST}, 400)(scope, receive, marked)
         finally:
             path = scope["path"] if scope["path"] in self.known else "other"
             self.meters.requests.labels(path, str(status)).inc()
             self.meters.seconds.observe(time.perf_counter() - began)
-
-
-HOST = (
-    "the Host header names another machine: ask for 127.0.0.1 or localhost, or start the server "
-    "with --allow-host NAME"
-)
 
 # %% ../../../nbs/toolkit/serving.ipynb #0b000016
 class Watch:
@@ -386,8 +394,9 @@ def listening_socket(host: str, port: int):
     import socket
 
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio turns Nagle's algorithm off only where a socket names its protocol; with it on, an answer
-    # whose head and body are written apart waits 40 ms for the client's acknowledgement
+    # asyncio turns Nagle's algorithm off only where a socket names its protocol; with it on, an
+    # answer whose head and body are written apart waits 40 ms for the client's acknowledgement
+    # (https://github.com/Kludex/uvicorn/issues/3149)
     made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
