@@ -271,6 +271,14 @@ def test_what_cannot_be_studied_is_refused_before_anything_is_trained(rows, monk
             study(given, **{"start": "tiny-bert"} | how)
 
 
+def test_a_test_of_copies_alone_is_refused_with_the_cure(rows):
+    task = cut(rows)
+    copies = task.train.select(range(40)).map(lambda row: {"text": f"{row['text']} !"})
+    other = replace(task, splits=DatasetDict({**task.splits, "test": copies}))
+    with pytest.raises(CourseError, match="has 0 test rows.*near=1 takes out equal texts only"):
+        study(other, **QUICK)
+
+
 def test_the_command_writes_a_folder_once_and_tells_it_as_json(rows, tmp_path, capsys):
     file = tmp_path / "mine.csv"
     with open(file, "w", encoding="utf-8", newline="") as f:
