@@ -255,11 +255,12 @@ def test_what_cannot_be_studied_is_refused_before_anything_is_trained(rows, monk
 
     monkeypatch.setattr(studies, "answer_out_of_fold", never)
     task = cut(rows)
-    one_label = [(t, "same") for t, _ in rows]
+    same = task.train.select(np.flatnonzero(task.label_ids("train") == 0))
+    one_label = replace(task, splits=DatasetDict({**task.splits, "train": same}))
     for given, how, said in (
         (load_task("world"), {}, "of kind lm"),
         (as_rows(rows[:30]), {}, "a study needs"),
-        (cut(one_label), {}, "one label"),
+        (one_label, {}, "have one label"),
         (task, {"arms": ["magic"]}, "give some of nothing"),
         (task, {"folds": 1}, "from 2 to 20"),
         (task, {"cost": "miss=5"}, "Name it with positive="),
@@ -268,6 +269,14 @@ def test_what_cannot_be_studied_is_refused_before_anything_is_trained(rows, monk
     ):
         with pytest.raises(CourseError, match=said):
             study(given, **{"start": "tiny-bert"} | how)
+
+
+def test_a_test_of_copies_alone_is_refused_with_the_cure(rows):
+    task = cut(rows)
+    copies = task.train.select(range(40)).map(lambda row: {"text": f"{row['text']} !"})
+    other = replace(task, splits=DatasetDict({**task.splits, "test": copies}))
+    with pytest.raises(CourseError, match="has 0 test rows.*near=1 takes out equal texts only"):
+        study(other, **QUICK)
 
 
 def test_the_command_writes_a_folder_once_and_tells_it_as_json(rows, tmp_path, capsys):

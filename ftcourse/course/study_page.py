@@ -267,7 +267,6 @@ def near_table(study) -> list[dict]:
     return found
 
 # %% ../../nbs/toolkit/study.ipynb #26500036
-# the builder of a long page: each part is a title, sentences, a table or a picture
 def study_page(
     study,  # a Study
     card: str = "",  # the model card, in Markdown

@@ -15,7 +15,7 @@ __all__ = [
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from datasets import DatasetDict
@@ -824,7 +824,13 @@ def study(
         reader = load_model(start, task=task, seed=seed)
     looked = audit(task, reader, near=near, labels=False, seed=seed)
     task = without_near_leaks(task, looked)
-    refuse_unfit(task)
+    try:
+        refuse_unfit(task)
+    except CourseError as e:
+        raise CourseError(
+            f"{e}. Rows of validation and test that are near-duplicates of earlier rows were taken "
+            "out: near=1 takes out equal texts only"
+        ) from e
     lap("look")
     pool = pool_of(task)
     groups = looked.groups[kept_rows(looked)]

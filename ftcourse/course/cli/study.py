@@ -36,6 +36,7 @@ def study_command(options) -> dict:
         positive=options.positive,
         arms=arms,
         folds=options.folds,
+        near=options.near,
         ask=options.ask,
         seed=options.seed,
         say=say,
@@ -64,6 +65,14 @@ def study_flags(argument) -> list:  # what `argument` of the command line makes
             metavar="NAME,…",
             help="ways to answer that are compared: nothing, words, frozen, full, lora (default: "
             "all)",
+        ),
+        argument(
+            "--near",
+            type=float,
+            default=0.8,
+            metavar="N",
+            help="share of pieces in common from which on two texts are near-duplicates; rows of "
+            "validation and test that are near earlier ones are taken out (default 0.8)",
         ),
         argument("--folds", type=int, default=3, metavar="N", help="for the choice (default 3)"),
         argument(

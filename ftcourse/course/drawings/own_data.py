@@ -47,24 +47,27 @@ def way(d):
 @drawn("26.leak", "A near-duplicate across the cut is remembered, and not understood", width=740)
 def leak(d):
     """Two boxes of rows, train and test, with a cut between them. In train stands: the parcel came
-    late, complaint. In test stands the same sentence with the word Again in front. An arrow joins
+    late and was torn. In test stands the same sentence with the word Again in front. An arrow joins
     them: most pieces of five letters are common. A model that remembers the first gets the second
     right without reading it. The repair: the test row is taken out, and in cross-validation both
     rows lie in the same fold.
     """
-    d.text(40, 58, "train", size=13, bold=True)
-    d.text(420, 58, "test", size=13, bold=True)
-    a = d.box(40, 74, 280, 36, "The parcel came late.", kind="data", size=13)
-    b = d.box(420, 74, 280, 36, "Again: the parcel came late.", kind="new", size=13)
-    d.box(40, 122, 280, 36, "Lovely shop, thank you.", kind="data", size=13)
-    d.box(420, 122, 280, 36, "The lamp flickers.", kind="data", size=13)
+    d.text(20, 58, "train", size=13, bold=True)
+    d.text(410, 58, "test", size=13, bold=True)
+    a = d.box(20, 74, 310, 36, "The parcel came late and was torn.", kind="data", size=13)
+    b = d.box(410, 74, 310, 36, "Again: the parcel came late and was torn.", kind="new", size=13)
+    d.box(20, 122, 310, 36, "Lovely shop, thank you.", kind="data", size=13)
+    d.box(410, 122, 310, 36, "The lamp flickers.", kind="data", size=13)
     d.line([(370, 48), (370, 166)], dashed=True)
     d.arrow(a, b, kind="new")
     d.text(
-        40, 186, "They share most of their pieces of five letters: he pa, e par, parce, …", size=13
+        20,
+        186,
+        "They share 81 in 100 of their pieces of five letters: he pa, e par, parce, …",
+        size=13,
     )
     d.text(
-        40,
+        20,
         210,
         "Repair: take the row out of the test. In folds, keep both on the same side.",
         size=13,
