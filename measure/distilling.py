@@ -226,7 +226,10 @@ def percent(x):
 
 
 def spread(values):
-    return f"{statistics.mean(values):.3f} ({min(values):.3f}–{max(values):.3f})" if values else ""
+    "Mean, and the range where there are several."
+    if not values:
+        return ""
+    return f"{statistics.mean(values):.3f}" + f" ({min(values):.3f}–{max(values):.3f})" * (len(values) > 1)
 
 
 def facts_of_shipped():

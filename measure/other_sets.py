@@ -86,6 +86,11 @@ def jobs_of():
     return jobs
 
 
+def spread(values):
+    "Mean, and the range where there are several."
+    return f"{statistics.mean(values):.3f}" + f" ({min(values):.3f}–{max(values):.3f})" * (len(values) > 1)
+
+
 def written(record, done):
     parts = [
         "# Two sets that nothing was chosen with",
@@ -104,10 +109,10 @@ def written(record, done):
             for score, ways in runs[0]["scores"].items():
                 by_score[score] = {way: [r["scores"][score][way] for r in runs] for way in ways}
             for way in by_score["accuracy"]:
-                row = {"model": NAMES[model], "labels": n, "way": way, "seeds": len(runs)}
+                row = {"model": NAMES[model], "labels": n, "way": way.replace("|", "\\|"), "seeds": len(runs)}
                 for score, ways in by_score.items():
                     values = ways[way]
-                    row[score] = f"{statistics.mean(values):.3f} ({min(values):.3f}–{max(values):.3f})"
+                    row[score] = spread(values)
                 row["CPU seconds"] = round(statistics.mean(r["seconds"] for r in runs)) if way == OURS else ""
                 rows.append(row)
             for score, ways in by_score.items():

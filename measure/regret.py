@@ -59,7 +59,7 @@ def cells_of(done):
 
 
 def regret(arms):
-    "(regret over the seeds that all arms have, the best arm); None where an arm of the grid is missing."
+    "(regret over the seeds that all arms have, the best arm); None where no arm of the grid was run."
     there = [arm for arm in ("defaults", *GRID) if arm in arms]
     if len(there) < 2:
         return None
@@ -67,6 +67,13 @@ def regret(arms):
     means = {arm: mean(arms[arm][:n]) for arm in there}
     best = max(means, key=means.get)
     return means[best] - means["defaults"], best
+
+
+def grid_said(arms):
+    "How much of the grid a cell's regret stands on."
+    there = [arm for arm in GRID if arm in arms]
+    n = min(len(arms[arm]) for arm in ("defaults", *there))
+    return f"{len(there)} arms, {n} seed{'s' * (n > 1)}"
 
 
 def bounded(arms):
@@ -104,11 +111,17 @@ def written(record, done):
         row["lowest–highest"] = f"{min(runs):.3f}–{max(runs):.3f}"
         for arm in ("bag of words", "frozen", "SetFit"):
             row[arm] = f"{mean(arms[arm]):.3f}" if arm in arms else ""
+            if arm in arms and len(arms[arm]) < len(runs):
+                row[arm] += f" ({len(arms[arm])} seed{'s' * (len(arms[arm]) > 1)})"
         if found := regret(arms):
             regrets[model, task, n] = found[0]
-            row |= {"regret": f"{found[0]:.3f}", "best arm": found[1]}
+            row |= {"regret": f"{found[0]:.3f}", "best arm": found[1], "grid": grid_said(arms)}
         else:  # no arm can be more than right on every row
-            row |= {"regret": f"at most {1 - mean(arms['defaults']):.3f}" if bounded(arms) else "", "best arm": ""}
+            row |= {
+                "regret": f"at most {1 - mean(arms['defaults']):.3f}" if bounded(arms) else "",
+                "best arm": "",
+                "grid": "",
+            }
             bounds += [1 - mean(arms["defaults"])] * bounded(arms)
         rows.append(row)
         for arm in ("bag of words", "frozen", "SetFit"):
@@ -160,14 +173,14 @@ def written(record, done):
             f"CPU seconds ÷ SetFit's: {statistics.mean(seconds):.2f} on average over {len(seconds)} cells (aim .5 "
             f"{met(statistics.mean(seconds) <= 0.5)})."
         )
-    seeds = {arm: max((len(c[arm]) for c in cells.values() if arm in c), default=0) for arm in ("defaults", *GRID)}
+    seeds = [len(arms["defaults"]) for arms in cells.values() if "defaults" in arms]
     return "\n\n".join(
         [
             "# Regret of the defaults",
             f"`make regret`. {described(record['machine'])}",
             __doc__.split("\n\n", 2)[2].strip(),
-            f"Seeds: {seeds['defaults']} of the defaults, {max(seeds[a] for a in GRID)} of the grid; "
-            "empty cells are not measured yet.",
+            f"Seeds of the defaults: {min(seeds)} to {max(seeds)}. The column of the grid says how many arms were run "
+            "beside them, and over how many seeds the regret is; empty cells are not measured yet.",
             table(rows),
             *said,
         ]

@@ -83,7 +83,7 @@ def test_the_page_on_students_says_what_differs(monkeypatch):
     page = distilling.written(record, {}, log)
     assert "| four layers | 1,000 | 64,000 | 2.48M | 50.0% | 30.0% | 0.650 (0.600–0.700) |" in page
     assert "| mini-bert, as shipped | 15,420 |" in page
-    assert "| trec | 512 | 0.800 (0.800–0.800) | 0.700 (0.700–0.700) |" in page
+    assert "| trec | 512 | 0.800 | 0.700 |" in page
 
 
 @pytest.mark.parametrize(
