@@ -224,6 +224,7 @@ def cases():
     held = ways("BERT 110M", "classify", 8, lengths=(32, 96))
     more = [
         case("tiny-gpt", "lm", 64),
+        case("tiny-gpt", "lm", 4, accumulate=4),
         case("BERT 22M", train="qlora-8"),
         case("BERT 22M", train="qlora-8", **AGAIN),
         case("BERT 22M", precision="bf16"),

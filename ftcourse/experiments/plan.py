@@ -285,6 +285,8 @@ def speed_said(where, share: float, rented: bool, given: float | None) -> list[s
         f"this machine multiplies {where.single / GIGA:.0f} GFLOP/s in 32 bits and "
         f"{where.half / GIGA:.0f} in 16, and moves {where.bandwidth / GIGA:.1f} GB/s, measured now",
         f"products take {share:.0%} of the time{chosen}",
+        "freed arrays go back to the system at once, as with MALLOC_MMAP_THRESHOLD_=65536; glibc "
+        "by itself holds on to more",
     ]
 
 # %% ../../nbs/toolkit/planner.ipynb #98100031

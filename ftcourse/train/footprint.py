@@ -269,9 +269,9 @@ def fast_embeddings(a: Architecture, b: BatchShape, how: Strategy, used: int | N
     # what enters a norm: of an encoder their own, of GPT-2 that of the first layer
     saved = row * full * ((a.family == "encoder" or how.fast) + bool(a.embedding_dropout))
     grads = 4 * learning(a, how, "embeddings", used)
-    # a table that is the head too has its gradient from there, and this one is added to it
+    # a table that is the head too has a gradient from there; torch adds both into a third array
     twice = 4 * a.vocab * a.width if full and a.kind == "lm" and a.tied else 0
-    return Block("embeddings", saved, 2 * row, 2 * row * full + twice, grads - twice)
+    return Block("embeddings", saved, 2 * row, 2 * row * full + 2 * twice, grads - twice)
 
 
 def head_of(a: Architecture, b: BatchShape, how: Strategy) -> list[Block]:
@@ -473,6 +473,9 @@ def footprint(
         kept -= x.saved + x.copies
         kept -= entry if twice and x.name == "attention" else 0
         grads += 0 if how.accumulate > 1 else x.gradients * each
+        # the part of a shared table's gradient that comes from the head waits for the other part
+        waits = x.name == "head" and a.kind == "lm" and a.tied and how.train == "full"
+        kept += 4 * a.vocab * a.width * (waits and how.accumulate > 1)
     note("step", 0)
     if best:  # new ones are copied before the old ones go
         note("best weights", best)
