@@ -20,7 +20,7 @@ SIZES = ((8, 1), (16, 1), (32, 1), (64, 2))  # width, layers
 TOKENS = (25_000, 80_000, 250_000)
 SECOND_SEED = 80_000  # up to so many tokens
 TRIED, RATES, TRIAL = SIZES[1:], (2e-3, 4e-3, 8e-3, 1.6e-2), 50_000
-HELD_BACK = ((96, 2), 600_000)
+HELD_BACK = ((96, 2), 450_000)
 
 
 def one(job):
@@ -48,7 +48,7 @@ def foretold(runs):
 
     found = {}
     for size in ("parameters", "non-embedding"):
-        law, laws = fit_law(runs, size), bootstrap_laws(runs, size)
+        law, laws = fit_law(runs, size), bootstrap_laws(runs, size, 100)
         numbers = {
             name: [round(getattr(law, name), 4), *(round(x, 4) for x in middle([getattr(v, name) for v in laws]))]
             for name in ("E", "A", "B", "alpha", "beta")
@@ -121,7 +121,7 @@ def written(record):
             "## Runs; the last one was held back",
             table(shown),
             "## loss = E + A / N^alpha + B / D^beta",
-            "95% intervals: 200 fits to runs drawn with replacement.",
+            "95% intervals: 100 fits to runs drawn with replacement.",
             table(laws),
             f"The draws behind the text bound the entropy of the text from above: {record['entropy bound']:.3f} nats a "
             "token. No model can know more than what is left open by the text, so E can be no higher than this.",

@@ -149,14 +149,14 @@ class Lengths:
         most: int = 400,  # batches that are looked at: the largest, and others evenly
     ) -> list[BatchShape]:
         "The batches of an epoch, in the order in which training has them."
-        from types import SimpleNamespace
-
         import numpy as np
 
         from ftcourse.data.batches import Batches
 
-        options = dict(lengths=self.lengths, batch_size=size, seed=0, shuffle=True)
-        order = Batches.order(SimpleNamespace(**options, grouped=self.grouped, buckets=True), 0)
+        batches = Batches.__new__(Batches)  # there are lengths, and no examples
+        options = dict(lengths=self.lengths, batch_size=size, seed=0, shuffle=True, window=None)
+        vars(batches).update(options, grouped=self.grouped, buckets=True)
+        order = batches.order(0)
         if len(order) > most:
             rows = np.array([len(idx) for idx in order])
             longest = np.array([self.lengths[idx].max() for idx in order])
