@@ -2,7 +2,8 @@
 
 Every arm makes the same updates of the same 22M BERT in a fresh set of processes with one thread each; the rounds go
 through the arms in turns. Beside the seconds of an update stand what must not change (losses) and what is shared out
-(parameters that a process holds, memory of the process with the most, bytes of a checkpoint's largest file).
+(parameters that a process holds, memory of the process with the most, bytes of a checkpoint's largest file). Every process loads the network whole, and
+has it whole again at the end, so the peak shows that. One process trains only those rows of the word table that occur.
 `python measure/scale_processes.py [22M [ROUNDS]]` writes scale_processes.json beside this file.
 """
 
@@ -96,7 +97,7 @@ def scale_processes_rows(found):
             "times one process": f"{min(arm['seconds']) / min(one['seconds']):.2f}",
             "losses differ by": f"{gap(arm):.0e}",
             "a process holds": f"{arm['held'] / arm['all']:.1%}",
-            "peak memory of a process": f"{min(arm['peak']) / min(one['peak']):.2f} times",
+            "peak memory of a process, loading included": f"{min(arm['peak']) / min(one['peak']):.2f} times",
             "largest file": f"{arm['file'] / 2**20:.0f} MiB",
         }
         for arm in found
