@@ -2,8 +2,10 @@
 
 Every arm makes the same updates of the same 22M BERT in a fresh set of processes with one thread each; the rounds go
 through the arms in turns. Beside the seconds of an update stand what must not change (losses) and what is shared out
-(parameters that a process holds, memory of the process with the most, bytes of a checkpoint's largest file). Every process loads the network whole, and
-has it whole again at the end, so the peak shows that. One process trains only those rows of the word table that occur.
+(parameters that a process holds, memory of the process with the most, bytes of a checkpoint's largest file).
+Every process loads the network whole, and has it whole again at the end, so the peak shows that. One process trains
+only those rows of the word table that occur.
+
 `python measure/scale_processes.py [22M [ROUNDS]]` writes scale_processes.json beside this file.
 """
 
