@@ -280,6 +280,7 @@ def speed_said(where, share: float, rented: bool, given: float | None) -> list[s
             f"{where.name}: {where.memory / GIGA:g} GB, {where.half / TERA:g} TFLOP/s in 16 bits, "
             f"{where.single / TERA:g} in 32, {where.bandwidth / GIGA:,.0f} GB/s; {where.source}",
             f"{share:.0%} of that speed is reached{chosen}",
+            "memory on cards is counted, and was not measured on one",
         ]
     return [
         f"this machine multiplies {where.single / GIGA:.0f} GFLOP/s in 32 bits and "
