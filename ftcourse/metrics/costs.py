@@ -63,9 +63,13 @@ class Costs:
         if self.equal:
             return f"every error costs {self.matrix.max():g}"
         name = lambda i: printable(self.labels[i])
-        pairs = zip(*np.nonzero(~np.eye(len(self.labels), dtype=bool)))
+        off = ~np.eye(len(self.labels), dtype=bool)
+        values, times = np.unique(self.matrix[off], return_counts=True)
+        usual = values[times.argmax()] if len(self.labels) > 2 else 0  # of two, both are named
+        pairs = zip(*np.nonzero(off & (self.matrix != usual)))
         said = [f"{name(i)} taken for {name(j)} costs {self.matrix[i, j]:g}" for i, j in pairs]
-        return "; ".join(said[:12]) + "; …" * (len(said) > 12)
+        begin = f"an error costs {usual:g}, but " if usual else ""
+        return begin + "; ".join(said[:12]) + "; …" * (len(said) > 12)
 
 # %% ../../nbs/toolkit/study.ipynb #26500007
 ALIKE = 1.0  # what an error costs that nobody has named

@@ -16,6 +16,8 @@ def test_costs_are_read_from_words_pairs_and_matrices():
     assert read_costs([[0, 2], [5, 0]], two).matrix.tolist() == costs.matrix.tolist()
     three = read_costs("miss=5,false_alarm=2", "abc", "b").matrix
     assert three.tolist() == [[0, 2, 1], [5, 0, 5], [1, 2, 0]]
+    assert str(read_costs("b>a=4", "abc")) == "an error costs 1, but b taken for a costs 4"
+    assert str(costs) == "ham taken for spam costs 2; spam taken for ham costs 5"
     assert read_costs(None, two).equal
     assert not costs.equal
     # a label may hold a sign of equality, or look like a number
