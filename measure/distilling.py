@@ -275,6 +275,8 @@ def written(record, shipped, log):
         "in their seed alone say how much a difference may be chance.",
         table(rows),
     ]
+    if missing := [v.name for v in VARIANTS if v.name not in record["students"]]:
+        parts.append(f"Not measured yet: {'; '.join(missing)}.")
     if record["ceilings"]:
         lines = []
         for cell, runs in record["ceilings"].items():
