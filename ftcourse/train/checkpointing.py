@@ -48,9 +48,15 @@ def checkpointed(
             "Leave it out, and take a smaller batch_size with accumulate"
         )
     # transformers 5.24 has a new name for it, and warns of the old one
+    cache = getattr(network.config, "use_cache", None)
+    network.config.use_cache = False  # a BERT takes it from there alone, and would warn
     new = "activation" if hasattr(network, "activation_checkpointing_enable") else "gradient"
     getattr(network, f"{new}_checkpointing_enable")(dict(use_reentrant=False))
     try:
         yield
     finally:
         getattr(network, f"{new}_checkpointing_disable")()
+        if cache is not None:
+            network.config.use_cache = cache
+        else:
+            del network.config.use_cache

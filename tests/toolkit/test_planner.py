@@ -130,6 +130,8 @@ def test_activations_of_other_forwards_are_what_autograd_keeps():
     ):
         config = getattr(transformers, f"{name}Config")(**ends, **sizes)
         network = getattr(transformers, name + top)(config).train()
+        if kind == "lm":  # GPT-2 does not say which, and transformers would tell so
+            network.loss_type = "ForCausalLM"
         labels = torch.tensor([0, 1, 0, 1]) if kind == "classify" else ids
         cache = {} if name == "Bert" else dict(use_cache=False)
         for precision in ("no", "bf16"):
