@@ -117,7 +117,7 @@ def tune(
     mode: str = "completion",  # one of MODES
     seed: int = 0,  # of rows, order and dropout
     train: str = "full",  # as in HyperParams
-    lr: float = 1e-3,
+    lr: float | None = None,  # None: as the course chooses it
     updates: int = 60,
     model="tiny-gpt",  # as for `load_model`
 ):  # a Model

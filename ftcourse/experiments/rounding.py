@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "round_error", "language_batches", "held_out", "text_loss", "train_update", "win_back", "with_weights",
+    "round_error", "language_batches", "text_loss", "train_update", "trained_loss", "win_back", "with_weights",
     "with_end_token"
 ]
 
@@ -12,6 +12,7 @@ __all__ = [
 from collections.abc import Mapping
 
 from ..core.hparams import HyperParams
+from .tiny_models import heldout_loss
 from ..models.adapters.lora import add_lora
 from ..models.adapters.quantised import pack, quantise
 from ..models.forward import evaluating
@@ -42,22 +43,13 @@ def language_batches(
     return batches_of(task, tokenizer, HyperParams(batch_size=batch_size, max_length=100))
 
 
-def held_out(tokenizer, texts: int = 64) -> list:
-    "Batches of documents that no training has read."
-    return list(language_batches(tokenizer, texts, "rounding, held out", 32).epoch(0))
-
-
 def text_loss(
     model,  # a Model of kind "lm"
-    batches: list,
+    texts: int = 100,  # how many documents
 ) -> float:  # nats per token
-    "The loss on texts."
-    total = count = 0
+    "The loss on documents that no training has read, counted as `heldout_loss` counts it."
     with evaluating(model.network):
-        for batch in batches:
-            loss, n = model.loss(batch)
-            total, count = total + float(loss), count + int(n)
-    return total / count
+        return heldout_loss(model.network, model.tokenizer, texts)
 
 # %% ../../nbs/lessons/20_quantised.ipynb #20000055
 def train_update(
@@ -76,24 +68,31 @@ def train_update(
     return model
 
 
-def win_back(
-    base,  # a Model of kind "lm"
-    bits: str,
-    block: int,
-    seed: int,
-    texts: list,  # batches to measure on
-    updates: int = 60,
+def trained_loss(
+    model,  # a Model of kind "lm", rounded or not; it is not changed
+    seed: int,  # of the update and of the documents
+    updates: int = 30,
     lr: float = 1e-2,
-    keep: Mapping | None = None,  # {seed: model} that the tuned model is put into
+    texts: int = 100,  # documents to measure on
+) -> float:  # nats per token
+    "The loss after low-rank updates were trained beside a copy's layers."
+    return text_loss(train_update(model.copy(), seed, updates, lr), texts)
+
+
+def win_back(
+    model,  # a Model of kind "lm" that is quantised; it gets the updates
+    seed: int,  # of the update and of the documents
+    lost: float,  # nats per token that rounding costs before training
+    control: float,  # `trained_loss` of the base that is not rounded, of the same seed
+    updates: int = 30,
+    lr: float = 1e-2,
+    texts: int = 100,  # documents to measure on
 ) -> dict[str, float]:
-    "The loss that rounding costs, what is left of it after training an update, and the share won."
-    before = text_loss(base, texts)
-    model = quantise(base.copy(), bits, block)
-    lost = text_loss(model, texts) - before
-    left = text_loss(train_update(model, seed, updates, lr), texts) - before
-    if keep is not None:
-        keep[seed] = model
-    return {"share": 1 - left / lost, "lost": lost, "left": left}
+    """What rounding still costs once updates are trained, in nats per token over the control, and
+    the share of the first cost that was won back.
+    """
+    left = text_loss(train_update(model, seed, updates, lr), texts) - control
+    return {"share": 1 - left / lost, "left": left}
 
 # %% ../../nbs/lessons/20_quantised.ipynb #20000058
 def with_weights(

@@ -147,13 +147,18 @@ def test_an_update_on_two_bits_wins_back_and_a_run_that_is_stopped_goes_on_to_th
     from pathlib import Path
 
     from ftcourse.core.hparams import HyperParams
-    from ftcourse.experiments.rounding import held_out, language_batches, win_back
+    from ftcourse.experiments.rounding import language_batches, text_loss, trained_loss, win_back
     from ftcourse.models.adapters.lora import add_lora
     from ftcourse.train.loop import fit, train_steps
 
     base = load_model("tiny-gpt", head="lm")
-    texts = held_out(base.tokenizer, 20)
-    assert win_back(base, "int2", 64, 0, texts, updates=12)["share"] > 0.2
+    rounded, how = quantise(base.copy(), "int2"), dict(updates=12, texts=20)
+    lost = text_loss(rounded, 20) - text_loss(base, 20)
+    control = trained_loss(base, 0, **how)
+    found = win_back(rounded, 0, lost, control, **how)
+    assert found["share"] > 0.2
+    assert found["left"] == pytest.approx(text_loss(rounded, 20) - control)
+    assert found["left"] == pytest.approx((1 - found["share"]) * lost)
 
     def start():
         return add_lora(quantise(base.copy(), "nf4"), 2, seed=1)

@@ -63,9 +63,17 @@ ex1 = Exercise(
     generate=some_block,
     mistakes={
         (
-            "The scale keeps the sign of the largest weight: you took its magnitude, so -8 goes to "
-            "another weight."
-        ): lambda weights: q4(weights, max(map(abs, weights)) / -8),
+            "The scale keeps the sign of the largest weight: you took its magnitude, so the "
+            "largest weight may not get code 0."
+        ): [
+            lambda weights: q4(weights, max(map(abs, weights)) / -8),
+            lambda weights: q4(weights, max(map(abs, weights)) / 8),
+        ],
+        "You take the magnitude of every weight: the signs are lost.": [
+            lambda weights: q4([abs(w) for w in weights], max(map(abs, weights)) / -8),
+            lambda weights: q4([abs(w) for w in weights], max(map(abs, weights)) / 8),
+            lambda weights: q4([abs(w) for w in weights], max(weights, key=abs) / -8),
+        ],
         (
             "There are 16 codes, 0 to 15: a weight of the largest size with the other sign has no "
             "code 16. Cut it to 15."
