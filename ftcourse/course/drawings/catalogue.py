@@ -38,7 +38,7 @@ PARTS = {
         "Preferences",
         "Rewards",
     ),
-    "Onward": ("Scaling up",),
+    "Onward": ("Scaling up", "Your own data"),
 }
 ABOUT = {
     "Foundations": ("every part,", "built by hand"),
