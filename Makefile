@@ -9,7 +9,7 @@ JOBS ?= $(shell $(PYTHON) -c 'import os; print(min(4, len(os.sched_getaffinity(0
 LESSON ?= nbs/lessons/01_fine_tuning.ipynb
 # written by hand; the exporter formats the rest
 FORMATTED := nbs tools measure $(wildcard tests/*.py) ftcourse/course/notebooks.py ftcourse/course/story.py $(shell find ftcourse -name __init__.py)
-.PHONY: adapters scale story box figures chromium colab site newest help lab test lessons export assets bench real regret aims claims intervals fuzz check style format clean
+.PHONY: adapters scale scale-law story box figures chromium colab site newest help lab test lessons export assets bench real regret aims claims intervals fuzz check style format clean
 
 help:           ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -88,6 +88,9 @@ scale: $(READY)         ## past one machine, and behind a server: processes, lar
 
 adapters: $(READY)      ## what low-rank updates learn and forget, by rank, rate and variant
 	OMP_NUM_THREADS=1 $(RUN) measure/adapters.py
+
+scale-law: $(READY)     ## loss against parameters, tokens and compute, and a larger run held back
+	OMP_NUM_THREADS=1 $(RUN) measure/scale_law.py
 
 intervals: $(READY)    ## how often a 95% interval of a report holds the truth
 	OMP_NUM_THREADS=1 $(RUN) measure/intervals.py

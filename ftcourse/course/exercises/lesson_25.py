@@ -91,7 +91,7 @@ ex1 = Exercise(
         ),
     },
     hints=[
-        "Write down the bytes of weights, gradients and AdamW first. Which of them does a stage share?",
+        "Write down the bytes of weights, gradients and AdamW first. Which does a stage share?",
         "8·P / n from stage 1 on, 4·P / n of gradients from stage 2 on, of weights at stage 3.",
     ],
 )
