@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from ..core.hparams import HyperParams
 from .tiny_models import heldout_loss
 from ..models.adapters.lora import add_lora
-from ..models.adapters.quantised import pack, quantise
+from ..models.adapters.quantised import pack
 from ..models.forward import evaluating
 
 # %% ../../nbs/lessons/20_quantised.ipynb #20000041
