@@ -78,9 +78,8 @@ def test_the_gradient_of_the_misfit_is_its_slope():
     data = np.log([[3e4, 1e5, 3.0], [1e5, 4e5, 2.0], [3e5, 9e5, 1.6]])
     x = np.array([3.0, 0.3, 5.0, 0.4, 0.1])
     for delta in (1e-3, 10.0):
-        wrong = check_grad(
-            lambda x: misfit(x, data, delta)[0], lambda x: misfit(x, data, delta)[1], x
-        )
+        at = lambda x, delta=delta: misfit(x, data, delta)
+        wrong = check_grad(lambda x, at=at: at(x)[0], lambda x, at=at: at(x)[1], x)
         assert wrong < 1e-2 * np.linalg.norm(misfit(x, data, delta)[1])
 
 # %% nbs/toolkit/scaling_law.ipynb #5ca10014

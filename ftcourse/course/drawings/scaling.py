@@ -105,7 +105,7 @@ def shard(d):
     d.text(632, 52, "updates", size=13, bold=True)
     for i in (0, 1):
         y = 70 + 76 * i
-        mine = lambda kind: [kind if j == i else "pad" for j in (0, 1)]
+        mine = lambda kind, i=i: [kind if j == i else "pad" for j in (0, 1)]
         own = [f"half {i + 1}" if j == i else None for j in (0, 1)]
         d.cells(20, y, own, w=56, h=36, kinds=mine("model"))
         d.cells(172, y, ["half 1", "half 2"], w=56, h=36, kinds="model")
