@@ -45,10 +45,10 @@ def streaming(found):
     return [
         "## Data larger than memory",
         described(found["machine"]),
-        scale_streaming.__doc__.split("\n\n")[1].strip(),
+        *(part.strip() for part in scale_streaming.__doc__.split("\n\n")[1:3]),
         table(scale_streaming.rows()),
         f"The peak grows by {slope:.2%} of the text; aim {aims['slope']:.0%} {verdict(slope <= aims['slope'])}. Cores "
-        f"are busy {busy:.0%} of the time while tokens are made; aim {aims['busy']:.0%} "
+        f"are busy {busy:.0%} of the time while tokens are made, waiting for a core counted in; aim {aims['busy']:.0%} "
         f"{verdict(busy >= aims['busy'])}.",
     ]
 
