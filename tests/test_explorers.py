@@ -63,6 +63,7 @@ MADE = {
     "explore_cures": lambda: explorers.explore_cures(),
     "explore_preference": lambda: explorers.explore_preference(),
     "explore_memory": lambda: explorers.explore_memory(),
+    "explore_cost": lambda: explorers.explore_cost(report().true == 1, report().probs[:, 1]),
     "explore_plan": lambda: explorers.explore_plan(),
     "explore_attribution": lambda: explorers.explore_attribution(sure()),
 }

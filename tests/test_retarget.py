@@ -25,6 +25,8 @@ ALLOWED = {
     ("08", "reviews"): "the same; and two built-in encoders are tuned on it, to be asked about typed sentences",
     ("09", "tiny-bert"): "the two built-in encoders are compared, on built-in text and on typed reviews",
     ("09", "reviews"): "the same",
+    ("25", "tiny-bert"): "one process and two are compared, and its parameters are counted, in a file of its own",
+    ("25", "reviews"): "the same; other processes read it by name",
     ("13", "facts"): "long documents are put together from passages of the built-in world, by its generator",
 }
 

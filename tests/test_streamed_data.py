@@ -368,6 +368,7 @@ def test_a_large_split_goes_through_processes_in_many_parts_and_comes_out_in_ord
     monkeypatch.setattr(stored, "WORTH", 0)
     monkeypatch.setattr(stored, "SHARD", 20_000)
     monkeypatch.setattr(stream, "BATCH", 5_000)
+    monkeypatch.setattr(stream, "JOINED", 5_000)
     task = load_task(write(tmp_path / "a.jsonl", table(3000)), split="train", stream=True)
     parts = stored.shards_of(stored.places_of_batches(stored.own_file(task.train)), 3)
     assert len(parts) > 10
@@ -473,6 +474,9 @@ def test_a_killed_process_leaves_nothing_that_is_taken_for_whole(tmp_path):
 @pytest.mark.skipif(os.name == "nt", reason="signals are those of POSIX")
 def test_a_process_that_is_ended_from_outside_is_said_and_the_others_end(tmp_path, monkeypatch):
     monkeypatch.setattr(stored, "WORTH", 0)
+    monkeypatch.setattr(stored, "SHARD", 2_000)  # so many parts that there is work left when one is killed
+    monkeypatch.setattr(stream, "BATCH", 2_000)
+    monkeypatch.setattr(stream, "JOINED", 2_000)
     task = load_task(write(tmp_path / "a.csv", table(5000)), stream=True)
     started = []
     before = stored.start_worker

@@ -185,7 +185,7 @@ def encode_task(
         raise CourseError(f"{task.name} has no split {split!r}: it has {', '.join(task.splits)}")
     if getattr(task, "encoder", None):
         return task.encoder(task, split, tokenizer, max_length)
-    if task.streamed:
+    if getattr(task, "streamed", False):  # a task may be any object with splits
         from ftcourse.data.encode.stored import store_task
 
         return store_task(task, split, tokenizer, max_length, **others)
