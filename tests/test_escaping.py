@@ -242,7 +242,7 @@ NO_DATA = {
     "models.adapters.quantised.WeightBytes._repr_html_": "counts, through html_table, which escapes every cell",
     "tasks.preferences.PreferenceReport._repr_html_": "html_table escapes every cell, and notes are escaped one by one",
     "tasks.rewards.RewardReport._repr_html_": "html_table escapes every cell, and notes are escaped one by one",
-    "course.serving.page": "no text of data: its script puts answers in as text, which test_server.py tries in a browser",
+    "course.serving.page": "no text of data: its script puts answers in as text; test_server.py tries it",
     "course.study_page": "test_studies.py writes a report of hostile texts and labels",
     "experiments.audit.Audit._repr_html_": "html_table escapes every cell",
     "experiments.plan.Plan._repr_html_": "html_table escapes every cell, and title and assumptions are escaped",
