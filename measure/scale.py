@@ -35,7 +35,7 @@ def processes(found):
         "The same updates of a 22M BERT by 1, 2 and 4 processes of one thread each, in turns; the calmest round. This "
         "machine has two cores, so four processes share them, and gloo copies through memory.",
         table(scale_processes.scale_processes_rows(arms)),
-        f"Losses differ by {worst:.0e} at most; aim 1e-6 {verdict(worst <= 1e-6)}.",
+        f"Losses differ by {worst:.1e} at most; aim 1e-6 {verdict(worst <= 1e-6)}.",
     ]
 
 
