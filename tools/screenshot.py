@@ -30,6 +30,8 @@ def main():
             page.set_default_timeout(600_000)
             lab.run_all(page)
             page.wait_for_selector('.jp-StatusBar-TextItem:has-text("| Busy")')
+            # the kernel is idle for a moment between cells too: until no cell waits
+            page.wait_for_function("() => !document.body.innerText.includes('[*]:')")
             lab.idle(page)
             heading = page.locator(f'h2:has-text("{HEADING}")').first
             heading.evaluate("h => h.scrollIntoView({block: 'start'})")
