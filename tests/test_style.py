@@ -172,3 +172,10 @@ def test_no_two_test_files_share_a_name():
     "pytest imports them by their bare names, and a run of all of them would stop at the second."
     names = [p.name for p in (ROOT / "tests").rglob("test_*.py")]
     assert sorted(names) == sorted(set(names))
+
+
+def test_every_finding_can_be_run_and_has_its_line():
+    told = (ROOT / "findings" / "README.md").read_text(encoding="utf-8")
+    for script in (ROOT / "findings").glob("*.sh"):
+        assert script.stat().st_mode & 0o100, f"chmod +x findings/{script.name}"
+        assert f"`{script.name}`" in told

@@ -337,8 +337,7 @@ def slow_feed_forward(a: Architecture, b: BatchShape, how: Strategy, last: bool)
 
 def slow_embeddings(a: Architecture, b: BatchShape, how: Strategy, used: int | None) -> Block:
     "Sum of the tables, norm, dropout, in the rectangle."
-    found = fast_embeddings(a, replace(b, tokens=0), how, used)
-    return found
+    return fast_embeddings(a, replace(b, tokens=0), how, used)
 
 
 def unpacking(a: Architecture, how: Strategy, part: str) -> int:

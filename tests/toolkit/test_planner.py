@@ -39,6 +39,22 @@ def test_weights_and_updates_are_counted_as_networks_have_them():
             how = Strategy(train="lora", rank=2)
             assert footprint(a, BatchShape(1, 8), how).gradients == 4 * learn, (name, kind)
 
+# %% nbs/toolkit/planner.ipynb #981000f1
+def test_the_count_agrees_with_the_budget_of_lesson_20():
+    from ftcourse.experiments.plan import named_architecture
+    from ftcourse.train.budget import SHAPES, memory_budget
+
+    for name in ("135M", "1B"):  # their head is the word table; one of its own learns here
+        a = named_architecture(name)
+        assert weights(a) == SHAPES[name].weights()
+        for train in ("full", "lora"):
+            for again in (False, True):
+                simple = memory_budget(name, train, rows=2, length=512, checkpointing=again)
+                how = Strategy(train=train, rank=8, fast=False, checkpointing=again)
+                found = footprint(a, BatchShape(2, 512), how)
+                assert (found.gradients, found.optimizer) == (simple.gradients, simple.optimizer)
+                assert abs(found.peak / simple.peak() - 1) < 0.03, (name, train, again)
+
 # %% nbs/toolkit/planner.ipynb #98100019
 from ftcourse.experiments.plan import architecture_of, batch_shapes, update_flops
 from ftcourse.train.footprint import BatchShape, Strategy, footprint, weights

@@ -33,7 +33,7 @@ from ...core.errors import CourseError, print_once, warn
 from ...core.files import replace_folder
 from ...core.settings import cache_folder
 from .examples import Examples
-from .texts import encoding_notes, text_columns
+from .texts import encoding_notes, how_to_encode, text_columns
 from .tokenize import CHUNK, Plan, encode_chunk, make_plan, read_chunks
 
 # %% ../../../nbs/toolkit/streaming.ipynb #57ea1300
@@ -605,14 +605,5 @@ def store_task(
     **others,  # on_bad, processes, folder
 ) -> StoredExamples:
     "A split of a task as `StoredExamples`: see `store_examples`."
-    return store_examples(
-        task.split(split),
-        tokenizer,
-        kind=task.kind,
-        text=task.text,
-        label=task.label,
-        max_length=max_length,
-        labels=task.labels,
-        name=f"{task.name}/{split}",
-        **others,
-    )
+    how = how_to_encode(task, split)
+    return store_examples(task.split(split), tokenizer, max_length=max_length, **how, **others)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = [
-    "name_rows", "encoding_notes", "text_columns", "encode", "encode_texts", "encode_task"
+    "name_rows", "encoding_notes", "text_columns", "encode", "encode_texts", "how_to_encode", "encode_task"
 ]
 
 # %% ../../../nbs/lessons/03_tokens.ipynb #dbdd216e
@@ -173,6 +173,20 @@ def encode_texts(
     )
 
 # %% ../../../nbs/lessons/03_tokens.ipynb #f018c699
+def how_to_encode(
+    task,  # a `Task`
+    split: str,
+) -> dict:
+    "What `encode` takes of a task."
+    return dict(
+        kind=task.kind,
+        text=task.text,
+        label=task.label,
+        labels=task.labels,
+        name=f"{task.name}/{split}",
+    )
+
+
 def encode_task(
     task,  # a `Task`
     split: str,  # "train", "validation" or "test"
@@ -189,14 +203,5 @@ def encode_task(
         from ftcourse.data.encode.stored import store_task
 
         return store_task(task, split, tokenizer, max_length, **others)
-    return encode(
-        task.splits[split],
-        tokenizer,
-        kind=task.kind,
-        text=task.text,
-        label=task.label,
-        max_length=max_length,
-        labels=task.labels,
-        name=f"{task.name}/{split}",
-        **others,
-    )
+    how = how_to_encode(task, split)
+    return encode(task.splits[split], tokenizer, max_length=max_length, **how, **others)
